@@ -1,0 +1,11 @@
+//! How a school network is measured.
+//!
+//! One module per probe; each takes a target, an interface to look out from and a deadline, and ends
+//! in a report or in a [`messnetz_metric::Failure`], never in a panic or a hang. A report turns into
+//! [`messnetz_metric::Reading`]s; which segment they speak about is the caller's to say. This crate
+//! knows no school, no target, no database and no schedule.
+
+mod binding;
+mod failure;
+
+pub use binding::Binding;

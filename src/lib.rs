@@ -1,0 +1,1 @@
+//! `messnetz`, the program: agent, collector, store, dashboard, reports and command line.

@@ -1,0 +1,3 @@
+//! `cargo xtask`: chores of this repository.
+
+fn main() {}
