@@ -36,6 +36,19 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
+    /// All reasons.
+    pub const ALL: [Self; 9] = [
+        Self::Timeout,
+        Self::Refused,
+        Self::Unreachable,
+        Self::NameResolution,
+        Self::Tls,
+        Self::Protocol,
+        Self::Permission,
+        Self::Interface,
+        Self::Busy,
+    ];
+
     /// The name used on the wire and in logs.
     #[must_use]
     pub const fn name(self) -> &'static str {

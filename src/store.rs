@@ -1,0 +1,307 @@
+//! What the collector keeps, in one SQLite file: tickets, agents, the ledger of batches, the samples.
+//!
+//! The store knows neither sockets nor targets. Everything that must hold together is one transaction
+//! here: a ticket is used once, a batch is stored once.
+
+mod ledger;
+mod samples;
+
+use std::path::Path;
+use std::time::Duration;
+
+use messnetz_metric::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use thiserror::Error;
+
+use crate::wire::{AgentId, TicketSecret};
+
+pub use ledger::Stored;
+pub use samples::SiteSeries;
+
+/// The schema as this program writes it; older files are brought up to it when they are opened.
+const SCHEMA_VERSION: i64 = 1;
+
+/// How long a command waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+}
+
+/// The store did not do what was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The file could not be opened or is no store.
+    #[error("opening the store {path}")]
+    Open {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file was written by a newer program.
+    #[error(
+        "the store {path} has schema {found}, this program knows up to {SCHEMA_VERSION}: use the newer messnetz that wrote it"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its schema.
+        found: i64,
+    },
+    /// The database refused a statement.
+    #[error("reading or writing the store")]
+    Database(#[from] rusqlite::Error),
+    /// What was read back is not what this program writes.
+    #[error("the store holds {what} that cannot be read: {why}")]
+    Damaged {
+        /// The kind of thing.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why a ticket opened nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TicketRefused {
+    /// There is no such ticket for this site.
+    #[error("there is no such ticket for this site; ask for one with `messnetz collector ticket`")]
+    Unknown,
+    /// It was used before.
+    #[error("this ticket was used already; ask for a new one")]
+    Used,
+    /// Its time is over.
+    #[error("this ticket has expired; ask for a new one")]
+    Expired,
+}
+
+/// An enrolled agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrolledAgent {
+    /// Its name.
+    pub id: AgentId,
+    /// Where it measures.
+    pub site: String,
+    /// Its Ed25519 public key.
+    pub public_key: Vec<u8>,
+}
+
+impl Store {
+    /// Opens the file, makes it where it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened, is no SQLite file, or was written by a newer program.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let opening = |source| StoreError::Open { path: path.display().to_string(), source };
+        let mut connection = Connection::open(path).map_err(opening)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(opening)?;
+        // An acknowledged batch must survive a power cut: WAL alone syncs only at checkpoints.
+        connection.pragma_update(None, "synchronous", "FULL").map_err(opening)?;
+        connection.pragma_update(None, "foreign_keys", "ON").map_err(opening)?;
+
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(opening)?;
+        let found: i64 = transaction
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(opening)?;
+        match found {
+            SCHEMA_VERSION => {}
+            0 => {
+                transaction.execute_batch(include_str!("store/schema-1.sql")).map_err(opening)?;
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(opening)?;
+            }
+            _ => return Err(StoreError::Newer { path: path.display().to_string(), found }),
+        }
+        transaction.commit().map_err(opening)?;
+        Ok(Self { connection })
+    }
+
+    /// Keeps a ticket's hash until it is used or expires.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn add_ticket(
+        &self,
+        secret: &TicketSecret,
+        site: &str,
+        now: UnixMillis,
+        valid_for: Duration,
+    ) -> Result<(), StoreError> {
+        let expires = now.0.saturating_add(i64::try_from(valid_for.as_millis()).unwrap_or(i64::MAX));
+        self.connection.execute(
+            "INSERT INTO ticket (secret_hash, site, made_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
+            params![secret.hash(), site, now.0, expires],
+        )?;
+        Ok(())
+    }
+
+    /// Uses a ticket up and enrols the agent that holds `public_key`, in one step.
+    ///
+    /// # Errors
+    /// The inner error says why the ticket opened nothing; the outer one where the database refuses.
+    pub fn redeem_ticket(
+        &mut self,
+        secret: &TicketSecret,
+        site: &str,
+        public_key: &[u8],
+        now: UnixMillis,
+    ) -> Result<Result<AgentId, TicketRefused>, StoreError> {
+        let transaction =
+            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let ticket: Option<(i64, Option<i64>)> = transaction
+            .query_row(
+                "SELECT expires_at, used_at FROM ticket WHERE secret_hash = ?1 AND site = ?2",
+                params![secret.hash(), site],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        match ticket {
+            None => return Ok(Err(TicketRefused::Unknown)),
+            Some((_, Some(_))) => return Ok(Err(TicketRefused::Used)),
+            Some((expires, None)) if expires < now.0 => return Ok(Err(TicketRefused::Expired)),
+            Some(_) => {}
+        }
+        let id = AgentId::of_key(public_key);
+        transaction.execute(
+            "UPDATE ticket SET used_at = ?1 WHERE secret_hash = ?2",
+            params![now.0, secret.hash()],
+        )?;
+        transaction.execute(
+            "INSERT INTO agent (id, site, public_key, enrolled_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET site = excluded.site",
+            params![id.as_str(), site, public_key, now.0],
+        )?;
+        transaction.commit()?;
+        Ok(Ok(id))
+    }
+
+    /// The agent of this name.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn agent(&self, id: &AgentId) -> Result<Option<EnrolledAgent>, StoreError> {
+        Ok(self
+            .connection
+            .query_row(
+                "SELECT site, public_key FROM agent WHERE id = ?1",
+                params![id.as_str()],
+                |row| Ok(EnrolledAgent { id: id.clone(), site: row.get(0)?, public_key: row.get(1)? }),
+            )
+            .optional()?)
+    }
+
+    /// All agents, by site.
+    ///
+    /// # Errors
+    /// Where the database refuses or a name in it is damaged.
+    pub fn agents(&self) -> Result<Vec<EnrolledAgent>, StoreError> {
+        let mut statement =
+            self.connection.prepare("SELECT id, site, public_key FROM agent ORDER BY site, id")?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
+        })?;
+        rows.map(|row| {
+            let (id, site, public_key) = row?;
+            let id = AgentId::try_from(id)
+                .map_err(|why| StoreError::Damaged { what: "an agent's name", why })?;
+            Ok(EnrolledAgent { id, site, public_key })
+        })
+        .collect()
+    }
+
+    /// Keeps a named value.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.connection.execute(
+            "INSERT INTO setting (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![name, value],
+        )?;
+        Ok(())
+    }
+
+    /// A named value.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self
+            .connection
+            .query_row("SELECT value FROM setting WHERE name = ?1", params![name], |row| row.get(0))
+            .optional()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        (folder, store)
+    }
+
+    const SITE: &str = "XX-100001/main";
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_ticket_opens_the_door_once() {
+        let (_folder, mut store) = store();
+        let secret = TicketSecret::random().unwrap();
+        store.add_ticket(&secret, SITE, UnixMillis(0), DAY).unwrap();
+        let first = store.redeem_ticket(&secret, SITE, &[1; 32], UnixMillis(1)).unwrap();
+        assert_eq!(first, Ok(AgentId::of_key(&[1; 32])));
+        let second = store.redeem_ticket(&secret, SITE, &[2; 32], UnixMillis(2)).unwrap();
+        assert_eq!(second, Err(TicketRefused::Used));
+        assert_eq!(store.agents().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_ticket_opens_no_other_site() {
+        let (_folder, mut store) = store();
+        let secret = TicketSecret::random().unwrap();
+        store.add_ticket(&secret, SITE, UnixMillis(0), DAY).unwrap();
+        let refused = store.redeem_ticket(&secret, "XX-1/x", &[1; 32], UnixMillis(1)).unwrap();
+        assert_eq!(refused, Err(TicketRefused::Unknown));
+    }
+
+    #[test]
+    fn an_expired_ticket_opens_nothing() {
+        let (_folder, mut store) = store();
+        let secret = TicketSecret::random().unwrap();
+        store.add_ticket(&secret, SITE, UnixMillis(0), DAY).unwrap();
+        let late = UnixMillis(86_400_001);
+        let refused = store.redeem_ticket(&secret, SITE, &[1; 32], late).unwrap();
+        assert_eq!(refused, Err(TicketRefused::Expired));
+    }
+
+    #[test]
+    fn a_ticket_secret_is_not_in_the_file() {
+        let (folder, store) = store();
+        let secret = TicketSecret::random().unwrap();
+        store.add_ticket(&secret, SITE, UnixMillis(0), DAY).unwrap();
+        store.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        let file = std::fs::read(folder.path().join("store.db")).unwrap();
+        let text = String::from(secret);
+        use base64::Engine as _;
+        let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap();
+        assert!(!file.windows(raw.len()).any(|window| window == raw));
+    }
+
+    #[test]
+    fn a_file_of_a_newer_program_is_left_alone() {
+        let (folder, store) = store();
+        store.connection.pragma_update(None, "user_version", 99).unwrap();
+        drop(store);
+        let error = Store::open(&folder.path().join("store.db")).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+    }
+}

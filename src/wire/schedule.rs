@@ -1,0 +1,132 @@
+//! What an agent measures, and when: sent by the collector, kept by the agent.
+
+use std::time::Duration;
+
+use messnetz_metric::{Direction, Segment};
+use messnetz_probes::tcp_info::Congestion;
+use serde::{Deserialize, Serialize};
+
+/// Most tasks that an agent accepts in one schedule.
+pub const MAX_TASKS: usize = 64;
+
+/// All tasks of one agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The tasks, in order of preference where two are due at once.
+    #[serde(default, rename = "task")]
+    pub tasks: Vec<Task>,
+}
+
+/// One probe, again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// How often, in milliseconds.
+    pub every_ms: u64,
+    /// When within that time, counted from 1970-01-01T00:00:00Z: agents with different phases do not
+    /// test at once.
+    #[serde(default)]
+    pub phase_ms: u64,
+    /// Only through this interface; through whichever the routing table chooses where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// What to do.
+    #[serde(flatten)]
+    pub probe: Probe,
+}
+
+impl Task {
+    /// How often.
+    #[must_use]
+    pub fn every(&self) -> Duration {
+        Duration::from_millis(self.every_ms.max(1))
+    }
+}
+
+/// Whom a probe speaks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Peer {
+    /// The collector and its test server, beyond the line.
+    Collector,
+    /// The default gateway, at the near end of the line.
+    Gateway,
+}
+
+impl Peer {
+    /// The segment that a probe to this peer speaks about.
+    #[must_use]
+    pub const fn segment(self) -> Segment {
+        match self {
+            Self::Collector => Segment::Line,
+            Self::Gateway => Segment::Lan,
+        }
+    }
+
+    /// The peer's name in observations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Collector => "collector",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// A kind of measurement with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "probe", rename_all = "lowercase")]
+pub enum Probe {
+    /// A burst of ICMP echo requests.
+    Icmp {
+        /// To whom.
+        peer: Peer,
+        /// How many.
+        count: u16,
+        /// How far apart, in milliseconds.
+        interval_ms: u32,
+    },
+    /// A burst of STAMP packets to the collector's reflector: loss by direction.
+    Stamp {
+        /// How many.
+        count: u16,
+        /// How far apart, in milliseconds.
+        interval_ms: u32,
+    },
+    /// A saturating ndt7 test against the collector.
+    Ndt7 {
+        /// Towards the school or away from it.
+        direction: Direction,
+        /// For how long, in milliseconds; at most 10 000.
+        duration_ms: u32,
+        /// Congestion control of the sender; the kernel's default where not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        congestion: Option<Congestion>,
+    },
+    /// One question to the host's first resolver.
+    Dns {
+        /// The name to ask for.
+        name: String,
+    },
+    /// A TCP connection to a service.
+    Tcp {
+        /// `HOST:PORT`.
+        target: String,
+    },
+    /// One HTTP(S) request to a service, or to the collector where no address is given.
+    Http {
+        /// The address; the collector's own page where not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
+    /// Speed and counters of the interface.
+    Link,
+}
+
+impl Probe {
+    /// Whether it fills the line, so that nothing else may be measured beside it.
+    #[must_use]
+    pub const fn saturates(&self) -> bool {
+        matches!(self, Self::Ndt7 { .. })
+    }
+}
