@@ -9,6 +9,7 @@ mod binding;
 pub mod connection;
 mod failure;
 pub mod http;
+pub mod ndt7;
 pub mod tcp_info;
 pub mod tls;
 
