@@ -6,6 +6,11 @@
 //! knows no school, no target, no database and no schedule.
 
 mod binding;
+pub mod connection;
 mod failure;
+pub mod http;
+pub mod ndt7;
+pub mod tcp_info;
+pub mod tls;
 
 pub use binding::Binding;

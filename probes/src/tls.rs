@@ -1,0 +1,264 @@
+//! TLS towards a peer: which certificate counts as the peer's, with ring as the only cryptography.
+//!
+//! The provider is given to every configuration, never taken from the process default: a measurement
+//! must not depend on what another part of the program has installed.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use messnetz_metric::{Failure, FailureReason};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Those that Mozilla's root programme vouches for, as every browser does.
+    Web,
+    /// This one certificate and no other; names, dates and issuers do not matter.
+    Pinned(Fingerprint),
+}
+
+/// The configuration of a client that believes `trust` and offers HTTP/1.1 (RFC 7301).
+///
+/// Sessions are not resumed: the measured handshake is always a full one.
+///
+/// # Panics
+/// Never: ring offers cipher suites for both protocol versions.
+#[must_use]
+pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("ring offers cipher suites for TLS 1.2 and 1.3");
+    let mut config = match trust {
+        Trust::Web => {
+            let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+        Trust::Pinned(expected) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(PinnedCertificate {
+                expected: *expected,
+                provider,
+            }))
+            .with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
+}
+
+/// SHA-256 over the DER form of an end-entity certificate; written as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of the certificate whose DER form this is.
+    #[must_use]
+    pub fn of(certificate: &[u8]) -> Self {
+        let digest = ::ring::digest::digest(&::ring::digest::SHA256, certificate);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    /// Takes either case, and the colons between bytes that OpenSSL writes.
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
+        let mut bytes = [0; 32];
+        let mut digits = text.chars().filter(|&c| c != ':');
+        let mut digit = || digits.next().and_then(|c| c.to_digit(16));
+        for byte in &mut bytes {
+            let (high, low) = digit().zip(digit()).ok_or(InvalidFingerprint)?;
+            *byte = (high << 4 | low) as u8;
+        }
+        match digits.next() {
+            None => Ok(Self(bytes)),
+            Some(_) => Err(InvalidFingerprint),
+        }
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = InvalidFingerprint;
+
+    fn try_from(text: String) -> Result<Self, InvalidFingerprint> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
+    }
+}
+
+/// A text is not a SHA-256 fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a fingerprint is SHA-256 in 64 hexadecimal digits, with or without colons")]
+pub struct InvalidFingerprint;
+
+/// Believes one certificate by its fingerprint. The handshake's signature is still verified: whoever
+/// shows the certificate must hold its key (RFC 8446, section 4.4.3).
+#[derive(Debug)]
+struct PinnedCertificate {
+    expected: Fingerprint,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for PinnedCertificate {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let seen = Fingerprint::of(end_entity);
+        if seen == self.expected {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let error = OtherError(Arc::new(WrongCertificate {
+            seen,
+            expected: self.expected,
+        }));
+        Err(CertificateError::Other(error).into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// Another certificate than the pinned one was shown. Short, so that both fingerprints fit into the
+/// detail of a failure.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("certificate {seen}, expected {expected}")]
+struct WrongCertificate {
+    seen: Fingerprint,
+    expected: Fingerprint,
+}
+
+/// The failure that a broken handshake is. What broke stands first: the detail of a failure is cut at
+/// its end, and `attempt` may be long.
+pub(crate) fn handshake_failure(attempt: impl fmt::Display, error: &io::Error) -> Failure {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
+            Failure::new(FailureReason::Tls, format_args!("{other}: {attempt}"))
+        }
+        Some(tls) => Failure::new(FailureReason::Tls, format_args!("{attempt}: {tls}")),
+        // The peer hung up in the middle of the handshake: it speaks no TLS, or not with us.
+        None => Failure::new(FailureReason::Tls, format_args!("{attempt}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    // SHA-256 of the empty string (FIPS 180-4 example value).
+    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn a_fingerprint_is_sha_256_in_lower_case() {
+        assert_eq!(Fingerprint::of(b"").to_string(), EMPTY);
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_openssl_writes_it() {
+        let bytes: Vec<String> = (0..32)
+            .map(|i| EMPTY[2 * i..2 * i + 2].to_uppercase())
+            .collect();
+        assert_eq!(bytes.join(":").parse(), Ok(Fingerprint::of(b"")));
+    }
+
+    #[test]
+    fn a_fingerprint_of_another_length_is_refused() {
+        assert!(EMPTY[..62].parse::<Fingerprint>().is_err());
+        assert!(format!("{EMPTY}00").parse::<Fingerprint>().is_err());
+        assert!("".parse::<Fingerprint>().is_err());
+    }
+
+    #[test]
+    fn both_fingerprints_fit_into_a_failure() {
+        let error = WrongCertificate {
+            seen: Fingerprint::of(b"a"),
+            expected: Fingerprint::of(b"b"),
+        };
+        assert!(error.to_string().len() < 200);
+    }
+
+    #[test]
+    fn a_client_offers_http_1_1_only() {
+        for trust in [Trust::Web, Trust::Pinned(Fingerprint::of(b""))] {
+            assert_eq!(client_config(&trust).alpn_protocols, [b"http/1.1"]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_fingerprint_survives_its_text(bytes: [u8; 32]) {
+            let fingerprint = Fingerprint(bytes);
+            prop_assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,100}") {
+            let _ = text.parse::<Fingerprint>();
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The probes over TCP against servers on the loopback interface.
+
+#![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
+
+mod http;
+mod ndt7;
+mod server;
