@@ -7,5 +7,13 @@
 
 mod binding;
 mod failure;
+pub mod icmp;
+#[cfg(test)]
+mod netns;
+mod socket;
+mod stamps;
+mod statistics;
 
 pub use binding::Binding;
+pub use stamps::Stamps;
+pub use statistics::RttSummary;
