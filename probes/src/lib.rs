@@ -11,6 +11,7 @@ pub mod icmp;
 #[cfg(test)]
 mod netns;
 mod socket;
+pub mod stamp;
 mod stamps;
 mod statistics;
 

@@ -142,8 +142,7 @@ impl Wire {
         } else {
             local
         };
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE | Interest::ERROR)
-            .map_err(|e| from_io(&attempt, &e))?;
+        let socket = register(socket).map_err(|e| from_io(&attempt, &e))?;
         Ok(Self {
             socket,
             attempt,
@@ -250,6 +249,15 @@ const ICMP6_FILTER: libc::c_int = 1;
 /// Whether this host had no room for a packet just now.
 fn is_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
+/// Has the runtime watch the socket's queue and its error queue.
+#[allow(unsafe_code)]
+fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    let interest = Interest::READABLE | Interest::ERROR;
+    // SAFETY: a `Socket` owns its descriptor, always returns the same one, and closes it when it is
+    // dropped, which is after the `AsyncFd` has taken it off the watch.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
 }
 
 /// Opens the socket that needs the least rights, and says whether it is a raw one.
