@@ -6,6 +6,7 @@
 //! knows no school, no target, no database and no schedule.
 
 mod binding;
+pub mod dns;
 mod failure;
 pub mod icmp;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod socket;
 pub mod stamp;
 mod stamps;
 mod statistics;
+pub mod tcp;
 
 pub use binding::Binding;
 pub use stamps::Stamps;

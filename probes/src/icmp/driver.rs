@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use messnetz_metric::{Failure, FailureReason};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -24,6 +24,11 @@ const OVERHEAD_PER_REPLY: usize = 1024;
 /// Bounds of the receive queue: never less than the usual default, and not so much that one probe
 /// could tie up the memory of a small box.
 const QUEUE_BYTES: std::ops::RangeInclusive<usize> = 256 * 1024..=4 * 1024 * 1024;
+
+/// The kernel begins to stamp arrivals a moment after the first socket has asked for it
+/// (`net_enable_timestamp` leaves it to a work queue); before that, the first reply of a short path
+/// would come without a stamp.
+const STAMPS_SETTLE: Duration = Duration::from_millis(2);
 
 /// Packets taken from one queue before the clock is looked at again: foreign traffic on a raw socket
 /// must not keep the next request waiting.
@@ -52,6 +57,7 @@ pub async fn measure(echo: &Echo) -> Result<EchoReport, Failure> {
     }
     let wire = Wire::open(echo)?;
     let mut accounts = Accounts::new(echo);
+    tokio::time::sleep(STAMPS_SETTLE).await;
     let start = Instant::now();
     loop {
         if let Some(sequence) = accounts.poll_transmit(start.elapsed()) {

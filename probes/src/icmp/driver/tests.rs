@@ -1,7 +1,5 @@
 //! Real packets on loopback; both kinds of socket.
 
-use std::time::Duration;
-
 use super::*;
 use crate::Binding;
 use crate::netns::in_own_namespace;
@@ -18,7 +16,24 @@ fn burst(target: &str) -> Echo {
     }
 }
 
+/// Has the kernel stamp arrivals for as long as the socket lives, and waits until it does: how soon
+/// after the first request it begins is left to a work queue, and the machine may be busy.
+async fn stamps_are_on() -> std::net::UdpSocket {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(socket.local_addr().unwrap()).unwrap();
+    socket::stamp_arrival(&socket).unwrap();
+    loop {
+        socket.send(b"?").unwrap();
+        let arrival = socket::receive(socket.as_raw_fd(), &mut [0]).unwrap();
+        if arrival.stamp.is_some() {
+            return socket;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 async fn all_answered(echo: &Echo) {
+    let _stamping = stamps_are_on().await;
     let report = measure(echo).await.unwrap();
     assert_eq!(
         (report.sent, report.received, report.unreachable),
