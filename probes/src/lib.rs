@@ -9,6 +9,7 @@ mod binding;
 pub mod dns;
 mod failure;
 pub mod icmp;
+pub mod link;
 #[cfg(test)]
 mod netns;
 mod socket;
