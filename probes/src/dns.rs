@@ -109,9 +109,10 @@ mod tests {
         };
         let address = [IpAddr::from([192, 0, 2, 1])];
         let time = Reading::value(Quantity::DnsTime, Value::Time(Micros::from_micros(900)));
-        assert_eq!(answer(0, &address).readings(), [time.clone()]);
+        let time = [time];
+        assert_eq!(answer(0, &address).readings(), time);
         for useless in [answer(0, &[]), answer(2, &[]), answer(3, &[])] {
-            assert_ne!(useless.readings(), [time.clone()]);
+            assert_ne!(useless.readings(), time);
         }
     }
 }

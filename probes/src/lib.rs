@@ -12,6 +12,7 @@ pub mod icmp;
 pub mod link;
 #[cfg(test)]
 mod netns;
+mod random;
 mod socket;
 pub mod stamp;
 mod stamps;

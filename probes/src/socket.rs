@@ -3,14 +3,14 @@
 //!
 //! Linux only; every call is non-blocking. What the numbers mean is not decided here.
 
-use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, SystemTime};
 
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, TimestampingFlag, Timestamps,
-    recvmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, TimestampingFlag,
+    Timestamps, recvmsg, setsockopt, sockopt,
 };
 use nix::sys::time::TimeSpec;
 
@@ -25,6 +25,15 @@ pub(crate) struct Arrival {
     pub(crate) stamp: Option<SystemTime>,
     /// TTL or hop limit it arrived with, where [`receive_ttl`] was asked for.
     pub(crate) ttl: Option<u8>,
+    /// The address of this host that it was sent to, where [`receive_destination`] was asked for.
+    pub(crate) destination: Option<Destination>,
+}
+
+/// An address of this host, in the form in which the kernel told it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Destination {
+    V4(libc::in_pktinfo),
+    V6(libc::in6_pktinfo),
 }
 
 /// A message from the socket's error queue.
@@ -58,11 +67,12 @@ pub(crate) fn stamp_transmission(socket: &impl AsFd) -> io::Result<()> {
 }
 
 /// Asks for ICMP errors as [`Notice::Unreachable`] (`IP_RECVERR`, ip(7); `IPV6_RECVERR`, ipv6(7)).
-pub(crate) fn receive_errors(socket: &impl AsFd, peer: &std::net::IpAddr) -> io::Result<()> {
-    Ok(match peer {
-        std::net::IpAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true)?,
-        std::net::IpAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true)?,
-    })
+pub(crate) fn receive_errors(socket: &impl AsFd, peer: &IpAddr) -> io::Result<()> {
+    match peer {
+        IpAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true)?,
+        IpAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true)?,
+    }
+    Ok(())
 }
 
 /// Asks for the TTL or hop limit of every packet. A dual-stack socket needs both options, and an
@@ -73,12 +83,55 @@ pub(crate) fn receive_ttl(socket: &impl AsFd) -> io::Result<()> {
     Ok(v6.or(v4)?)
 }
 
+/// Asks for the address of this host that every packet was sent to.
+pub(crate) fn receive_destination(socket: &impl AsFd) -> io::Result<()> {
+    let v6 = setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true);
+    let v4 = setsockopt(socket, sockopt::Ipv4PacketInfo, &true);
+    Ok(v6.or(v4)?)
+}
+
+/// Sends an answer from the address that the question was sent to. A host with several addresses would
+/// otherwise answer from the one that its routing table prefers, and the asker would not know it.
+pub(crate) fn answer(
+    socket: RawFd,
+    bytes: &[u8],
+    to: SocketAddr,
+    from: Option<Destination>,
+) -> io::Result<()> {
+    let parts = [IoSlice::new(bytes)];
+    let to = SockaddrStorage::from(to);
+    let send = |control: &[ControlMessage<'_>]| {
+        let flags = MsgFlags::MSG_DONTWAIT;
+        nix::sys::socket::sendmsg(socket, &parts, control, flags, Some(&to))
+    };
+    match from {
+        Some(Destination::V4(mut info)) => {
+            // The address alone: the way back is the routing table's to choose (ip(7), IP_PKTINFO).
+            info.ipi_ifindex = 0;
+            info.ipi_spec_dst = info.ipi_addr;
+            send(&[ControlMessage::Ipv4PacketInfo(&info)])?;
+        }
+        Some(Destination::V6(mut info)) => {
+            // A link-local address means nothing without its interface (RFC 4007, section 6).
+            let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+            if !address.is_unicast_link_local() {
+                info.ipi6_ifindex = 0;
+            }
+            send(&[ControlMessage::Ipv6PacketInfo(&info)])?;
+        }
+        None => {
+            send(&[])?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes the next packet out of the receive queue.
 ///
 /// # Errors
 /// `WouldBlock` where the queue is empty; an error that the network reported earlier, once.
 pub(crate) fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<Arrival> {
-    let mut control = nix::cmsg_space!(Timestamps, i32);
+    let mut control = nix::cmsg_space!(Timestamps, i32, libc::in_pktinfo, libc::in6_pktinfo);
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(
         socket,
@@ -91,6 +144,7 @@ pub(crate) fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<Arrival> {
         source: message.address.as_ref().and_then(socket_address),
         stamp: None,
         ttl: None,
+        destination: None,
     };
     // The control messages are extras: where they do not fit or parse, the packet still counts.
     for control in message.cmsgs().into_iter().flatten() {
@@ -98,6 +152,13 @@ pub(crate) fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<Arrival> {
             ControlMessageOwned::ScmTimestampsns(stamps) => arrival.stamp = wall(stamps.system),
             ControlMessageOwned::Ipv4Ttl(ttl) | ControlMessageOwned::Ipv6HopLimit(ttl) => {
                 arrival.ttl = u8::try_from(ttl).ok();
+            }
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                arrival.destination = Some(Destination::V4(info));
+            }
+            // On a dual-stack socket an IPv4 packet has this one, with a mapped address.
+            ControlMessageOwned::Ipv6PacketInfo(info) => {
+                arrival.destination = Some(Destination::V6(info));
             }
             _ => {}
         }
@@ -207,6 +268,11 @@ pub(crate) fn set_words<const N: usize>(
     }
 }
 
+/// Whether a send failed only because this host had no room for the packet just then.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
 fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     match address.family()? {
         nix::sys::socket::AddressFamily::Inet => address
@@ -227,4 +293,67 @@ fn wall(stamp: TimeSpec) -> Option<SystemTime> {
         .ne(&(0, 0))
         .then(|| SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)))
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    /// A socket that sends to itself.
+    fn own(address: &str) -> UdpSocket {
+        let socket = UdpSocket::bind((address, 0)).unwrap();
+        socket.connect(socket.local_addr().unwrap()).unwrap();
+        socket
+    }
+
+    #[test]
+    fn a_packet_tells_its_sender_its_length_and_its_ttl() {
+        for address in ["127.0.0.1", "::1"] {
+            let socket = own(address);
+            receive_ttl(&socket).unwrap();
+            socket.send(b"abc").unwrap();
+            let mut buffer = [0; 8];
+            let arrival = receive(socket.as_raw_fd(), &mut buffer).unwrap();
+            assert_eq!(buffer[..arrival.length], *b"abc");
+            assert_eq!(arrival.source, socket.local_addr().ok());
+            assert_eq!(arrival.ttl, Some(64));
+            let empty = receive(socket.as_raw_fd(), &mut buffer).unwrap_err();
+            assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_as_our_own_drop() {
+        let socket = own("127.0.0.1");
+        assert_eq!(own_drops(&socket).unwrap(), 0);
+        socket2::SockRef::from(&socket)
+            .set_recv_buffer_size(2048)
+            .unwrap();
+        for _ in 0..100 {
+            socket.send(&[0; 1000]).unwrap();
+        }
+        let mut received = 0;
+        while receive(socket.as_raw_fd(), &mut [0; 1000]).is_ok() {
+            received += 1;
+        }
+        assert!(received < 100);
+        assert_eq!(own_drops(&socket).unwrap(), 100 - received);
+    }
+
+    #[test]
+    fn a_departure_is_told_with_its_number() {
+        let socket = own("127.0.0.1");
+        stamp_transmission(&socket).unwrap();
+        let before = SystemTime::now();
+        for key in 0..3 {
+            socket.send(b"x").unwrap();
+            let notice = receive_notice(socket.as_raw_fd(), &mut [0; 64]).unwrap();
+            let Notice::Transmitted { key: told, at } = notice else {
+                panic!("not a departure: {notice:?}");
+            };
+            assert_eq!(told, key);
+            assert!(at >= before);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Packet loss by direction: STAMP, RFC 8762, unauthenticated mode with the base packets of 44 octets.
 //!
 //! A round trip cannot say which way lost a packet, and a line's two directions fail for different
-//! reasons. A *stateful* reflector (RFC 8762, section 4) numbers its own replies, so the sender learns
+//! reasons. A *stateful* reflector (RFC 8762, section 4.3) numbers its own replies, so the sender learns
 //! how many of its packets arrived. [`measure`] is the sender, which sits in the school, and
 //! [`reflect`] is the reflector, which sits with the collector: up is from sender to reflector.
 //!

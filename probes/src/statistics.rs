@@ -32,7 +32,7 @@ impl RttSummary {
         let lower = *sorted.get((sorted.len() - 1) / 2)?;
         Some(Self {
             min: min.into(),
-            median: (lower + (upper - lower) / 2).into(),
+            median: ((lower + upper) / 2).into(),
             p95: (*sorted.get(nearest_rank(sorted.len(), 95))?).into(),
             max: max.into(),
         })

@@ -8,8 +8,8 @@ use messnetz_metric::{Failure, FailureReason};
 
 use super::Record;
 
-/// The largest answer over UDP that we ask for: it passes without fragments everywhere (RFC 9715,
-/// section 3.1, and the DNS flag day of 2020).
+/// The largest answer over UDP that we ask for. It passes everywhere without fragments (RFC 9715): 1280
+/// bytes that every IPv6 link carries, less the headers of IPv6 and UDP.
 pub(super) const UDP_PAYLOAD: u16 = 1232;
 
 /// A question, with the identifier that its answer must carry.

@@ -4,8 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use messnetz_metric::{Failure, FailureReason};
-use ring::rand::{SecureRandom, SystemRandom};
+use messnetz_metric::Failure;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
@@ -14,12 +13,13 @@ use super::codec::{Answer, Asked, UDP_PAYLOAD};
 use super::{DnsReport, Query};
 use crate::Binding;
 use crate::failure::{from_io, timeout};
+use crate::random;
 
 /// Asks one server one question.
 ///
 /// # Errors
-/// [`FailureReason::Timeout`] where no answer to this question came by the deadline; foreign datagrams
-/// are ignored until then. [`FailureReason::NameResolution`] where the name is none. An error that the
+/// [`messnetz_metric::FailureReason::Timeout`] where no answer to this question came by the deadline; foreign datagrams
+/// are ignored until then. [`messnetz_metric::FailureReason::NameResolution`] where the name is none. An error that the
 /// server answers is not an error here, but in [`DnsReport::readings`].
 pub async fn resolve(query: &Query) -> Result<DnsReport, Failure> {
     let attempt = format!("asking resolver {} for '{}'", query.server, query.name);
@@ -30,12 +30,9 @@ pub async fn resolve(query: &Query) -> Result<DnsReport, Failure> {
 
 async fn exchange(query: &Query, attempt: &str) -> Result<DnsReport, Failure> {
     let failed = |error: io::Error| from_io(attempt, &error);
-    let mut id = [0; 2];
-    SystemRandom::new().fill(&mut id).map_err(|_| {
-        let detail = format_args!("{attempt}: the system has no random numbers");
-        Failure::new(FailureReason::Permission, detail)
-    })?;
-    let asked = Asked::new(u16::from_be_bytes(id), &query.name, query.record)?;
+    // Not to be guessed by whoever would answer in the server's place (RFC 5452, section 9.2).
+    let id = u16::from_be_bytes(random::octets(attempt)?);
+    let asked = Asked::new(id, &query.name, query.record)?;
     let question = asked.encode()?;
     let udp = open(query.server, &query.binding, Type::DGRAM, attempt)?;
     let start = Instant::now();
@@ -126,6 +123,7 @@ mod tests {
     use super::super::codec::tests::answer;
     use super::*;
     use hickory_proto::op::Message;
+    use messnetz_metric::FailureReason;
     use tokio::net::TcpListener;
 
     fn query(server: SocketAddr, record: Record) -> Query {

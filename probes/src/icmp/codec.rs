@@ -1,7 +1,7 @@
 //! Echo requests as bytes, and bytes as echo replies; RFC 792 and RFC 4443, sections 4.1 and 4.2.
 //!
-//! The layouts and checksums are those of `pnet_packet`. ICMPv6 checksums need the addresses of the IP
-//! header, so there the kernel fills them in (RFC 3542, section 3.1); for IPv4 it checks those of
+//! The layouts and checksums are those of `pnet_packet`. For IPv6 the checksum covers addresses of the IP
+//! header, so there the kernel fills it in (RFC 3542, section 3.1); for IPv4 it checks those of
 //! received packets on its own.
 
 use std::net::IpAddr;
@@ -197,7 +197,7 @@ mod tests {
     fn the_filter_lets_only_echo_replies_pass() {
         assert_eq!(only_replies(Version::V4), Filter::V4([0xffff_fffe]));
         let Filter::V6(words) = only_replies(Version::V6) else {
-            panic!("an ICMPv6 filter has eight words");
+            panic!("an filter for IPv6 has eight words");
         };
         let open: Vec<_> = (0..256_usize)
             .filter(|kind| words[kind / 32] & (1 << (kind % 32)) == 0)

@@ -6,7 +6,6 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use messnetz_metric::{Failure, FailureReason};
-use ring::rand::{SecureRandom, SystemRandom};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -15,6 +14,7 @@ use super::accounts::Accounts;
 use super::codec::{self, Filter, Label, Version};
 use super::{Echo, EchoReport};
 use crate::failure::from_io;
+use crate::random;
 use crate::socket::{self, Notice};
 
 /// Room in the receive queue for each expected reply beyond its data: the kernel accounts for its own
@@ -107,15 +107,10 @@ impl Wire {
         let version = Version::of(echo.target);
         let (socket, raw) = open_socket(version, &attempt)?;
         echo.binding.apply(&socket)?;
-        let random = |bytes: &mut [u8]| {
-            SystemRandom::new().fill(bytes).map_err(|_| {
-                let detail = format_args!("{attempt}: the system has no random numbers");
-                Failure::new(FailureReason::Permission, detail)
-            })
-        };
         let mut data = vec![0; echo.payload];
-        let token = echo.payload.min(TOKEN);
-        random(&mut data[..token])?;
+        for (octet, token) in data.iter_mut().zip(random::octets::<TOKEN>(&attempt)?) {
+            *octet = token;
+        }
         let configure = || -> io::Result<u16> {
             let per_reply = echo.payload.saturating_add(OVERHEAD_PER_REPLY);
             let queue = per_reply
@@ -142,9 +137,7 @@ impl Wire {
         };
         let local = configure().map_err(|e| from_io(&attempt, &e))?;
         let identifier = if raw {
-            let mut bytes = [0; 2];
-            random(&mut bytes)?;
-            u16::from_be_bytes(bytes)
+            u16::from_be_bytes(random::octets(&attempt)?)
         } else {
             local
         };
@@ -179,7 +172,7 @@ impl Wire {
         }
         match sent {
             Ok(_) => accounts.sent(now, wall),
-            Err(error) if sequence > 0 || is_full(&error) => accounts.refused(now),
+            Err(error) if sequence > 0 || socket::is_full(&error) => accounts.refused(now),
             Err(error) => return Err(from_io(&self.attempt, &error)),
         }
         Ok(())
@@ -251,11 +244,6 @@ impl Wire {
 /// `linux/icmp.h` and `linux/icmpv6.h`; not in the libc crate.
 const ICMP_FILTER: libc::c_int = 1;
 const ICMP6_FILTER: libc::c_int = 1;
-
-/// Whether this host had no room for a packet just now.
-fn is_full(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
-}
 
 /// Has the runtime watch the socket's queue and its error queue.
 #[allow(unsafe_code)]

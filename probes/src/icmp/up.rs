@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use messnetz_metric::Failure;
-use ring::rand::{SecureRandom, SystemRandom};
 use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence, SurgeError};
 
 use crate::Binding;
 use crate::failure::from_io;
+use crate::random;
 
 /// Whether `target` answers one echo request within `timeout`; no route to it is a "no", too.
 ///
@@ -28,11 +28,7 @@ pub async fn is_up(target: IpAddr, binding: &Binding, timeout: Duration) -> Resu
         config = config.interface(interface);
     }
     let client = Client::new(&config.build()).map_err(|e| from_io(&attempt, &e))?;
-    let mut identifier = [0; 2];
-    // Without a random identifier two checks at one time could take each other's answers, which for
-    // "is it up" is no harm: both asked the same target.
-    let _ = SystemRandom::new().fill(&mut identifier);
-    let identifier = PingIdentifier(u16::from_be_bytes(identifier));
+    let identifier = PingIdentifier(u16::from_be_bytes(random::octets(&attempt)?));
     let mut pinger = client.pinger(target, identifier).await;
     pinger.timeout(timeout);
     match pinger.ping(PingSequence(0), &[0; 8]).await {

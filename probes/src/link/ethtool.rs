@@ -99,7 +99,7 @@ fn short_name(name: &str) -> io::Result<[libc::c_char; libc::IFNAMSIZ]> {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
     for (to, from) in short.iter_mut().zip(name.bytes()) {
-        *to = from as libc::c_char;
+        *to = libc::c_char::from_ne_bytes([from]);
     }
     Ok(short)
 }

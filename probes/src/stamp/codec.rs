@@ -48,8 +48,10 @@ impl Timestamp {
                 (difference < 1 << 63).then(|| Duration::from_nanos(nanos as u64))
             }
             Format::Ptp => {
-                let nanos = |stamp: Self| (stamp.0 & 0xffff_ffff) as i64;
-                let seconds = ((self.0 >> 32) as u32).wrapping_sub((earlier.0 >> 32) as u32) as i32;
+                let nanos = |stamp: Self| (stamp.0 & 0xffff_ffff).cast_signed();
+                let seconds = ((self.0 >> 32) as u32)
+                    .wrapping_sub((earlier.0 >> 32) as u32)
+                    .cast_signed();
                 let total = i64::from(seconds) * 1_000_000_000 + nanos(self) - nanos(earlier);
                 u64::try_from(total).ok().map(Duration::from_nanos)
             }
@@ -235,8 +237,8 @@ mod tests {
     fn a_reflector_may_stamp_in_ptp_format() {
         assert_eq!(ErrorEstimate(1 << 14 | 1).format(), Format::Ptp);
         assert_eq!(ErrorEstimate::OURS.format(), Format::Ntp);
-        let earlier = Timestamp(1_000 << 32 | 999_999_999);
-        let later = Timestamp(1_001 << 32 | 4);
+        let earlier = Timestamp((1_000 << 32) + 999_999_999);
+        let later = Timestamp((1_001 << 32) + 4);
         let five = Duration::from_nanos(5);
         assert_eq!(later.since(earlier, Format::Ptp), Some(five));
         assert_eq!(earlier.since(later, Format::Ptp), None);

@@ -5,8 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime};
 
-use messnetz_metric::{Failure, FailureReason};
-use ring::rand::{SecureRandom, SystemRandom};
+use messnetz_metric::Failure;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -16,6 +15,7 @@ use super::reflector::{Limits, Received, Reflector};
 use super::sender::Sender;
 use super::{Session, StampReport};
 use crate::failure::from_io;
+use crate::random;
 use crate::socket;
 
 /// Room for packets that wait while this process is not scheduled; the kernel may grant less.
@@ -36,14 +36,18 @@ const FAILURES_IN_A_ROW: u32 = 10;
 /// 32 of them, at least 100 ms apart, and `timeout`.
 ///
 /// # Errors
-/// [`FailureReason::Timeout`] where no closing packet was answered: then the accounts cannot be closed;
-/// [`FailureReason::Refused`] where nothing listens there; [`FailureReason::Protocol`] where the
-/// reflector's count contradicts itself; else what keeps this host from sending.
+/// [`FailureReason::Timeout`](messnetz_metric::FailureReason::Timeout) where no closing packet was
+/// answered: then the accounts cannot be closed;
+/// [`FailureReason::Refused`](messnetz_metric::FailureReason::Refused) where nothing listens there;
+/// [`FailureReason::Protocol`](messnetz_metric::FailureReason::Protocol) where the reflector's count
+/// contradicts itself; else what keeps this host from sending.
 pub async fn measure(session: &Session) -> Result<StampReport, Failure> {
     let attempt = format!("STAMP session with {}", session.reflector);
     let failed = |error: io::Error| from_io(&attempt, &error);
     let socket = connect(session, &attempt)?;
-    let mut sender = Sender::new(session, random_ssid(&attempt)?);
+    // A session's name is any number but 0 (RFC 8972, section 3).
+    let ssid = Ssid(u16::from_be_bytes(random::octets(&attempt)?).max(1));
+    let mut sender = Sender::new(session, ssid);
     let mut refused = false;
     let start = Instant::now();
     loop {
@@ -74,6 +78,7 @@ pub async fn reflect(socket: UdpSocket, limits: Limits) -> Result<Infallible, Fa
     let failed = |error: io::Error| from_io("reflecting STAMP packets", &error);
     socket::stamp_arrival(&socket).map_err(failed)?;
     socket::receive_ttl(&socket).map_err(failed)?;
+    socket::receive_destination(&socket).map_err(failed)?;
     SockRef::from(&socket)
         .set_recv_buffer_size(QUEUE_BYTES)
         .map_err(failed)?;
@@ -113,7 +118,8 @@ pub async fn reflect(socket: UdpSocket, limits: Limits) -> Result<Infallible, Fa
         if let Some(reply) = reflector.reflect(start.elapsed(), packet, Timestamp::ntp(leaves)) {
             // A reply that this host cannot send is a reply lost on its way down, and the sender will
             // count it as that.
-            if let Err(error) = SockRef::from(&socket).send_to(&reply, &source.into()) {
+            let sent = socket::answer(socket.as_raw_fd(), &reply, source, arrival.destination);
+            if let Err(error) = sent {
                 tracing::debug!("reflecting to {source}: {error}");
             }
         }
@@ -136,16 +142,6 @@ fn connect(session: &Session, attempt: &str) -> Result<UdpSocket, Failure> {
     UdpSocket::from_std(socket.into()).map_err(failed)
 }
 
-/// A session's name, which is not 0 (RFC 8972, section 3).
-fn random_ssid(attempt: &str) -> Result<Ssid, Failure> {
-    let mut bytes = [0; 2];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| {
-        let detail = format_args!("{attempt}: the system has no random numbers");
-        Failure::new(FailureReason::Permission, detail)
-    })?;
-    Ok(Ssid(u16::from_be_bytes(bytes).max(1)))
-}
-
 /// Sends the next packet; says whether the socket told about an earlier one that was refused.
 fn send(socket: &UdpSocket, sender: &mut Sender, start: Instant) -> io::Result<bool> {
     let mut refused = false;
@@ -153,7 +149,7 @@ fn send(socket: &UdpSocket, sender: &mut Sender, start: Instant) -> io::Result<b
         let (now, wall) = (start.elapsed(), SystemTime::now());
         match SockRef::from(socket).send(&sender.packet(wall).encode()) {
             Ok(_) => sender.sent(now, wall),
-            Err(error) if is_full(&error) => sender.attempted(now),
+            Err(error) if socket::is_full(&error) => sender.attempted(now),
             // The answer to an earlier packet, which this call only hands over (udp(7)): once.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && !refused => {
                 refused = true;
@@ -163,11 +159,6 @@ fn send(socket: &UdpSocket, sender: &mut Sender, start: Instant) -> io::Result<b
         }
         return Ok(refused);
     }
-}
-
-/// Whether this host had no room for a packet just now.
-fn is_full(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
 /// Hands the waiting replies to the sender; says whether a packet was refused.

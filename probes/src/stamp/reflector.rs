@@ -24,7 +24,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions: 1024,
-            idle: Duration::from_secs(900),
+            idle: Duration::from_mins(15),
             protected: Duration::from_secs(10),
         }
     }
@@ -148,7 +148,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         sessions: 2,
-        idle: Duration::from_secs(900),
+        idle: Duration::from_mins(15),
         protected: Duration::from_secs(10),
     };
 

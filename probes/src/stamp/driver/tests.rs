@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::super::codec::{LENGTH, Test};
 use super::*;
 use crate::Binding;
-use messnetz_metric::Direction;
+use messnetz_metric::{Direction, FailureReason};
 
 fn session(reflector: SocketAddr) -> Session {
     Session {
@@ -38,6 +38,23 @@ async fn loopback_loses_nothing_either_way() {
         );
         assert_eq!(report.loss(Direction::Down).unwrap().as_ppm(), 0);
         assert_eq!(report.readings().len(), super::super::QUANTITIES.len());
+    }
+}
+
+/// A host with several addresses must answer from the one it was asked at: on loopback, whose preferred
+/// address is 127.0.0.1, 127.0.0.2 stands for another one.
+#[tokio::test]
+async fn a_reflector_on_all_addresses_answers_from_the_one_that_was_asked() {
+    for (wildcard, asked) in [
+        ("0.0.0.0", "127.0.0.2"),
+        ("::", "::1"),
+        // An IPv4 sender at a dual-stack socket.
+        ("::", "127.0.0.2"),
+    ] {
+        let port = reflector(wildcard).await.port();
+        let asked = SocketAddr::new(asked.parse().unwrap(), port);
+        let report = measure(&session(asked)).await.unwrap();
+        assert_eq!((report.lost_up, report.lost_down), (0, 0), "{report:?}");
     }
 }
 
