@@ -7,10 +7,23 @@
 
 mod binding;
 pub mod connection;
+pub mod dns;
 mod failure;
 pub mod http;
+pub mod icmp;
+pub mod link;
 pub mod ndt7;
+#[cfg(test)]
+mod netns;
+mod random;
+mod socket;
+pub mod stamp;
+mod stamps;
+mod statistics;
+pub mod tcp;
 pub mod tcp_info;
 pub mod tls;
 
 pub use binding::Binding;
+pub use stamps::Stamps;
+pub use statistics::RttSummary;

@@ -1,0 +1,280 @@
+//! The socket and the clock of one burst.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant, SystemTime};
+
+use messnetz_metric::{Failure, FailureReason};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::accounts::Accounts;
+use super::codec::{self, Filter, Label, Version};
+use super::{Echo, EchoReport};
+use crate::failure::from_io;
+use crate::random;
+use crate::socket::{self, Notice};
+
+/// Room in the receive queue for each expected reply beyond its data: the kernel accounts for its own
+/// bookkeeping of a packet, too.
+const OVERHEAD_PER_REPLY: usize = 1024;
+
+/// Bounds of the receive queue: never less than the usual default, and not so much that one probe
+/// could tie up the memory of a small box.
+const QUEUE_BYTES: std::ops::RangeInclusive<usize> = 256 * 1024..=4 * 1024 * 1024;
+
+/// The kernel begins to stamp arrivals a moment after the first socket has asked for it
+/// (`net_enable_timestamp` leaves it to a work queue); before that, the first reply of a short path
+/// would come without a stamp.
+const STAMPS_SETTLE: Duration = Duration::from_millis(2);
+
+/// Packets taken from one queue before the clock is looked at again: foreign traffic on a raw socket
+/// must not keep the next request waiting.
+const PACKETS_PER_TURN: usize = 128;
+
+/// Room for the headers in front of the data: IPv4 with all options, and ICMP.
+const HEADERS: usize = 60 + codec::HEADER;
+
+/// Bytes of the token in front of the data.
+const TOKEN: usize = 8;
+
+/// Sends one burst of echo requests and reports what came back.
+///
+/// It takes at most `count * interval + timeout`, give or take this host's own delays, and less where
+/// all requests are answered.
+///
+/// # Errors
+/// [`FailureReason::Permission`] where this process may open neither kind of ICMP socket;
+/// [`FailureReason::Interface`] where the interface does not exist or is down;
+/// [`FailureReason::Unreachable`] where there is no route, so that no request was sent at all. That
+/// nobody answered is not an error but a report with a loss of 100 %.
+pub async fn measure(echo: &Echo) -> Result<EchoReport, Failure> {
+    if echo.count == 0 {
+        let detail = format_args!("ICMP echo to {}: a burst of no requests", echo.target);
+        return Err(Failure::new(FailureReason::Protocol, detail));
+    }
+    let wire = Wire::open(echo)?;
+    let mut accounts = Accounts::new(echo);
+    tokio::time::sleep(STAMPS_SETTLE).await;
+    let start = Instant::now();
+    loop {
+        if let Some(sequence) = accounts.poll_transmit(start.elapsed()) {
+            wire.send(sequence, &mut accounts, start)?;
+        }
+        let now = start.elapsed();
+        if accounts.is_complete(now) {
+            break;
+        }
+        tokio::select! {
+            ready = wire.socket.ready(Interest::READABLE | Interest::ERROR) => {
+                let mut ready = ready.map_err(|e| from_io(&wire.attempt, &e))?;
+                if wire.take_all(&mut accounts, start) == Queues::Empty {
+                    ready.clear_ready();
+                }
+            }
+            () = tokio::time::sleep(accounts.poll_timeout().saturating_sub(now)) => {}
+        }
+    }
+    let drops = socket::own_drops(wire.socket.get_ref()).map_err(|e| from_io(&wire.attempt, &e))?;
+    Ok(accounts.finish(drops))
+}
+
+/// The open socket of one burst and what makes its packets ours.
+struct Wire {
+    socket: AsyncFd<Socket>,
+    /// What is being done, for error messages.
+    attempt: String,
+    target: IpAddr,
+    version: Version,
+    /// Whether received IPv4 packets come with their IP header.
+    raw: bool,
+    identifier: u16,
+    data: Vec<u8>,
+}
+
+/// What [`Wire::take_all`] left behind.
+#[derive(PartialEq, Eq)]
+enum Queues {
+    Empty,
+    MayHoldMore,
+}
+
+impl Wire {
+    fn open(echo: &Echo) -> Result<Self, Failure> {
+        let attempt = format!("ICMP echo to {}", echo.target);
+        let version = Version::of(echo.target);
+        let (socket, raw) = open_socket(version, &attempt)?;
+        echo.binding.apply(&socket)?;
+        let mut data = vec![0; echo.payload];
+        for (octet, token) in data.iter_mut().zip(random::octets::<TOKEN>(&attempt)?) {
+            *octet = token;
+        }
+        let configure = || -> io::Result<u16> {
+            let per_reply = echo.payload.saturating_add(OVERHEAD_PER_REPLY);
+            let queue = per_reply
+                .saturating_mul(usize::from(echo.count))
+                .clamp(*QUEUE_BYTES.start(), *QUEUE_BYTES.end());
+            socket.set_recv_buffer_size(queue)?;
+            socket.set_nonblocking(true)?;
+            socket::stamp_transmission(&socket)?;
+            socket::receive_errors(&socket, &echo.target)?;
+            if raw {
+                match codec::only_replies(version) {
+                    Filter::V4(words) => {
+                        socket::set_words(&socket, libc::SOL_RAW, ICMP_FILTER, words)?;
+                    }
+                    Filter::V6(words) => {
+                        socket::set_words(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, words)?;
+                    }
+                }
+            }
+            // Connected, the socket gets its packets and errors for this target only.
+            socket.connect(&SocketAddr::new(echo.target, 0).into())?;
+            // For a datagram socket the kernel writes the identifier: its local "port" (icmp(7)).
+            Ok(socket.local_addr()?.as_socket().map_or(0, |a| a.port()))
+        };
+        let local = configure().map_err(|e| from_io(&attempt, &e))?;
+        let identifier = if raw {
+            u16::from_be_bytes(random::octets(&attempt)?)
+        } else {
+            local
+        };
+        let socket = register(socket).map_err(|e| from_io(&attempt, &e))?;
+        Ok(Self {
+            socket,
+            attempt,
+            target: echo.target,
+            version,
+            raw,
+            identifier,
+            data,
+        })
+    }
+
+    /// Sends the next request and enters it into the books.
+    fn send(&self, sequence: u16, accounts: &mut Accounts, start: Instant) -> Result<(), Failure> {
+        let label = Label {
+            identifier: self.identifier,
+            sequence,
+        };
+        let packet = codec::request(self.version, label, &self.data);
+        let mut now = start.elapsed();
+        let mut wall = SystemTime::now();
+        let mut sent = self.socket.get_ref().send(&packet);
+        if sent.is_err() {
+            // It may be the answer to an earlier request that the socket tells about now (ip(7),
+            // IP_RECVERR). Taking that from the queue clears it, and this request gets its own chance.
+            self.take_all(accounts, start);
+            (now, wall) = (start.elapsed(), SystemTime::now());
+            sent = self.socket.get_ref().send(&packet);
+        }
+        match sent {
+            Ok(_) => accounts.sent(now, wall),
+            Err(error) if sequence > 0 || socket::is_full(&error) => accounts.refused(now),
+            Err(error) => return Err(from_io(&self.attempt, &error)),
+        }
+        Ok(())
+    }
+
+    /// Enters what waits in the socket's two queues into the books.
+    fn take_all(&self, accounts: &mut Accounts, start: Instant) -> Queues {
+        let socket = self.socket.get_ref().as_raw_fd();
+        let mut buffer = vec![0; HEADERS + self.data.len()];
+        let (mut no_notices, mut no_packets) = (false, false);
+        // Each error that the network reported surfaces in both queues: as a notice, and as the result
+        // of one receive call, which is then without meaning.
+        for _ in 0..PACKETS_PER_TURN {
+            match socket::receive_notice(socket, &mut buffer) {
+                Ok(Notice::Transmitted { key, at }) => accounts.handle_departure(key, at),
+                Ok(Notice::Unreachable { length }) => {
+                    let quoted = buffer.get(..length).unwrap_or(&buffer);
+                    if let Some(label) = codec::quoted_request(self.version, quoted)
+                        && label.identifier == self.identifier
+                    {
+                        accounts.handle_unreachable(label.sequence);
+                    }
+                }
+                Ok(Notice::Other) => {}
+                Err(_) => {
+                    no_notices = true;
+                    break;
+                }
+            }
+        }
+        for _ in 0..PACKETS_PER_TURN {
+            match socket::receive(socket, &mut buffer) {
+                Ok(arrival) => {
+                    let now = start.elapsed();
+                    let bytes = buffer.get(..arrival.length).unwrap_or(&buffer);
+                    if arrival.source.is_some_and(|s| s.ip() == self.target)
+                        && let Some(sequence) = self.answered(bytes)
+                    {
+                        accounts.handle_reply(sequence, now, arrival.stamp);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    no_packets = true;
+                    break;
+                }
+                Err(_) => {}
+            }
+        }
+        if no_notices && no_packets {
+            Queues::Empty
+        } else {
+            Queues::MayHoldMore
+        }
+    }
+
+    /// The sequence number of our request that `bytes` answer, if they do.
+    fn answered(&self, bytes: &[u8]) -> Option<u16> {
+        let message = if self.raw && self.version == Version::V4 {
+            codec::inside_ipv4(bytes)?
+        } else {
+            bytes
+        };
+        let reply = codec::reply(self.version, message)?;
+        let ours = reply.label.identifier == self.identifier && reply.data == self.data;
+        ours.then_some(reply.label.sequence)
+    }
+}
+
+/// `linux/icmp.h` and `linux/icmpv6.h`; not in the libc crate.
+const ICMP_FILTER: libc::c_int = 1;
+const ICMP6_FILTER: libc::c_int = 1;
+
+/// Has the runtime watch the socket's queue and its error queue.
+#[allow(unsafe_code)]
+fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    let interest = Interest::READABLE | Interest::ERROR;
+    // SAFETY: a `Socket` owns its descriptor, always returns the same one, and closes it when it is
+    // dropped, which is after the `AsyncFd` has taken it off the watch.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
+}
+
+/// Opens the socket that needs the least rights, and says whether it is a raw one.
+fn open_socket(version: Version, attempt: &str) -> Result<(Socket, bool), Failure> {
+    let (domain, protocol) = match version {
+        Version::V4 => (Domain::IPV4, Protocol::ICMPV4),
+        Version::V6 => (Domain::IPV6, Protocol::ICMPV6),
+    };
+    if let Ok(socket) = Socket::new(domain, Type::DGRAM, Some(protocol)) {
+        return Ok((socket, false));
+    }
+    match Socket::new(domain, Type::RAW, Some(protocol)) {
+        Ok(socket) => Ok((socket, true)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure::new(
+            FailureReason::Permission,
+            format_args!(
+                "{attempt}: needs the group in net.ipv4.ping_group_range, or the capability \
+                 CAP_NET_RAW: {error}"
+            ),
+        )),
+        Err(error) => Err(from_io(attempt, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

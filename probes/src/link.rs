@@ -1,0 +1,188 @@
+//! The measuring interface itself: is it up, what is it made of, how fast does it claim to be.
+//!
+//! Everything is asked of the kernel for the network namespace of the calling thread: addresses and
+//! flags by netlink (getifaddrs(3)), speed and duplex by ethtool, counters and routes from
+//! `/proc/thread-self/net`. `/sys` is believed only where it shows the same interface, because it keeps
+//! the namespace of whoever mounted it.
+
+mod ethtool;
+mod medium;
+mod proc_net;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+
+use messnetz_metric::{BitRate, Failure, FailureReason, Medium, Quantity, Reading, Value};
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::{InterfaceFlags, if_nametoindex};
+
+pub use proc_net::{Counters, Route};
+
+use crate::failure::from_io;
+
+/// What [`read`] tells about.
+pub const QUANTITIES: &[Quantity] = &[Quantity::LinkSpeed];
+
+/// Whether packets can pass (netdevice(7); RFC 2863, section 3.1.14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Switched on, and the other end is there; or the driver cannot tell, as for loopback.
+    Up,
+    /// Switched on, but without a carrier or not yet admitted to the network.
+    Down,
+    /// Switched off by its administrator.
+    Disabled,
+}
+
+/// Whether both ends may send at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplex {
+    /// One at a time: on a switched network the sign of a failed negotiation.
+    Half,
+    /// Both.
+    Full,
+}
+
+/// An interface as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// Its name.
+    pub name: String,
+    /// Its number in this network namespace.
+    pub index: u32,
+    /// Whether packets can pass.
+    pub operation: Operation,
+    /// What it is made of.
+    pub medium: Medium,
+    /// Nominal rate; `None` where the driver states none.
+    pub speed: Option<BitRate>,
+    /// `None` where the driver does not say.
+    pub duplex: Option<Duplex>,
+    /// Largest IP packet, in bytes.
+    pub mtu: u32,
+    /// What it has carried since it was made.
+    pub counters: Counters,
+    /// Its IP addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl LinkState {
+    /// One reading for each of [`QUANTITIES`]; a failed one where the link is down or its driver states
+    /// no rate.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        if self.operation == Operation::Up
+            && let Some(speed) = self.speed
+        {
+            return vec![Reading::value(Quantity::LinkSpeed, Value::Rate(speed))];
+        }
+        let why = match self.operation {
+            Operation::Up => "its driver states no rate",
+            Operation::Down => "it has no carrier",
+            Operation::Disabled => "it is switched off",
+        };
+        let detail = format_args!("interface {}: {why}", self.name);
+        Reading::failed(QUANTITIES, &Failure::new(FailureReason::Interface, detail))
+    }
+}
+
+/// The default routes of both protocols.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DefaultRoute {
+    /// Of IPv4; `None` where there is none.
+    pub v4: Option<Route>,
+    /// Of IPv6; `None` where there is none.
+    pub v6: Option<Route>,
+}
+
+/// The interface `name` as it is now.
+///
+/// # Errors
+/// [`FailureReason::Interface`] where there is none of that name.
+pub fn read(name: &str) -> Result<LinkState, Failure> {
+    let attempt = format!("reading interface {name}");
+    let failed = |error: io::Error| match error.raw_os_error() {
+        Some(libc::ENODEV | libc::ENXIO) => {
+            Failure::new(FailureReason::Interface, format_args!("{attempt}: {error}"))
+        }
+        _ => from_io(&attempt, &error),
+    };
+    let index = if_nametoindex(name).map_err(|e| failed(e.into()))?;
+    let mut flags = InterfaceFlags::empty();
+    let (mut hardware, mut addresses) = (None, Vec::new());
+    for entry in getifaddrs().map_err(|e| failed(e.into()))? {
+        if entry.interface_name != name {
+            continue;
+        }
+        flags = entry.flags;
+        let Some(address) = entry.address else {
+            continue;
+        };
+        if let Some(link) = address.as_link_addr() {
+            hardware = Some(medium::Hardware::new(link.hatype(), link.addr()));
+        } else if let Some(v4) = address.as_sockaddr_in() {
+            addresses.push(IpAddr::V4(v4.ip()));
+        } else if let Some(v6) = address.as_sockaddr_in6() {
+            addresses.push(IpAddr::V6(v6.ip()));
+        }
+    }
+    let settings = ethtool::link_settings(name).map_err(failed)?;
+    let counters = proc_net::read("dev").map_err(failed)?;
+    Ok(LinkState {
+        name: name.to_owned(),
+        index,
+        operation: operation(flags),
+        medium: medium::of(name, index, hardware),
+        speed: settings.speed,
+        duplex: settings.duplex,
+        mtu: ethtool::mtu(name).map_err(failed)?,
+        counters: proc_net::counters(&counters, name).unwrap_or_default(),
+        addresses,
+    })
+}
+
+/// The names of all interfaces, in the order of their numbers.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub fn interfaces() -> Result<Vec<String>, Failure> {
+    let failed = |error: nix::Error| from_io("listing the interfaces", &error.into());
+    let mut names = BTreeMap::new();
+    for entry in getifaddrs().map_err(failed)? {
+        if let Ok(index) = if_nametoindex(entry.interface_name.as_str()) {
+            names.insert(index, entry.interface_name);
+        }
+    }
+    Ok(names.into_values().collect())
+}
+
+/// Where packets go that no other route knows.
+///
+/// # Errors
+/// Where the routing tables cannot be read.
+pub fn default_route() -> Result<DefaultRoute, Failure> {
+    let failed = |error: io::Error| from_io("reading the routing tables", &error);
+    // A kernel without one of the protocols has no table for it.
+    let table = |name| match proc_net::read(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        other => other,
+    };
+    Ok(DefaultRoute {
+        v4: proc_net::default_route_v4(&table("route").map_err(failed)?),
+        v6: proc_net::default_route_v6(&table("ipv6_route").map_err(failed)?),
+    })
+}
+
+fn operation(flags: InterfaceFlags) -> Operation {
+    if !flags.contains(InterfaceFlags::IFF_UP) {
+        Operation::Disabled
+    } else if flags.contains(InterfaceFlags::IFF_RUNNING) {
+        Operation::Up
+    } else {
+        Operation::Down
+    }
+}
+
+#[cfg(test)]
+mod tests;

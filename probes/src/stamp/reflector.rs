@@ -1,0 +1,256 @@
+//! The stateful reflector (RFC 8762, section 4.3) without its socket: one counter per session.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::codec::{ErrorEstimate, LENGTH, Reflected, Ssid, Test, Timestamp};
+use crate::stamps::Moment;
+
+/// How many sessions a reflector keeps, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions at one time, at most.
+    pub sessions: usize,
+    /// How long a session lasts without a packet (REFWAIT of RFC 5357, section 4.2).
+    pub idle: Duration,
+    /// How long a session must have been silent before a new one may take its place in a full table.
+    /// Without this, a flood of forged addresses would wipe out the counters of honest sessions.
+    pub protected: Duration,
+}
+
+impl Default for Limits {
+    /// 1024 sessions, 900 s as in RFC 5357, and 10 s of protection.
+    fn default() -> Self {
+        Self {
+            sessions: 1024,
+            idle: Duration::from_mins(15),
+            protected: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A test packet as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) source: SocketAddr,
+    /// T2 on this host's clock.
+    pub(super) at: Timestamp,
+    /// TTL or hop limit; 255 where the system does not tell, as RFC 5357, section 4.2.1 has it.
+    pub(super) ttl: u8,
+}
+
+/// The counters of all sessions.
+pub(super) struct Reflector {
+    limits: Limits,
+    port: u16,
+    sessions: HashMap<(SocketAddr, Ssid), State>,
+    /// No session was last used before this moment, so that a full table needs no search while all
+    /// its sessions are protected.
+    oldest: Moment,
+}
+
+struct State {
+    next: u32,
+    used: Moment,
+}
+
+impl Reflector {
+    /// A reflector on `port`.
+    pub(super) fn new(limits: Limits, port: u16) -> Self {
+        Self {
+            limits,
+            port,
+            sessions: HashMap::new(),
+            oldest: Moment::ZERO,
+        }
+    }
+
+    /// The reply to a packet, stamped to leave at `leaves`; `None` where none is due:
+    ///
+    /// 1. The packet is shorter than 44 octets. TWAMP Light senders may send such packets (RFC 8762,
+    ///    section 4.6), but the reply would be longer than the question, and forged questions would
+    ///    make this an amplifier.
+    /// 2. It comes from our own port or from [`super::PORT`]: another reflector's reply. Two
+    ///    reflectors would answer each other for ever.
+    /// 3. The table is full of sessions that are still at work.
+    ///
+    /// The reply is as long as the packet (RFC 8762, section 4.3): octets beyond the base packet are
+    /// returned as they came, as padding.
+    pub(super) fn reflect(
+        &mut self,
+        now: Moment,
+        packet: Received<'_>,
+        leaves: Timestamp,
+    ) -> Option<Vec<u8>> {
+        let test = Test::decode(packet.bytes)?;
+        let port = packet.source.port();
+        if port == self.port || port == super::PORT {
+            return None;
+        }
+        let sequence = self.count(now, (packet.source, test.ssid))?;
+        let reflected = Reflected {
+            sequence,
+            sent: leaves,
+            error: ErrorEstimate::OURS,
+            ssid: test.ssid,
+            received: packet.at,
+            test,
+            ttl: packet.ttl,
+        };
+        let mut reply = packet.bytes.to_vec();
+        reply[..LENGTH].copy_from_slice(&reflected.encode());
+        Some(reply)
+    }
+
+    /// The next number of a session, which is made where there is none.
+    fn count(&mut self, now: Moment, key: (SocketAddr, Ssid)) -> Option<u32> {
+        let idle = self.limits.idle;
+        if let Some(state) = self.sessions.get_mut(&key)
+            && now.saturating_sub(state.used) < idle
+        {
+            let sequence = state.next;
+            state.next = state.next.wrapping_add(1);
+            state.used = now;
+            return Some(sequence);
+        }
+        if self.sessions.len() >= self.limits.sessions && !self.sessions.contains_key(&key) {
+            self.make_room(now)?;
+        }
+        self.sessions.insert(key, State { next: 1, used: now });
+        Some(0)
+    }
+
+    /// Takes the session that was silent longest out of the table, if it was silent long enough.
+    fn make_room(&mut self, now: Moment) -> Option<()> {
+        if now.saturating_sub(self.oldest) < self.limits.protected {
+            return None;
+        }
+        let (&key, used) = self
+            .sessions
+            .iter()
+            .map(|(key, state)| (key, state.used))
+            .min_by_key(|(_, used)| *used)?;
+        self.oldest = used;
+        if now.saturating_sub(used) < self.limits.protected {
+            return None;
+        }
+        self.sessions.remove(&key);
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits {
+        sessions: 2,
+        idle: Duration::from_mins(15),
+        protected: Duration::from_secs(10),
+    };
+
+    const fn s(seconds: u64) -> Moment {
+        Duration::from_secs(seconds)
+    }
+
+    fn ask(reflector: &mut Reflector, now: Moment, port: u16, ssid: u16) -> Option<u32> {
+        let test = Test {
+            sequence: 77,
+            sent: Timestamp(1),
+            error: ErrorEstimate::OURS,
+            ssid: Ssid(ssid),
+        };
+        answer(reflector, now, port, &test.encode())
+            .and_then(|reply| Reflected::decode(&reply))
+            .map(|reply| reply.sequence)
+    }
+
+    fn answer(reflector: &mut Reflector, now: Moment, port: u16, bytes: &[u8]) -> Option<Vec<u8>> {
+        let packet = Received {
+            bytes,
+            source: SocketAddr::from(([192, 0, 2, 1], port)),
+            at: Timestamp(2),
+            ttl: 61,
+        };
+        reflector.reflect(now, packet, Timestamp(3))
+    }
+
+    #[test]
+    fn each_session_counts_its_own_packets() {
+        let mut reflector = Reflector::new(Limits::default(), 862);
+        assert_eq!(ask(&mut reflector, s(0), 1000, 5), Some(0));
+        assert_eq!(ask(&mut reflector, s(0), 1000, 5), Some(1));
+        assert_eq!(ask(&mut reflector, s(0), 1000, 6), Some(0));
+        assert_eq!(ask(&mut reflector, s(0), 1001, 5), Some(0));
+        assert_eq!(ask(&mut reflector, s(1), 1000, 5), Some(2));
+    }
+
+    #[test]
+    fn the_reply_carries_the_test_packet_and_its_times() {
+        let mut reflector = Reflector::new(Limits::default(), 862);
+        let test = Test {
+            sequence: 9,
+            sent: Timestamp(8),
+            error: ErrorEstimate(7),
+            ssid: Ssid(6),
+        };
+        let reply = answer(&mut reflector, s(0), 1000, &test.encode()).unwrap();
+        let reply = Reflected::decode(&reply).unwrap();
+        assert_eq!(reply.test, test);
+        assert_eq!((reply.received, reply.sent), (Timestamp(2), Timestamp(3)));
+        assert_eq!((reply.ttl, reply.ssid), (61, Ssid(6)));
+    }
+
+    #[test]
+    fn an_idle_session_starts_again() {
+        let mut reflector = Reflector::new(LIMITS, 862);
+        assert_eq!(ask(&mut reflector, s(0), 1000, 5), Some(0));
+        assert_eq!(ask(&mut reflector, s(899), 1000, 5), Some(1));
+        assert_eq!(ask(&mut reflector, s(1799), 1000, 5), Some(0));
+    }
+
+    #[test]
+    fn a_full_table_gives_up_the_longest_silent_session_but_none_at_work() {
+        let mut reflector = Reflector::new(LIMITS, 862);
+        assert_eq!(ask(&mut reflector, s(0), 1, 0), Some(0));
+        assert_eq!(ask(&mut reflector, s(5), 2, 0), Some(0));
+        assert_eq!(ask(&mut reflector, s(9), 3, 0), None);
+        assert_eq!(ask(&mut reflector, s(10), 3, 0), Some(0));
+        assert_eq!(ask(&mut reflector, s(11), 2, 0), Some(1));
+        assert_eq!(ask(&mut reflector, s(12), 1, 0), None);
+        assert!(reflector.sessions.len() <= 2);
+    }
+
+    #[test]
+    fn another_reflector_is_not_answered() {
+        let mut reflector = Reflector::new(Limits::default(), 9000);
+        assert_eq!(ask(&mut reflector, s(0), 862, 0), None);
+        assert_eq!(ask(&mut reflector, s(0), 9000, 0), None);
+    }
+
+    #[test]
+    fn padding_is_returned_as_it_came() {
+        let mut reflector = Reflector::new(Limits::default(), 862);
+        let mut bytes = vec![0; LENGTH];
+        bytes.extend(b"padding");
+        let reply = answer(&mut reflector, s(0), 1000, &bytes).unwrap();
+        assert_eq!(reply[LENGTH..], *b"padding");
+    }
+
+    proptest! {
+        #[test]
+        fn no_packet_is_answered_with_more_bytes_than_it_had(
+            bytes in prop::collection::vec(any::<u8>(), 0..200)
+        ) {
+            let mut reflector = Reflector::new(Limits::default(), 862);
+            let reply = answer(&mut reflector, s(0), 1000, &bytes);
+            prop_assert_eq!(
+                reply.map(|r| r.len()),
+                (bytes.len() >= LENGTH).then_some(bytes.len())
+            );
+        }
+    }
+}
