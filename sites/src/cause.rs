@@ -5,9 +5,9 @@
 //!
 //! | # | judgement | observations and contract | cause |
 //! |---|---|---|---|
-//! | 1 | undecided, port too small | | agent's port |
-//! | 2 | `line.down`, `line.up` missed | contract below the threshold | contract too small |
-//! | 3 | | LAN bad | LAN |
+//! | 1 | `line.down`, `line.up` missed, or undecided for the port | contract below the threshold | contract too small |
+//! | 2 | any undecided for the port | otherwise | agent's port |
+//! | 3 | `line.down`, `line.up` missed | LAN bad | LAN |
 //! | 4 | | no contract stated | undecidable: state the contract |
 //! | 5 | | measured ≥ 90 % of the contract | contract too small |
 //! | 6 | | LAN not measured | undecidable: measure the LAN |
@@ -26,14 +26,16 @@
 //! A judgement that is met, has no data or is otherwise undecided has no cause: nothing is known to be
 //! wrong.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use messnetz_metric::{
-    Better, BitRate, Direction, Metric, Micros, Ppm, Quantity, Segment, Unit, Value,
-};
+use messnetz_metric::{BitRate, Direction, Metric, Micros, Ppm, Quantity, Segment, Unit, Value};
 use serde::Serialize;
 
 use crate::site::{Line, LineMedium};
+use crate::target::Operator;
 use crate::verdict::{FullPort, Judgement, Undecided, Verdict};
 
 /// Loss to the own router above which the LAN is to blame: 0.1 %, the "edge" limit of Microsoft's
@@ -188,20 +190,27 @@ impl Cause {
 /// to be wrong.
 #[must_use]
 pub fn cause(judgement: &Judgement, situation: &Situation) -> Option<Cause> {
-    match &judgement.verdict {
+    let full_port = match &judgement.verdict {
+        Verdict::Missed => None,
         Verdict::Undecided {
             why: Undecided::PortTooSmall(full),
-        } => return Some(Cause::AgentPort(*full)),
-        Verdict::Missed => {}
+        } => Some(*full),
         Verdict::Met | Verdict::Undecided { .. } | Verdict::NoData { .. } => return None,
-    }
-    // What was missed has been measured, against a threshold.
+    };
+    // Both verdicts rest on a measured value and a threshold.
     let missed = Missed {
         metric: judgement.metric,
+        op: judgement.op,
         measured: judgement.observed?,
         strict: judgement.threshold.as_ref()?.strict,
         tolerated: judgement.threshold.as_ref()?.tolerated,
     };
+    if let Some(too_small) = situation.contract_below(missed) {
+        return Some(too_small);
+    }
+    if let Some(full) = full_port {
+        return Some(Cause::AgentPort(full));
+    }
     Some(match (missed.metric.segment, missed.metric.quantity) {
         (Segment::Line, Quantity::Goodput(direction)) => situation.of_line_rate(missed, direction),
         (Segment::Line, _) => situation.of_line_quality(missed),
@@ -215,6 +224,7 @@ pub fn cause(judgement: &Judgement, situation: &Situation) -> Option<Cause> {
 #[derive(Clone, Copy)]
 struct Missed {
     metric: Metric,
+    op: Operator,
     measured: Value,
     strict: Value,
     tolerated: Value,
@@ -234,11 +244,8 @@ impl Missed {
         }
     }
 
-    fn missed_by(self, value: Value) -> bool {
-        match self.metric.quantity.better() {
-            Better::Higher => value.number() < self.tolerated.number(),
-            Better::Lower => value.number() >= self.tolerated.number(),
-        }
+    const fn missed_by(self, value: Value) -> bool {
+        !self.op.holds(value.number(), self.tolerated.number())
     }
 }
 
@@ -251,38 +258,46 @@ impl Situation {
         self.line.as_ref().map(|line| line.medium)
     }
 
-    /// Rows 2 to 7.
-    fn of_line_rate(&self, missed: Missed, direction: Direction) -> Cause {
-        let stated = self.line.as_ref();
-        let stated = stated.map(|line| (line.contract.rate(direction), line.medium));
+    /// Row 1. What is not even promised needs no measurement to be missed.
+    fn contract_below(&self, missed: Missed) -> Option<Cause> {
+        let (Segment::Line, Quantity::Goodput(direction)) =
+            (missed.metric.segment, missed.metric.quantity)
+        else {
+            return None;
+        };
+        let line = self.line.as_ref()?;
+        let contract = line.contract.rate(direction);
         let needed = BitRate::from_bps(missed.strict.number());
-        let too_small = |contract, medium| Cause::ContractTooSmall {
+        (contract < needed).then_some(Cause::ContractTooSmall {
             contract,
             needed,
-            medium,
-        };
-        if let Some((contract, medium)) = stated
-            && contract < needed
-        {
-            return too_small(contract, medium);
-        }
+            medium: line.medium,
+        })
+    }
+
+    /// Rows 3 to 7.
+    fn of_line_rate(&self, missed: Missed, direction: Direction) -> Cause {
         let lan = [
             (Quantity::Loss, Value::Share(LAN_LOSS_LIMIT)),
             (Quantity::Rtt, Value::Time(LAN_RTT_LIMIT)),
         ];
-        if let Some(bad) = self.over_limit(Segment::Lan, lan) {
-            let (metric, measured, limit) = bad;
+        if let Some((metric, measured, limit)) = self.over_limit(Segment::Lan, lan) {
             return Cause::Lan {
                 metric,
                 measured,
                 limit,
             };
         }
-        let Some((contract, medium)) = stated else {
+        let Some(line) = &self.line else {
             return undecidable([Unknown::Contract]);
         };
+        let contract = line.contract.rate(direction);
         if missed.measured.number() as f64 >= DELIVERS * contract.as_bps() as f64 {
-            return too_small(contract, medium);
+            return Cause::ContractTooSmall {
+                contract,
+                needed: BitRate::from_bps(missed.strict.number()),
+                medium: line.medium,
+            };
         }
         let unknown = self.unmeasured(Segment::Lan, lan);
         if !unknown.is_empty() {
@@ -291,7 +306,7 @@ impl Situation {
         Cause::LineUnderDelivers {
             contract,
             measured: missed.measured,
-            medium,
+            medium: line.medium,
             loss: self.median(Segment::Line, Quantity::Loss),
         }
     }

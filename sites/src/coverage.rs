@@ -72,3 +72,57 @@ const fn weight(kind: VerdictKind) -> u8 {
         VerdictKind::Missed => 3,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judging::Judging;
+    use crate::sample_school::{mbps, school, target};
+    use crate::site::SiteId;
+    use crate::verdict::{Series, judge};
+
+    #[test]
+    fn a_school_counts_once_by_the_site_that_speaks_most_against_it() {
+        let met = mbps([382.0; 20]);
+        let missed = mbps([100.0; 20]);
+        let few = mbps([382.0; 3]);
+        let none = Series::default();
+        let school = school(Some(12), None);
+        let mut judgements = Vec::new();
+        for (number, sites) in [
+            vec![&met, &met],
+            vec![&met, &none],
+            vec![&none, &few],
+            vec![&few, &missed, &met],
+            vec![&missed, &missed],
+            vec![&met],
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut school = school.clone();
+            school.id = format!("NW-{number}").parse().unwrap();
+            for (part, series) in sites.into_iter().enumerate() {
+                let mut site = school.sites[0].clone();
+                site.id = SiteId::new(&school.id, &part.to_string()).unwrap();
+                for id in ["de-aufgreifschwelle-30/down", "de-gigabit/down"] {
+                    let judging = Judging::default();
+                    judgements.push(judge(target(id), &school, &site, series, None, &judging));
+                }
+            }
+        }
+        let counted = coverage(&judgements);
+        assert_eq!(
+            counted[0],
+            Coverage {
+                target: "de-aufgreifschwelle-30/down".parse().unwrap(),
+                met: 2,
+                missed: 2,
+                undecided: 1,
+                no_data: 1,
+            }
+        );
+        assert_eq!(counted[1].missed, 5);
+        assert!(counted.iter().all(|coverage| coverage.schools() == 6));
+    }
+}

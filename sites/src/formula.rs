@@ -68,11 +68,6 @@ impl Formula {
             (Ok(value), _) => format!("{text} = {}", plain(value)),
         }
     }
-
-    /// The facts that it names, each once, in the order of [`Fact::ALL`].
-    pub fn facts(&self) -> impl Iterator<Item = Fact> {
-        Fact::ALL.into_iter().filter(|fact| self.root.names(*fact))
-    }
 }
 
 impl fmt::Display for Formula {
@@ -233,15 +228,6 @@ impl Node {
             text.push(')');
         }
     }
-
-    fn names(&self, fact: Fact) -> bool {
-        match self {
-            Self::Number(_) => false,
-            Self::Fact(own) => *own == fact,
-            Self::Binary(_, left, right) => left.names(fact) || right.names(fact),
-            Self::Call(_, arguments) => arguments.iter().any(|argument| argument.names(fact)),
-        }
-    }
 }
 
 /// A result without needless decimals, with at most three.
@@ -315,15 +301,6 @@ mod tests {
             assert_eq!(formula.evaluate(&SCHOOL), Err(reason), "{formula}");
             assert_eq!(formula.explain(&SCHOOL), explained);
         }
-    }
-
-    #[test]
-    fn a_formula_lists_its_facts() {
-        let formula: Formula = "max(users, classes) + classes".parse().unwrap();
-        assert_eq!(
-            formula.facts().collect::<Vec<_>>(),
-            [Fact::Classes, Fact::Users]
-        );
     }
 
     fn any_formula() -> impl Strategy<Value = String> {

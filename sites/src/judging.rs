@@ -1,13 +1,12 @@
 //! How much evidence a verdict needs.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// An authority's own demands on evidence, in place of the targets'.
 ///
 /// A demonstration that has to come to verdicts within a minute asks for fewer samples; every judgement
 /// made so is marked as shortened, so that nobody takes it for a full one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Judging {
     /// One-sided confidence that a verdict needs.
     pub confidence: Option<f64>,

@@ -17,6 +17,8 @@ pub mod formula;
 mod ident;
 mod judging;
 pub mod quantile;
+#[cfg(test)]
+mod sample_school;
 pub mod site;
 mod source;
 mod spelling;

@@ -6,6 +6,8 @@
 
 mod catalogue;
 mod recommend;
+#[cfg(test)]
+mod tests;
 
 use messnetz_metric::{BitRate, Metric};
 use serde::Serialize;
@@ -13,7 +15,7 @@ use serde::Serialize;
 use crate::cause::CauseKind;
 use crate::ident::{is_slug, text_id};
 use crate::site::LineMedium;
-use crate::source::Source;
+use crate::source::{Day, Source};
 use crate::text::Bilingual;
 
 pub use catalogue::Catalogue;
@@ -36,6 +38,8 @@ pub struct Upgrade {
     /// Largest rate that it brings; absent where it sets no limit of its own.
     #[serde(rename = "carries_bps")]
     pub carries: Option<BitRate>,
+    /// The day at which the prices were looked up.
+    pub prices_as_of: Day,
     /// What it costs once.
     pub once: Price,
     /// What it costs each month.

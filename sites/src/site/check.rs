@@ -22,8 +22,7 @@ const FASTEST: BitRate = BitRate::from_bps(800_000_000_000);
 #[serde(deny_unknown_fields)]
 struct WrittenFile {
     authority: WrittenAuthority,
-    #[serde(default)]
-    judging: Option<Spanned<Judging>>,
+    judging: Option<Spanned<WrittenJudging>>,
     #[serde(default)]
     school: Vec<WrittenSchool>,
 }
@@ -34,6 +33,14 @@ struct WrittenAuthority {
     name: Spanned<String>,
     #[serde(default)]
     profiles: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenJudging {
+    confidence: Option<Spanned<f64>>,
+    min_samples: Option<Spanned<u32>>,
+    shortened: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -168,26 +175,34 @@ impl Check<'_> {
         found
     }
 
-    fn judging(&mut self, judging: Option<Spanned<Judging>>) -> Judging {
+    fn judging(&mut self, judging: Option<Spanned<WrittenJudging>>) -> Judging {
         let Some(judging) = judging else {
             return Judging::default();
         };
-        let stated = judging.get_ref().clone();
-        if stated.confidence.is_some_and(|c| !confidence_is_sound(c)) {
-            let message = "the confidence must be above 0.5 and below 1";
-            self.refuse(&judging, "confidence", message);
-        }
-        if stated.min_samples == Some(0) {
-            let message = "no verdict can rest on no samples: min_samples must be at least 1";
-            self.refuse(&judging, "min_samples", message);
-        }
-        let note = stated.shortened.as_deref().unwrap_or_default();
+        let note = judging.get_ref().shortened.as_deref().unwrap_or_default();
         if note.trim().is_empty() {
             let message =
                 "[judging] changes what verdicts rest on and must say why: shortened = \"…\"";
             self.refuse(&judging, "shortened", message);
         }
-        stated
+        let written = judging.into_inner();
+        if let Some(confidence) = &written.confidence
+            && !confidence_is_sound(*confidence.get_ref())
+        {
+            let message = "the confidence must be above 0.5 and below 1";
+            self.refuse(confidence, "confidence", message);
+        }
+        if let Some(fewest) = &written.min_samples
+            && *fewest.get_ref() == 0
+        {
+            let message = "no verdict can rest on no samples: min_samples must be at least 1";
+            self.refuse(fewest, "min_samples", message);
+        }
+        Judging {
+            confidence: written.confidence.map(Spanned::into_inner),
+            min_samples: written.min_samples.map(Spanned::into_inner),
+            shortened: written.shortened,
+        }
     }
 
     fn schools(&mut self, authority: &Spanned<String>, written: Vec<WrittenSchool>) -> Vec<School> {
@@ -311,6 +326,124 @@ impl Check<'_> {
                 self.refuse(written, field, error);
                 BitRate::default()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../examples/musterstadt.toml");
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = Authority::parse("sites.toml", text).expect_err(text);
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_example_is_read_whole() {
+        let authority = Authority::parse("musterstadt.toml", EXAMPLE).unwrap();
+        insta::assert_json_snapshot!(authority);
+    }
+
+    #[test]
+    fn the_commented_table_of_the_example_is_valid() {
+        let with_judging = EXAMPLE
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.starts_with('[') || rest.contains(" = ") => rest,
+                _ => line,
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        let authority = Authority::parse("musterstadt.toml", &with_judging).unwrap();
+        assert_eq!(authority.judging.min_samples, Some(8));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_place_and_suggestion() {
+        let text = EXAMPLE.replace("pupils = 300", "pupil = 300");
+        let line = 1 + text.lines().position(|line| line == "pupil = 300").unwrap();
+        assert_eq!(
+            problems(&text),
+            [format!(
+                "sites.toml:{line}:1: unknown key `pupil` (known here: classes, pupils, teachers, staff, rooms_teaching, devices); did you mean `pupils`?"
+            )]
+        );
+    }
+
+    #[test]
+    fn all_problems_of_meaning_are_reported_at_once_with_their_places() {
+        let text = r#"
+[authority]
+name = ""
+profiles = ["de-gigabyt", "voice-video", "voice-video"]
+
+[judging]
+confidence = 0.5
+min_samples = 0
+
+[[school]]
+id = "162437"
+name = "A"
+form = "primary"
+facts.pupils = 1_000_000_000
+[[school.site]]
+id = "Main"
+name = "x"
+line = { provider = "p", product = "q", medium = "fibre", contract = { down = "1,000 Mbit/s", up = "0 Mbit/s" } }
+
+[[school]]
+id = "NW-1"
+name = "B"
+form = "grammar"
+
+[[school]]
+id = "NW-1"
+name = "C"
+form = "grammar"
+profiles = ["no-such"]
+[[school.site]]
+id = "main"
+name = "x"
+[[school.site]]
+id = "main"
+name = "y"
+facts.classes = 5_000_000_000
+"#;
+        insta::assert_snapshot!(problems(text).join("\n"));
+    }
+
+    #[test]
+    fn an_authority_without_schools_says_so() {
+        let text = "[authority]\nname = \"A\"\n";
+        assert_eq!(
+            problems(text),
+            ["sites.toml:2:8: the authority has no [[school]]"]
+        );
+    }
+
+    #[test]
+    fn a_profile_of_the_user_can_be_named() {
+        let profile =
+            include_str!("../../profiles/de-gigabit.toml").replace("de-gigabit", "our-plan");
+        let profile = crate::target::Profile::parse("our-plan.toml", &profile).unwrap();
+        let profiles = Profiles::built_in().clone().with(profile);
+        let text = EXAMPLE.replace("\"de-gigabit\"", "\"our-plan\"");
+        assert!(Authority::parse("sites.toml", &text).is_err());
+        let authority = Authority::parse_against("sites.toml", &text, &profiles).unwrap();
+        let college = &authority.schools[2];
+        assert_eq!(authority.profiles_of(college)[0].as_str(), "our-plan");
+        assert_eq!(authority.profiles_of(&authority.schools[0]).len(), 3);
+    }
+
+    proptest::proptest! {
+        /// A file cut off anywhere is refused or read, and never panics.
+        #[test]
+        fn a_truncated_file_does_no_harm(at in 0..EXAMPLE.len()) {
+            let text = &EXAMPLE[..EXAMPLE.floor_char_boundary(at)];
+            let _ = Authority::parse("sites.toml", text);
         }
     }
 }

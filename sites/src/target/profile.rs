@@ -282,3 +282,123 @@ fn least_to_meet(target: &Target) -> usize {
     }
     least
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROFILE: &str = r#"
+[profile]
+id = "our-plan"
+title = { de = "Unser Plan", en = "Our plan" }
+country = "DE"
+status = "current"
+source = { document = "Ratsbeschluss", publisher = "Musterstadt", mark = "S" }
+
+[[target]]
+id = "down"
+title = { de = "a", en = "b" }
+metric = "line.down"
+formula = "pupils"
+unit = "Mbit/s"
+layer = "contract"
+statistic = "median"
+statistic_origin = "project"
+min_samples = 20
+scope = "school"
+"#;
+
+    #[test]
+    fn what_is_left_out_has_the_documented_default() {
+        let profile = Profile::parse("p.toml", PROFILE).unwrap();
+        let target = &profile.targets[0];
+        assert_eq!(target.op, Operator::AtLeast);
+        assert!((target.confidence - 0.95).abs() < 1e-12);
+        assert_eq!(target.id.as_str(), "our-plan/down");
+        assert_eq!(target.source, profile.source);
+    }
+
+    #[test]
+    fn a_target_that_contradicts_itself_is_refused_where_it_does() {
+        for (from, to, expected) in [
+            (
+                "unit = \"Mbit/s\"",
+                "unit = \"ms\"",
+                "p.toml:14:8: line.down is not measured in this unit but in Mbit/s",
+            ),
+            (
+                "formula = \"pupils\"",
+                "formula = \"pupil\"",
+                "p.toml:13:11: the formula names an unknown fact `pupil` (known: classes, pupils, teachers, staff, users, rooms_teaching, devices, and the functions min() and max()); did you mean `pupils`?",
+            ),
+            (
+                "layer = \"contract\"\n",
+                "",
+                "p.toml:12:10: line.down is a rate: `layer` must say on which layer the threshold is stated (contract, ip, tcp-payload)",
+            ),
+            (
+                "unit",
+                "op = \"<\"\nunit",
+                "p.toml:14:6: this operator asks for the bad end of line.down",
+            ),
+            (
+                "\"line.down\"",
+                "\"uplink.down\"",
+                "p.toml:12:10: there is no metric 'uplink.down' (a metric is SEGMENT.QUANTITY, such as line.down or lan.rtt.p95)",
+            ),
+            (
+                "\"median\"",
+                "\"mean\"",
+                "p.toml:16:13: there is no statistic 'mean' (write median, or p1 to p99)",
+            ),
+            (
+                "min_samples = 20",
+                "min_samples = 4",
+                "p.toml:18:15: min_samples = 4 can never be enough: median at confidence 0.95 needs 5",
+            ),
+            (
+                "scope",
+                "confidence = 1.0\nscope",
+                "p.toml:19:14: the confidence must be above 0.5 and below 1",
+            ),
+            (
+                "scope",
+                "cap = { value = inf, origin = \"x\" }\nscope",
+                "p.toml:19:17: the cap must be a positive number",
+            ),
+            (
+                "scope",
+                "tolerance = { share = 1.0, origin = { de = \"\", en = \"\" } }\nscope",
+                "p.toml:19:13: the tolerance must be a share from 0 to below 1",
+            ),
+            (
+                "mark = \"S\"",
+                "mark = \"S2\"",
+                "p.toml:7:10: a source with mark S2 needs `reported_by`: who reports the number",
+            ),
+            (
+                "id = \"down\"",
+                "id = \"Down\"",
+                "p.toml:10:6: `Down` is no target id (lower-case letters, digits and hyphens)",
+            ),
+        ] {
+            let text = PROFILE.replacen(from, to, 1);
+            let problems = Profile::parse("p.toml", &text).expect_err(to);
+            assert_eq!(problems[0].to_string(), expected, "{to}");
+            assert_eq!(problems.len(), 1, "{to}");
+        }
+    }
+
+    #[test]
+    fn two_targets_of_one_name_and_a_profile_without_any_are_refused() {
+        let (head, target) = PROFILE.split_at(PROFILE.find("[[target]]").unwrap());
+        let twice = format!("{head}{target}{target}");
+        let problems = Profile::parse("p.toml", &twice).unwrap_err();
+        assert!(
+            problems[0].message.contains("two targets `down`"),
+            "{problems:?}"
+        );
+        let problems = Profile::parse("p.toml", head).unwrap_err();
+        assert!(problems[0].message.contains("no target"), "{problems:?}");
+    }
+}

@@ -26,11 +26,9 @@ static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| {
     }
 });
 
-/// Upgrades with their prices at one day.
+/// Upgrades with their prices.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Catalogue {
-    /// The day at which the prices were looked up.
-    pub as_of: Day,
     /// The upgrades, in the order in which they are recommended.
     pub upgrades: Vec<Upgrade>,
 }
@@ -71,6 +69,7 @@ impl Catalogue {
                 price.into()
             };
             upgrades.push(Upgrade {
+                prices_as_of: written.catalogue.as_of,
                 once: price("once", upgrade.once),
                 monthly: price("monthly", upgrade.monthly),
                 id,
@@ -80,10 +79,7 @@ impl Catalogue {
             });
         }
         if problems.is_empty() {
-            Ok(Self {
-                as_of: written.catalogue.as_of,
-                upgrades,
-            })
+            Ok(Self { upgrades })
         } else {
             Err(problems)
         }
@@ -103,7 +99,6 @@ impl Catalogue {
                 None => self.upgrades.push(upgrade),
             }
         }
-        self.as_of = self.as_of.max(own.as_of);
         self
     }
 }

@@ -1,11 +1,14 @@
 //! From causes to upgrades, with the chain of reasons.
 
+use std::collections::HashMap;
+
 use messnetz_metric::{BitRate, Metric, Value};
 use serde::Serialize;
 
 use super::{Catalogue, Price, Upgrade, UpgradeId};
 use crate::cause::Cause;
 use crate::site::{LineMedium, SchoolId, SiteId};
+use crate::source::Day;
 use crate::target::TargetId;
 use crate::text::Bilingual;
 use crate::verdict::Judgement;
@@ -21,6 +24,8 @@ pub struct Recommendation {
     pub upgrade: UpgradeId,
     /// What a planner calls it.
     pub title: Bilingual,
+    /// The day at which the prices were looked up.
+    pub prices_as_of: Day,
     /// What it costs once.
     pub once: Price,
     /// What it costs each month.
@@ -52,40 +57,23 @@ pub struct Reason {
 /// order in which the sites come and within a site in the catalogue's order.
 #[must_use]
 pub fn recommend(findings: &[(Judgement, Cause)], catalogue: &Catalogue) -> Vec<Recommendation> {
-    let mut sites: Vec<&SiteId> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for (judgement, _) in findings {
-        if seen.insert(&judgement.site) {
-            sites.push(&judgement.site);
-        }
-    }
-    let mut by_site: std::collections::HashMap<&SiteId, Vec<&(Judgement, Cause)>> =
-        std::collections::HashMap::new();
+    let mut sites: Vec<(&SiteId, Vec<&(Judgement, Cause)>)> = Vec::new();
+    let mut places = HashMap::new();
     for finding in findings {
-        by_site.entry(&finding.0.site).or_default().push(finding);
+        let site = &finding.0.site;
+        let place = *places.entry(site).or_insert_with(|| {
+            sites.push((site, Vec::new()));
+            sites.len() - 1
+        });
+        sites[place].1.push(finding);
     }
-    let mut recommendations = Vec::new();
-    for site in sites {
-        for upgrade in &catalogue.upgrades {
-            let reasons: Vec<Reason> = by_site[site]
-                .iter()
-                .filter(|(judgement, cause)| upgrade.mends(judgement.metric, cause))
-                .map(|(judgement, cause)| reason(judgement, cause))
-                .collect();
-            if !reasons.is_empty() {
-                recommendations.push(Recommendation {
-                    school: site.school().clone(),
-                    site: site.clone(),
-                    upgrade: upgrade.id.clone(),
-                    title: upgrade.title.clone(),
-                    once: upgrade.once.clone(),
-                    monthly: upgrade.monthly.clone(),
-                    reasons,
-                });
-            }
-        }
-    }
-    recommendations
+    let for_site = |(site, findings): (&SiteId, Vec<&(Judgement, Cause)>)| {
+        let upgrades = catalogue.upgrades.iter();
+        upgrades
+            .filter_map(|upgrade| upgrade.recommended(site, &findings))
+            .collect::<Vec<_>>()
+    };
+    sites.into_iter().flat_map(for_site).collect()
 }
 
 fn reason(judgement: &Judgement, cause: &Cause) -> Reason {
@@ -101,33 +89,69 @@ fn reason(judgement: &Judgement, cause: &Cause) -> Reason {
 }
 
 impl Upgrade {
+    /// This upgrade for a site, where it mends any of the site's findings.
+    fn recommended(
+        &self,
+        site: &SiteId,
+        findings: &[&(Judgement, Cause)],
+    ) -> Option<Recommendation> {
+        let reasons: Vec<Reason> = findings
+            .iter()
+            .filter(|(judgement, cause)| self.mends(judgement.metric, cause))
+            .map(|(judgement, cause)| reason(judgement, cause))
+            .collect();
+        (!reasons.is_empty()).then(|| Recommendation {
+            school: site.school().clone(),
+            site: site.clone(),
+            upgrade: self.id.clone(),
+            title: self.title.clone(),
+            prices_as_of: self.prices_as_of,
+            once: self.once.clone(),
+            monthly: self.monthly.clone(),
+            reasons,
+        })
+    }
+
     /// Whether this mends a cause that a target of `metric` was missed for.
     fn mends(&self, metric: Metric, cause: &Cause) -> bool {
-        let (medium, needed) = demands(cause);
-        let is_large_enough = match (self.carries, needed) {
-            (Some(carries), Some(needed)) => carries >= needed,
-            _ => true,
-        };
-        is_large_enough
-            && self.mends.iter().any(|mends| {
-                mends.cause == cause.kind()
-                    && (mends.metrics.is_empty() || mends.metrics.contains(&metric))
-                    && (mends.media.is_empty()
-                        || medium.is_some_and(|medium| mends.media.contains(&medium)))
-            })
+        let medium = medium(cause);
+        let is_listed = self.mends.iter().any(|mends| {
+            mends.cause == cause.kind()
+                && (mends.metrics.is_empty() || mends.metrics.contains(&metric))
+                && (mends.media.is_empty()
+                    || medium.is_some_and(|medium| mends.media.contains(&medium)))
+        });
+        is_listed && self.carries.is_none_or(|carries| brings(carries, cause))
     }
 }
 
-/// What the line is made of today, and the nominal rate that is needed, where the cause says so.
-const fn demands(cause: &Cause) -> (Option<LineMedium>, Option<BitRate>) {
+/// What the line is made of today, where the cause says so.
+const fn medium(cause: &Cause) -> Option<LineMedium> {
     match cause {
-        Cause::ContractTooSmall { needed, medium, .. } => (Some(*medium), Some(*needed)),
-        Cause::LineUnderDelivers { medium, .. } => (Some(*medium), None),
-        Cause::LineQuality { medium, .. } => (*medium, None),
-        Cause::AgentPort(full) => (None, Some(full.needed)),
-        Cause::Lan { .. }
+        Cause::ContractTooSmall { medium, .. } | Cause::LineUnderDelivers { medium, .. } => {
+            Some(*medium)
+        }
+        Cause::LineQuality { medium, .. } => *medium,
+        Cause::AgentPort(_)
+        | Cause::Lan { .. }
         | Cause::Wlan { .. }
         | Cause::Service { .. }
-        | Cause::Undecidable { .. } => (None, None),
+        | Cause::Undecidable { .. } => None,
+    }
+}
+
+/// Whether so much is what the cause lacks. A tariff that the school already has mends nothing.
+fn brings(carries: BitRate, cause: &Cause) -> bool {
+    match cause {
+        Cause::ContractTooSmall {
+            contract, needed, ..
+        } => carries >= *needed && carries > *contract,
+        Cause::AgentPort(full) => carries >= full.needed && carries > full.port,
+        Cause::LineUnderDelivers { .. }
+        | Cause::LineQuality { .. }
+        | Cause::Lan { .. }
+        | Cause::Wlan { .. }
+        | Cause::Service { .. }
+        | Cause::Undecidable { .. } => true,
     }
 }

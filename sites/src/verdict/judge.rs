@@ -1,6 +1,6 @@
 //! Holding a series against a target.
 
-use messnetz_metric::{Better, BitRate, Layer, Metric, Quantity, Segment, UnixMillis, Value};
+use messnetz_metric::{Better, BitRate, Layer, Metric, Quantity, Segment, Unit, UnixMillis, Value};
 
 use super::{
     ContractCheck, FullPort, Interval, Judgement, Layers, NoData, Series, Undecided, Verdict,
@@ -34,18 +34,36 @@ pub fn judge(
     let demand = Demand::of(target, judging);
     let values = Values::of(target, series);
     let threshold = target.threshold(&school.facts_at(site, target.scope));
-    let (verdict, strict) = match (&values, &threshold) {
-        (_, Err(because)) => {
-            let because = because.clone();
-            no_data(NoData::NotAssessable { because })
-        }
-        (Err(why), _) => no_data(why.clone()),
-        (Ok(values), Ok(threshold)) => (
-            decide(target, values, threshold.tolerated, port, demand),
-            decide(target, values, threshold.strict, port, demand).kind(),
-        ),
+    let interval = match &values {
+        Ok(values) => values.interval(target.statistic, demand.confidence),
+        Err(_) => Interval {
+            lower: None,
+            upper: None,
+            confidence: demand.confidence,
+        },
     };
-    let values = values.ok();
+    let (verdict, strict) = match (&values, &threshold) {
+        (_, Err(because)) => no_data(NoData::NotAssessable {
+            because: because.clone(),
+        }),
+        (Err(why), _) => no_data(why.clone()),
+        (Ok(values), Ok(threshold)) => {
+            let against = |threshold| {
+                decide(
+                    target,
+                    values,
+                    &interval,
+                    threshold,
+                    port,
+                    demand.min_samples,
+                )
+            };
+            (
+                against(threshold.tolerated),
+                against(threshold.strict).kind(),
+            )
+        }
+    };
     let measured = target.metric.quantity.layer();
     Judgement {
         target: target.id.clone(),
@@ -56,12 +74,8 @@ pub fn judge(
         op: target.op,
         verdict,
         strict,
-        observed: values.as_ref().map(|values| values.observed),
-        interval: Interval {
-            lower: values.as_ref().and_then(|v| v.bounds(demand).0),
-            upper: values.as_ref().and_then(|v| v.bounds(demand).1),
-            confidence: demand.confidence,
-        },
+        observed: values.ok().map(|values| values.observed),
+        interval,
         samples: series.samples.len(),
         failures: series.failures,
         first_at: times(series).min(),
@@ -114,80 +128,95 @@ impl Demand {
 
 /// The samples of a series in ascending order; at least one.
 pub(super) struct Values {
-    ascending: Vec<Value>,
-    statistic: Statistic,
+    /// In units of the target's metric.
+    ascending: Vec<u64>,
+    unit: Unit,
     pub(super) observed: Value,
 }
 
 impl Values {
     pub(super) fn of(target: &Target, series: &Series) -> Result<Self, NoData> {
-        let expected = target.metric.quantity.unit();
-        let mut ascending: Vec<Value> = series.samples.iter().map(|s| s.value).collect();
-        if let Some(odd) = ascending.iter().find(|value| value.unit() != expected) {
-            let found = odd.unit();
-            return Err(NoData::WrongUnit { expected, found });
+        let unit = target.metric.quantity.unit();
+        let values = || series.samples.iter().map(|sample| sample.value);
+        if let Some(odd) = values().find(|value| value.unit() != unit) {
+            return Err(NoData::WrongUnit {
+                expected: unit,
+                found: odd.unit(),
+            });
         }
-        ascending.sort_unstable_by_key(|value| value.number());
+        let mut ascending: Vec<u64> = values().map(Value::number).collect();
+        ascending.sort_unstable();
         let rank = target.statistic.rank(ascending.len());
-        match rank.and_then(|rank| ascending.get(rank - 1)).copied() {
-            Some(observed) => Ok(Self {
+        match (at(&ascending, rank), series.failures) {
+            (Some(observed), _) => Ok(Self {
                 ascending,
-                statistic: target.statistic,
-                observed,
+                unit,
+                observed: Value::new(unit, observed),
             }),
-            None if series.failures > 0 => Err(NoData::OnlyFailures {
-                failures: series.failures,
-            }),
-            None => Err(NoData::NoSamples),
+            (None, 0) => Err(NoData::NoSamples),
+            (None, failures) => Err(NoData::OnlyFailures { failures }),
         }
     }
 
-    fn bounds(&self, demand: Demand) -> (Option<Value>, Option<Value>) {
-        let ranks = self
-            .statistic
-            .bounds(self.ascending.len(), demand.confidence);
-        let at = |rank: Option<usize>| rank.and_then(|rank| self.ascending.get(rank - 1)).copied();
-        (at(ranks.lower), at(ranks.upper))
+    fn interval(&self, statistic: Statistic, confidence: f64) -> Interval {
+        let ranks = statistic.bounds(self.ascending.len(), confidence);
+        let value = |rank| at(&self.ascending, rank).map(|number| Value::new(self.unit, number));
+        Interval {
+            lower: value(ranks.lower),
+            upper: value(ranks.upper),
+            confidence,
+        }
     }
 }
 
+/// The number at a rank, from 1.
+fn at(ascending: &[u64], rank: Option<usize>) -> Option<u64> {
+    ascending.get(rank?.checked_sub(1)?).copied()
+}
+
+/// Rows 2 to 4 of [`judge`], for one threshold.
 fn decide(
     target: &Target,
     values: &Values,
+    interval: &Interval,
     threshold: Value,
     port: Option<BitRate>,
-    demand: Demand,
+    min_samples: usize,
 ) -> Verdict {
     let n = values.ascending.len();
     let holds = |value: Value| target.op.holds(value.number(), threshold.number());
     let undecided = |why| Verdict::Undecided { why };
-    let verdict = if n < demand.min_samples {
-        undecided(Undecided::TooFew {
-            have: n,
-            need: demand.min_samples,
-        })
+    let (worst, best) = match target.op.better() {
+        Better::Higher => (interval.lower, interval.upper),
+        Better::Lower => (interval.upper, interval.lower),
+    };
+    let verdict = if n < min_samples {
+        let need = min_samples;
+        undecided(Undecided::TooFew { have: n, need })
+    } else if worst.is_some_and(holds) {
+        Verdict::Met
+    } else if best.is_some_and(|best| !holds(best)) {
+        Verdict::Missed
     } else {
-        let (lower, upper) = values.bounds(demand);
-        let (worst, best) = match target.op.better() {
-            Better::Higher => (lower, upper),
-            Better::Lower => (upper, lower),
-        };
-        if worst.is_some_and(holds) {
-            Verdict::Met
-        } else if best.is_some_and(|best| !holds(best)) {
-            Verdict::Missed
-        } else {
-            let good = values.ascending.iter().filter(|v| holds(**v)).count();
-            let bad_share = target.bad_share();
-            undecided(Undecided::Straddles {
-                at_least_more: samples_to_decide(good, n - good, bad_share, demand.confidence),
-            })
-        }
+        let at_least_more = more_samples(target, &values.ascending, threshold, interval.confidence);
+        undecided(Undecided::Straddles { at_least_more })
     };
     match full_port(target, values.observed, threshold, port) {
         Some(full) if verdict != Verdict::Met => undecided(Undecided::PortTooSmall(full)),
         _ => verdict,
     }
+}
+
+fn more_samples(
+    target: &Target,
+    ascending: &[u64],
+    threshold: Value,
+    confidence: f64,
+) -> Option<usize> {
+    let holds = |number: &&u64| target.op.holds(**number, threshold.number());
+    let good = ascending.iter().filter(holds).count();
+    let bad = ascending.len() - good;
+    samples_to_decide(good, bad, target.bad_share(), confidence)
 }
 
 /// The agent's port, where it cannot carry the threshold and was full.

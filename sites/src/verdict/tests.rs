@@ -1,69 +1,13 @@
 //! Claims about verdicts and snapshots, on the built-in profiles.
 
-use messnetz_metric::{BitRate, Micros, Ppm, UnixMillis, Value};
+use messnetz_metric::{BitRate, Micros, Ppm, Value};
 use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{Fact, Facts};
 use crate::judging::Judging;
-use crate::site::{Contract, Line, LineMedium, School, SchoolForm, Site};
-use crate::target::{Profiles, Target};
-
-fn target(id: &str) -> &'static Target {
-    Profiles::built_in().target(&id.parse().unwrap()).unwrap()
-}
-
-fn school(classes: Option<u32>, contract: Option<u64>) -> School {
-    let id: SchoolId = "NW-100001".parse().unwrap();
-    let line = contract.map(|mbps| Line {
-        provider: "Stadtwerke".to_owned(),
-        product: "Schule".to_owned(),
-        medium: LineMedium::Fibre,
-        contract: Contract {
-            down: BitRate::from_bps(mbps * 1_000_000),
-            up: BitRate::from_bps(mbps * 500_000),
-        },
-    });
-    School {
-        sites: vec![Site {
-            id: SiteId::new(&id, "main").unwrap(),
-            name: "Hauptgebäude".to_owned(),
-            facts: None,
-            line,
-        }],
-        id,
-        name: "Grundschule".to_owned(),
-        form: SchoolForm::Primary,
-        facts: Facts {
-            classes,
-            ..Facts::default()
-        },
-        profiles: None,
-    }
-}
-
-fn series(values: impl IntoIterator<Item = Value>) -> Series {
-    let sample = |(at, value)| Sample {
-        at: UnixMillis(at),
-        value,
-    };
-    Series {
-        samples: (0i64..).step_by(60_000).zip(values).map(sample).collect(),
-        failures: 0,
-    }
-}
-
-fn mbps(rates: impl IntoIterator<Item = f64>) -> Series {
-    series(
-        rates
-            .into_iter()
-            .map(|mbps| Value::Rate(BitRate::from_mbps(mbps))),
-    )
-}
-
-fn rate(mbps: f64) -> Value {
-    Value::Rate(BitRate::from_mbps(mbps))
-}
+use crate::sample_school::{mbps, rate, school, series, target};
+use crate::site::{School, Site};
 
 fn judged(id: &str, school: &School, series: &Series, port: Option<f64>) -> Judgement {
     let port = port.map(BitRate::from_mbps);
