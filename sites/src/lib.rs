@@ -1,3 +1,34 @@
 //! What a school is, what network it should have, and what to do about it.
 //!
-//! Pure: no I/O, no clock, no async, no randomness that is not passed in.
+//! The way of one judgement: a site file gives an [`Authority`](site::Authority), a profile gives a
+//! [`Target`](target::Target), and the samples of one site give a
+//! [`Judgement`](verdict::Judgement) by [`verdict::judge`], or for one visit a
+//! [`Snapshot`](verdict::Snapshot) by [`verdict::snapshot`]. What was missed has a
+//! [`Cause`](cause::Cause) by [`cause::cause`], the causes have upgrades by [`upgrade::recommend`], and
+//! [`coverage::coverage`] counts schools for the charts.
+//!
+//! Pure: no I/O, no clock, no async, no randomness that is not passed in. Nothing here knows an agent, a
+//! probe, a database or a language to speak in: results are data, and the program words them.
+
+pub mod cause;
+pub mod coverage;
+pub mod facts;
+pub mod formula;
+mod ident;
+mod judging;
+pub mod quantile;
+#[cfg(test)]
+mod sample_school;
+pub mod site;
+mod source;
+mod spelling;
+pub mod target;
+mod text;
+pub mod toml_file;
+pub mod upgrade;
+pub mod verdict;
+
+pub use ident::InvalidId;
+pub use judging::Judging;
+pub use source::{Day, Mark, NotADay, RefusedMark, Source};
+pub use text::Bilingual;

@@ -13,4 +13,4 @@ pub use metric::{Better, Direction, Layer, Metric, Quantity, Segment, UnknownMet
 pub use observation::{
     Failure, FailureReason, Medium, Observation, Outcome, Reading, UnixMillis, Vantage,
 };
-pub use units::{BitRate, Micros, Ppm, Unit, UnitMismatch, Value};
+pub use units::{BitRate, Micros, NotARate, Ppm, Unit, UnitMismatch, Value};

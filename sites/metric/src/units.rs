@@ -1,6 +1,7 @@
 //! Units as types: a rate cannot be passed where a time is meant, and nothing is a float on the wire.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -46,6 +47,48 @@ impl BitRate {
         self.0 as f64 / 1e6
     }
 }
+
+impl FromStr for BitRate {
+    type Err = NotARate;
+
+    /// Reads a rate as people write it: `400 Mbit/s`, `2.5 Gbit/s`, `50000 kbit/s`.
+    ///
+    /// A decimal comma is refused: `1,000 Mbit/s` is one gigabit to an English and one megabit to a
+    /// German reader.
+    fn from_str(text: &str) -> Result<Self, NotARate> {
+        let refused = || NotARate(text.chars().take(40).collect());
+        let text = text.trim();
+        let unit_at = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(refused)?;
+        let (number, unit) = text.split_at(unit_at);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        let digits_only = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        if !digits_only(whole) || !digits_only(fraction) {
+            return Err(refused());
+        }
+        let factor = match unit.trim_start() {
+            "bit/s" => 1e0,
+            "kbit/s" => 1e3,
+            "Mbit/s" => 1e6,
+            "Gbit/s" => 1e9,
+            _ => return Err(refused()),
+        };
+        let bps = (number.parse::<f64>().map_err(|_| refused())? * factor).round();
+        // Whole numbers up to 2^53 are exact in a float; no line carries more than 9 Pbit/s.
+        if bps > 9_007_199_254_740_992.0 {
+            return Err(refused());
+        }
+        Ok(Self(bps as u64))
+    }
+}
+
+/// A text that is no data rate.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "'{0}' is no data rate (write a number with a decimal point, then bit/s, kbit/s, Mbit/s or Gbit/s, such as \"400 Mbit/s\" or \"2.5 Gbit/s\")"
+)]
+pub struct NotARate(pub String);
 
 /// A duration in whole microseconds.
 #[derive(
@@ -140,8 +183,9 @@ impl fmt::Display for Unit {
     }
 }
 
-/// A measured or required value with its unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A measured or required value with its unit; written as `{"unit": "bit/s", "value": 400000000}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "WrittenValue", into = "WrittenValue")]
 pub enum Value {
     /// A data rate.
     Rate(BitRate),
@@ -205,6 +249,29 @@ impl Value {
     }
 }
 
+/// A value as it is written: readable without this program.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenValue {
+    unit: Unit,
+    value: u64,
+}
+
+impl From<Value> for WrittenValue {
+    fn from(value: Value) -> Self {
+        Self {
+            unit: value.unit(),
+            value: value.number(),
+        }
+    }
+}
+
+impl From<WrittenValue> for Value {
+    fn from(written: WrittenValue) -> Self {
+        Self::new(written.unit, written.value)
+    }
+}
+
 /// Two values of different units were held against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("cannot compare a value in {left} with a value in {right}")]
@@ -243,6 +310,49 @@ mod tests {
         let rate = Value::Rate(BitRate::from_bps(1));
         let time = Value::Time(Micros::from_micros(1));
         assert!(rate.compare(time).is_err());
+    }
+
+    #[test]
+    fn a_rate_is_read_as_people_write_it() {
+        for (text, bps) in [
+            ("400 Mbit/s", 400_000_000),
+            ("1 Gbit/s", 1_000_000_000),
+            ("2.5 Gbit/s", 2_500_000_000),
+            (" 16Mbit/s ", 16_000_000),
+            ("64 kbit/s", 64_000),
+            ("0 bit/s", 0),
+        ] {
+            assert_eq!(text.parse(), Ok(BitRate::from_bps(bps)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_could_mean_two_rates_is_refused_with_the_accepted_forms() {
+        for text in [
+            "",
+            "400",
+            "Mbit/s",
+            "1,000 Mbit/s",
+            "400 MB/s",
+            "-1 Mbit/s",
+            "1e3 Mbit/s",
+            "1. Mbit/s",
+            ".5 Gbit/s",
+            "1.2.3 Mbit/s",
+            "999999999999 Gbit/s",
+            "400 Mbit/s down",
+        ] {
+            let error = text.parse::<BitRate>().expect_err(text).to_string();
+            assert!(error.contains("400 Mbit/s"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_written_value_names_its_unit() {
+        let value = Value::Rate(BitRate::from_bps(390_000_000));
+        let text = serde_json::to_string(&value).unwrap();
+        assert_eq!(text, r#"{"unit":"bit/s","value":390000000}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     proptest::proptest! {

@@ -1,0 +1,64 @@
+//! A school for tests, and short ways to write what was measured there.
+
+use messnetz_metric::{BitRate, UnixMillis, Value};
+
+use crate::facts::Facts;
+use crate::site::{Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
+use crate::target::{Profiles, Target};
+use crate::verdict::{Sample, Series};
+
+pub(crate) fn target(id: &str) -> &'static Target {
+    Profiles::built_in().target(&id.parse().unwrap()).unwrap()
+}
+
+pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
+    let id: SchoolId = "NW-100001".parse().unwrap();
+    let line = contract.map(|mbps| Line {
+        provider: "Stadtwerke".to_owned(),
+        product: "Schule".to_owned(),
+        medium: LineMedium::Fibre,
+        contract: Contract {
+            down: BitRate::from_bps(mbps * 1_000_000),
+            up: BitRate::from_bps(mbps * 500_000),
+        },
+    });
+    School {
+        sites: vec![Site {
+            id: SiteId::new(&id, "main").unwrap(),
+            name: "Hauptgebäude".to_owned(),
+            facts: None,
+            line,
+        }],
+        id,
+        name: "Grundschule".to_owned(),
+        form: SchoolForm::Primary,
+        facts: Facts {
+            classes,
+            ..Facts::default()
+        },
+        profiles: None,
+    }
+}
+
+pub(crate) fn series(values: impl IntoIterator<Item = Value>) -> Series {
+    let sample = |(at, value)| Sample {
+        at: UnixMillis(at),
+        value,
+    };
+    Series {
+        samples: (0i64..).step_by(60_000).zip(values).map(sample).collect(),
+        failures: 0,
+    }
+}
+
+pub(crate) fn mbps(rates: impl IntoIterator<Item = f64>) -> Series {
+    series(
+        rates
+            .into_iter()
+            .map(|mbps| Value::Rate(BitRate::from_mbps(mbps))),
+    )
+}
+
+pub(crate) fn rate(mbps: f64) -> Value {
+    Value::Rate(BitRate::from_mbps(mbps))
+}

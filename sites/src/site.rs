@@ -1,0 +1,262 @@
+//! The authority (Schulträger) with its schools, their sites (Standorte) and lines, as one TOML file
+//! states them.
+//!
+//! `sites/examples/musterstadt.toml` is a commented example.
+
+mod check;
+mod line;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Facts;
+use crate::ident::{InvalidId, is_slug, refused, text_id};
+use crate::judging::Judging;
+use crate::target::{ProfileId, Profiles, Scope};
+use crate::toml_file::Problem;
+
+pub use line::{Contract, Line, LineMedium};
+
+text_id! {
+    /// The number of a school with the state it counts in: `NW-162437`. Numbers stay text: they have
+    /// leading zeros, and each state counts by itself.
+    SchoolId, "school id",
+    "two capital letters for the state, a hyphen, then up to 32 letters, digits and hyphens, such as NW-162437",
+    is_school_id
+}
+
+fn is_school_id(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    text.split_once('-').is_some_and(|(state, number)| {
+        state.len() == 2
+            && state.bytes().all(|b| b.is_ascii_uppercase())
+            && (1..=32).contains(&number.len())
+            && number.bytes().all(allowed)
+    })
+}
+
+/// A site of a school: `NW-162437/main`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SiteId {
+    school: SchoolId,
+    part: String,
+}
+
+impl SiteId {
+    /// The site `part` of a school.
+    ///
+    /// # Errors
+    /// [`InvalidId`] where `part` is not one word of lower-case letters, digits and hyphens.
+    pub fn new(school: &SchoolId, part: &str) -> Result<Self, InvalidId> {
+        if is_slug(part) {
+            Ok(Self {
+                school: school.clone(),
+                part: part.to_owned(),
+            })
+        } else {
+            Err(refused(
+                "site id",
+                "lower-case letters, digits and hyphens",
+                part,
+            ))
+        }
+    }
+
+    /// The school that it belongs to.
+    #[must_use]
+    pub fn school(&self) -> &SchoolId {
+        &self.school
+    }
+
+    /// Its name within the school.
+    #[must_use]
+    pub fn part(&self) -> &str {
+        &self.part
+    }
+}
+
+impl fmt::Display for SiteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.school, self.part)
+    }
+}
+
+impl std::str::FromStr for SiteId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (school, part) = text
+            .split_once('/')
+            .ok_or_else(|| refused("site id", "the school's id, a slash and the site", text))?;
+        Self::new(&school.parse()?, part)
+    }
+}
+
+impl TryFrom<String> for SiteId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<SiteId> for String {
+    fn from(id: SiteId) -> Self {
+        id.to_string()
+    }
+}
+
+/// Who runs the schools' buildings and networks.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Authority {
+    /// Its name.
+    pub name: String,
+    /// The profiles that hold for all its schools.
+    pub profiles: Vec<ProfileId>,
+    /// Its own demands on evidence.
+    pub judging: Judging,
+    /// Its schools, in the order of the file.
+    pub schools: Vec<School>,
+}
+
+impl Authority {
+    /// Reads a site file whose profiles are the built-in ones.
+    ///
+    /// # Errors
+    /// All problems of meaning at once, or the first one of syntax.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        Self::parse_against(file, text, Profiles::built_in())
+    }
+
+    /// Reads a site file that may name any of `profiles`.
+    ///
+    /// # Errors
+    /// All problems of meaning at once, or the first one of syntax.
+    pub fn parse_against(
+        file: &str,
+        text: &str,
+        profiles: &Profiles,
+    ) -> Result<Self, Vec<Problem>> {
+        check::authority(file, text, profiles)
+    }
+
+    /// The school of this id.
+    #[must_use]
+    pub fn school(&self, id: &SchoolId) -> Option<&School> {
+        self.schools.iter().find(|school| school.id == *id)
+    }
+
+    /// The site of this id, with its school.
+    #[must_use]
+    pub fn site(&self, id: &SiteId) -> Option<(&School, &Site)> {
+        let school = self.school(id.school())?;
+        let site = school.sites.iter().find(|site| site.id == *id)?;
+        Some((school, site))
+    }
+
+    /// The profiles that hold for a school: its own, or else the authority's.
+    #[must_use]
+    pub fn profiles_of<'a>(&'a self, school: &'a School) -> &'a [ProfileId] {
+        school.profiles.as_deref().unwrap_or(&self.profiles)
+    }
+}
+
+/// A school.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct School {
+    /// Its number with the state.
+    pub id: SchoolId,
+    /// Its name.
+    pub name: String,
+    /// Its form.
+    pub form: SchoolForm,
+    /// What is counted in it.
+    pub facts: Facts,
+    /// Profiles that hold for this school in place of the authority's.
+    pub profiles: Option<Vec<ProfileId>>,
+    /// Its sites; at least one.
+    pub sites: Vec<Site>,
+}
+
+impl School {
+    /// The facts that a target of this scope asks for at `site`.
+    ///
+    /// A school's classes are spread over its sites in a way that only the authority knows: of several
+    /// sites, one that states no facts of its own has none, rather than those of the whole school.
+    #[must_use]
+    pub fn facts_at(&self, site: &Site, scope: Scope) -> Facts {
+        match (scope, site.facts) {
+            (Scope::Site, Some(own)) => own,
+            (Scope::Site, None) if self.sites.len() > 1 => Facts::default(),
+            (Scope::School | Scope::Site, _) => self.facts,
+        }
+    }
+}
+
+/// The form of a school, over the states' own names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SchoolForm {
+    /// Grundschule.
+    Primary,
+    /// Hauptschule, Realschule, Sekundarschule and their like.
+    Secondary,
+    /// Gymnasium.
+    Grammar,
+    /// Gesamtschule, Gemeinschaftsschule.
+    Comprehensive,
+    /// Förderschule.
+    Special,
+    /// Berufskolleg, berufsbildende Schule.
+    Vocational,
+    /// Weiterbildungskolleg, Abendschule.
+    AdultEducation,
+    /// Any other.
+    Other,
+}
+
+/// A place at which a school has lessons, with its own line or without one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Site {
+    /// The school and its part.
+    pub id: SiteId,
+    /// What people call it.
+    pub name: String,
+    /// What is counted at this site alone, where it differs from the school.
+    pub facts: Option<Facts>,
+    /// Its uplink, where the authority has stated it.
+    pub line: Option<Line>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_school_number_keeps_its_state_and_its_zeros() {
+        for text in ["NW-162437", "BE-01A04", "GB-100000", "TH-0"] {
+            assert_eq!(text.parse::<SchoolId>().unwrap().as_str(), text);
+        }
+        for text in ["162437", "nw-1", "NW-", "NRW-1", "NW-1/2", "NW-ä", "NW 1"] {
+            assert!(text.parse::<SchoolId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_site_is_named_after_its_school() {
+        let id: SiteId = "NW-162437/main".parse().unwrap();
+        assert_eq!((id.school().as_str(), id.part()), ("NW-162437", "main"));
+        assert_eq!(id.to_string(), "NW-162437/main");
+        for text in [
+            "NW-162437",
+            "NW-162437/",
+            "NW-162437/Main",
+            "main",
+            "NW-1/a/b",
+        ] {
+            assert!(text.parse::<SiteId>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! A site file as it is written, and what is held against what before it counts.
+
+use std::collections::{HashMap, HashSet};
+
+use messnetz_metric::BitRate;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Authority, Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
+use crate::facts::{Fact, Facts};
+use crate::judging::{Judging, confidence_is_sound};
+use crate::target::{ProfileId, Profiles};
+use crate::toml_file::{Document, Problem};
+
+/// Names longer than this are not names.
+const NAME_LIMIT: usize = 200;
+
+/// No school has a faster line: the fastest Ethernet there is (IEEE 802.3df) carries 800 Gbit/s.
+const FASTEST: BitRate = BitRate::from_bps(800_000_000_000);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFile {
+    authority: WrittenAuthority,
+    judging: Option<Spanned<WrittenJudging>>,
+    #[serde(default)]
+    school: Vec<WrittenSchool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAuthority {
+    name: Spanned<String>,
+    #[serde(default)]
+    profiles: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenJudging {
+    confidence: Option<Spanned<f64>>,
+    min_samples: Option<Spanned<u32>>,
+    shortened: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSchool {
+    id: Spanned<String>,
+    name: Spanned<String>,
+    form: SchoolForm,
+    #[serde(default)]
+    facts: WrittenFacts,
+    profiles: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    site: Vec<WrittenSite>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFacts {
+    classes: Option<Spanned<u64>>,
+    pupils: Option<Spanned<u64>>,
+    teachers: Option<Spanned<u64>>,
+    staff: Option<Spanned<u64>>,
+    rooms_teaching: Option<Spanned<u64>>,
+    devices: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSite {
+    id: Spanned<String>,
+    name: Spanned<String>,
+    facts: Option<WrittenFacts>,
+    line: Option<WrittenLine>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLine {
+    provider: Spanned<String>,
+    product: Spanned<String>,
+    medium: LineMedium,
+    contract: WrittenContract,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenContract {
+    down: Spanned<String>,
+    up: Spanned<String>,
+}
+
+/// Reads a site file. See [`Authority::parse`].
+pub(super) fn authority(
+    file: &str,
+    text: &str,
+    profiles: &Profiles,
+) -> Result<Authority, Vec<Problem>> {
+    let document = Document::new(file, text);
+    let written: WrittenFile = document.read().map_err(|problem| vec![problem])?;
+    let mut check = Check {
+        document,
+        profiles,
+        problems: Vec::new(),
+    };
+    let name = check.name(written.authority.name);
+    let authority = Authority {
+        profiles: check.profiles(written.authority.profiles),
+        judging: check.judging(written.judging),
+        schools: check.schools(&name, written.school),
+        name: name.into_inner(),
+    };
+    if check.problems.is_empty() {
+        Ok(authority)
+    } else {
+        check.problems.sort_by_key(|p| (p.line, p.column));
+        Err(check.problems)
+    }
+}
+
+/// Collects problems, so that one run shows them all. What cannot be kept is left out of the result,
+/// which is then not given out.
+struct Check<'a> {
+    document: Document<'a>,
+    profiles: &'a Profiles,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn refuse<T>(&mut self, at: &Spanned<T>, field: &str, message: impl std::fmt::Display) {
+        let problem = self.document.problem(at.span().start, Some(field), message);
+        self.problems.push(problem);
+    }
+
+    fn name(&mut self, name: Spanned<String>) -> Spanned<String> {
+        let text = name.get_ref();
+        if text.trim().is_empty() {
+            self.refuse(&name, "name", "a name must not be empty");
+        } else if text.chars().count() > NAME_LIMIT || text.chars().any(char::is_control) {
+            let message = format!("a name has at most {NAME_LIMIT} printable characters");
+            self.refuse(&name, "name", message);
+        }
+        name
+    }
+
+    fn profiles(&mut self, names: Vec<Spanned<String>>) -> Vec<ProfileId> {
+        let mut found = Vec::new();
+        for name in names {
+            let text = name.get_ref();
+            match text.parse::<ProfileId>() {
+                Ok(id) if found.contains(&id) => {
+                    self.refuse(
+                        &name,
+                        "profiles",
+                        format!("the profile `{id}` is listed twice"),
+                    );
+                }
+                Ok(id) if self.profiles.get(&id).is_some() => found.push(id),
+                _ => {
+                    let known: Vec<_> = self.profiles.iter().map(|p| p.id.as_str()).collect();
+                    let shown: String = text.chars().take(80).collect();
+                    let message = format!(
+                        "there is no profile `{shown}` (known: {})",
+                        known.join(", ")
+                    );
+                    let problem = self
+                        .document
+                        .misspelt(name.span().start, text, message, &known);
+                    self.problems.push(problem);
+                }
+            }
+        }
+        found
+    }
+
+    fn judging(&mut self, judging: Option<Spanned<WrittenJudging>>) -> Judging {
+        let Some(judging) = judging else {
+            return Judging::default();
+        };
+        let note = judging.get_ref().shortened.as_deref().unwrap_or_default();
+        if note.trim().is_empty() {
+            let message =
+                "[judging] changes what verdicts rest on and must say why: shortened = \"…\"";
+            self.refuse(&judging, "shortened", message);
+        }
+        let written = judging.into_inner();
+        if let Some(confidence) = &written.confidence
+            && !confidence_is_sound(*confidence.get_ref())
+        {
+            let message = "the confidence must be above 0.5 and below 1";
+            self.refuse(confidence, "confidence", message);
+        }
+        if let Some(fewest) = &written.min_samples
+            && *fewest.get_ref() == 0
+        {
+            let message = "no verdict can rest on no samples: min_samples must be at least 1";
+            self.refuse(fewest, "min_samples", message);
+        }
+        Judging {
+            confidence: written.confidence.map(Spanned::into_inner),
+            min_samples: written.min_samples.map(Spanned::into_inner),
+            shortened: written.shortened,
+        }
+    }
+
+    fn schools(&mut self, authority: &Spanned<String>, written: Vec<WrittenSchool>) -> Vec<School> {
+        if written.is_empty() {
+            self.refuse(authority, "school", "the authority has no [[school]]");
+        }
+        let mut offsets_by_id = HashMap::new();
+        let mut schools = Vec::new();
+        for school in written {
+            let id = school.id.get_ref().parse::<SchoolId>();
+            match &id {
+                Ok(id) => {
+                    let offset = school.id.span().start;
+                    if let Some(first) = offsets_by_id.insert(id.clone(), offset) {
+                        let line = self.document.line(first);
+                        let message = format!("the school `{id}` already stands in line {line}");
+                        self.refuse(&school.id, "id", message);
+                    }
+                }
+                Err(error) => self.refuse(&school.id, "id", error),
+            }
+            schools.extend(self.school(id.ok(), school));
+        }
+        schools
+    }
+
+    /// Checks all of a school, also where its id is refused; only then there is no school.
+    fn school(&mut self, id: Option<SchoolId>, written: WrittenSchool) -> Option<School> {
+        let name = self.name(written.name);
+        if written.site.is_empty() {
+            let message = "the school has no [[school.site]]";
+            self.refuse(&written.id, "site", message);
+        }
+        let mut parts = HashSet::new();
+        let mut sites = Vec::new();
+        for site in written.site {
+            if !parts.insert(site.id.get_ref().clone()) {
+                let message = format!("the school has two sites `{}`", site.id.get_ref());
+                self.refuse(&site.id, "id", message);
+            }
+            sites.extend(self.site(id.as_ref(), site));
+        }
+        let facts = self.facts(&written.facts);
+        let profiles = written.profiles.map(|names| self.profiles(names));
+        Some(School {
+            id: id?,
+            name: name.into_inner(),
+            form: written.form,
+            facts,
+            profiles,
+            sites,
+        })
+    }
+
+    fn site(&mut self, school: Option<&SchoolId>, written: WrittenSite) -> Option<Site> {
+        let name = self.name(written.name).into_inner();
+        let facts = written.facts.map(|facts| self.facts(&facts));
+        let line = written.line.map(|line| self.line(line));
+        match SiteId::new(school?, written.id.get_ref()) {
+            Ok(id) => Some(Site {
+                id,
+                name,
+                facts,
+                line,
+            }),
+            Err(error) => {
+                self.refuse(&written.id, "id", error);
+                None
+            }
+        }
+    }
+
+    fn facts(&mut self, written: &WrittenFacts) -> Facts {
+        let mut plausible = |fact: Fact, count: &Option<Spanned<u64>>| {
+            let stated = count.as_ref()?;
+            let largest = fact.largest_plausible();
+            match u32::try_from(*stated.get_ref()) {
+                Ok(count) if count <= largest => Some(count),
+                _ => {
+                    let name = fact.name();
+                    let message = format!(
+                        "{} {name} are more than any school has (at most {largest})",
+                        stated.get_ref()
+                    );
+                    self.refuse(stated, name, message);
+                    None
+                }
+            }
+        };
+        Facts {
+            classes: plausible(Fact::Classes, &written.classes),
+            pupils: plausible(Fact::Pupils, &written.pupils),
+            teachers: plausible(Fact::Teachers, &written.teachers),
+            staff: plausible(Fact::Staff, &written.staff),
+            rooms_teaching: plausible(Fact::RoomsTeaching, &written.rooms_teaching),
+            devices: plausible(Fact::Devices, &written.devices),
+        }
+    }
+
+    fn line(&mut self, written: WrittenLine) -> Line {
+        Line {
+            provider: self.name(written.provider).into_inner(),
+            product: self.name(written.product).into_inner(),
+            medium: written.medium,
+            contract: Contract {
+                down: self.rate("down", &written.contract.down),
+                up: self.rate("up", &written.contract.up),
+            },
+        }
+    }
+
+    fn rate(&mut self, field: &str, written: &Spanned<String>) -> BitRate {
+        match written.get_ref().parse::<BitRate>() {
+            Ok(rate) if rate == BitRate::default() || rate > FASTEST => {
+                let message = "a contract is above 0 and at most 800 Gbit/s";
+                self.refuse(written, field, message);
+                rate
+            }
+            Ok(rate) => rate,
+            Err(error) => {
+                self.refuse(written, field, error);
+                BitRate::default()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../examples/musterstadt.toml");
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = Authority::parse("sites.toml", text).expect_err(text);
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_example_is_read_whole() {
+        let authority = Authority::parse("musterstadt.toml", EXAMPLE).unwrap();
+        insta::assert_json_snapshot!(authority);
+    }
+
+    #[test]
+    fn the_commented_table_of_the_example_is_valid() {
+        let with_judging = EXAMPLE
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.starts_with('[') || rest.contains(" = ") => rest,
+                _ => line,
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        let authority = Authority::parse("musterstadt.toml", &with_judging).unwrap();
+        assert_eq!(authority.judging.min_samples, Some(8));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_place_and_suggestion() {
+        let text = EXAMPLE.replace("pupils = 300", "pupil = 300");
+        let line = 1 + text.lines().position(|line| line == "pupil = 300").unwrap();
+        assert_eq!(
+            problems(&text),
+            [format!(
+                "sites.toml:{line}:1: unknown key `pupil` (known here: classes, pupils, teachers, staff, rooms_teaching, devices); did you mean `pupils`?"
+            )]
+        );
+    }
+
+    #[test]
+    fn all_problems_of_meaning_are_reported_at_once_with_their_places() {
+        let text = r#"
+[authority]
+name = ""
+profiles = ["de-gigabyt", "voice-video", "voice-video"]
+
+[judging]
+confidence = 0.5
+min_samples = 0
+
+[[school]]
+id = "162437"
+name = "A"
+form = "primary"
+facts.pupils = 1_000_000_000
+[[school.site]]
+id = "Main"
+name = "x"
+line = { provider = "p", product = "q", medium = "fibre", contract = { down = "1,000 Mbit/s", up = "0 Mbit/s" } }
+
+[[school]]
+id = "NW-1"
+name = "B"
+form = "grammar"
+
+[[school]]
+id = "NW-1"
+name = "C"
+form = "grammar"
+profiles = ["no-such"]
+[[school.site]]
+id = "main"
+name = "x"
+[[school.site]]
+id = "main"
+name = "y"
+facts.classes = 5_000_000_000
+"#;
+        insta::assert_snapshot!(problems(text).join("\n"));
+    }
+
+    #[test]
+    fn an_authority_without_schools_says_so() {
+        let text = "[authority]\nname = \"A\"\n";
+        assert_eq!(
+            problems(text),
+            ["sites.toml:2:8: the authority has no [[school]]"]
+        );
+    }
+
+    #[test]
+    fn a_profile_of_the_user_can_be_named() {
+        let profile =
+            include_str!("../../profiles/de-gigabit.toml").replace("de-gigabit", "our-plan");
+        let profile = crate::target::Profile::parse("our-plan.toml", &profile).unwrap();
+        let profiles = Profiles::built_in().clone().with(profile);
+        let text = EXAMPLE.replace("\"de-gigabit\"", "\"our-plan\"");
+        assert!(Authority::parse("sites.toml", &text).is_err());
+        let authority = Authority::parse_against("sites.toml", &text, &profiles).unwrap();
+        let college = &authority.schools[2];
+        assert_eq!(authority.profiles_of(college)[0].as_str(), "our-plan");
+        assert_eq!(authority.profiles_of(&authority.schools[0]).len(), 3);
+    }
+
+    proptest::proptest! {
+        /// A file cut off anywhere is refused or read, and never panics.
+        #[test]
+        fn a_truncated_file_does_no_harm(at in 0..EXAMPLE.len()) {
+            let text = &EXAMPLE[..EXAMPLE.floor_char_boundary(at)];
+            let _ = Authority::parse("sites.toml", text);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! From samples to a verdict, with the evidence that lets anybody check it.
+//!
+//! [`judge`] holds a series against a target and says [`Verdict::Met`] or [`Verdict::Missed`] only where
+//! the whole confidence interval lies on one side of the threshold. [`snapshot`] is for a single visit: it
+//! says above or below today and can never become a verdict. The samples are those of one window, chosen by
+//! the caller.
+
+mod judge;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use messnetz_metric::{BitRate, Layer, Metric, Unit, UnixMillis, Value};
+use serde::Serialize;
+
+use crate::formula::NotAssessable;
+use crate::quantile::Statistic;
+use crate::site::{SchoolId, SiteId};
+use crate::target::{Operator, TargetId, Threshold};
+
+pub use judge::judge;
+pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};
+
+/// One measured value with its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When the measurement began.
+    pub at: UnixMillis,
+    /// What it came to.
+    pub value: Value,
+}
+
+/// What was measured of one metric at one site within one window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Series {
+    /// The values, in any order.
+    pub samples: Vec<Sample>,
+    /// Measurements that yielded no value. They are shown beside a verdict and never count as one: a
+    /// failure may be the agent's own.
+    pub failures: usize,
+}
+
+/// What a target comes to at one site.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "word", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The statistic is on the good side of the tolerated threshold, with the wanted confidence.
+    Met,
+    /// The statistic is on the bad side of it, with the wanted confidence.
+    Missed,
+    /// There are samples, but they do not decide.
+    Undecided {
+        /// Why not.
+        why: Undecided,
+    },
+    /// There is nothing to judge, or nothing to judge it by.
+    NoData {
+        /// What is missing.
+        why: NoData,
+    },
+}
+
+/// A verdict without its reason, for counting and colouring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictKind {
+    /// See [`Verdict::Met`].
+    Met,
+    /// See [`Verdict::Missed`].
+    Missed,
+    /// See [`Verdict::Undecided`].
+    Undecided,
+    /// See [`Verdict::NoData`].
+    NoData,
+}
+
+impl Verdict {
+    /// The verdict without its reason.
+    #[must_use]
+    pub const fn kind(&self) -> VerdictKind {
+        match self {
+            Self::Met => VerdictKind::Met,
+            Self::Missed => VerdictKind::Missed,
+            Self::Undecided { .. } => VerdictKind::Undecided,
+            Self::NoData { .. } => VerdictKind::NoData,
+        }
+    }
+}
+
+/// Why samples do not decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Undecided {
+    /// Fewer samples than the target asks for.
+    TooFew {
+        /// Samples there are.
+        have: usize,
+        /// Samples that are needed.
+        need: usize,
+    },
+    /// The confidence interval holds the threshold.
+    Straddles {
+        /// How many more samples could decide at the earliest, were all of them alike; absent where no
+        /// number that anybody will measure could.
+        at_least_more: Option<usize>,
+    },
+    /// The port that the agent measures through was full and is too small to tell.
+    PortTooSmall(FullPort),
+}
+
+/// A port that was full and carries less than a target needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FullPort {
+    /// Nominal rate of the port.
+    #[serde(rename = "port_bps")]
+    pub port: BitRate,
+    /// What it can carry on the layer that is measured.
+    #[serde(rename = "ceiling_bps")]
+    pub ceiling: BitRate,
+    /// What would have to be measured to meet the target.
+    #[serde(rename = "needed_bps")]
+    pub needed: BitRate,
+}
+
+/// Why there is no verdict at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum NoData {
+    /// Nothing was measured.
+    NoSamples,
+    /// Every measurement failed.
+    OnlyFailures {
+        /// How many.
+        failures: usize,
+    },
+    /// The target has no threshold for this school.
+    NotAssessable {
+        /// What is missing.
+        because: NotAssessable,
+    },
+    /// The series holds values of another unit: it is not the target's metric.
+    WrongUnit {
+        /// The unit of the target's metric.
+        expected: Unit,
+        /// The unit that was found.
+        found: Unit,
+    },
+}
+
+/// A verdict with all that it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judgement {
+    /// The target.
+    pub target: TargetId,
+    /// The school.
+    pub school: SchoolId,
+    /// The site.
+    pub site: SiteId,
+    /// What was measured.
+    pub metric: Metric,
+    /// Which value of the series was compared.
+    pub statistic: Statistic,
+    /// On which side of the threshold it has to be.
+    pub op: Operator,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// What it would have come to without the tolerance.
+    pub strict: VerdictKind,
+    /// The threshold; absent where the target is not assessable.
+    pub threshold: Option<Threshold>,
+    /// The statistic's value; absent where there are no samples.
+    pub observed: Option<Value>,
+    /// Where the true value lies.
+    pub interval: Interval,
+    /// Number of samples.
+    pub samples: usize,
+    /// Number of measurements without a value.
+    pub failures: usize,
+    /// Time of the first sample.
+    #[serde(rename = "first_at_unix_ms")]
+    pub first_at: Option<UnixMillis>,
+    /// Time of the last sample.
+    #[serde(rename = "last_at_unix_ms")]
+    pub last_at: Option<UnixMillis>,
+    /// The layers that are compared; for rates only.
+    pub layers: Option<Layers>,
+    /// The contract held against the same threshold, where both are nominal rates.
+    pub contract: Option<ContractCheck>,
+    /// Whether the authority asked for less evidence than the target does.
+    pub shortened: bool,
+}
+
+/// Two bounds, each of which holds by itself with the confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Interval {
+    /// The true value is at or above this; absent where the samples are too few to say.
+    pub lower: Option<Value>,
+    /// The true value is at or below this; absent where the samples are too few to say.
+    pub upper: Option<Value>,
+    /// One-sided confidence of each bound.
+    pub confidence: f64,
+}
+
+/// The layers on which a rate is stated and counted. Where they differ, the target's tolerance bridges
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Layers {
+    /// The layer of the threshold.
+    pub threshold: Layer,
+    /// The layer of the samples.
+    pub measured: Layer,
+}
+
+/// What the contract promises, held against the threshold on the contract's own layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ContractCheck {
+    /// The nominal rate of the contract in the metric's direction.
+    #[serde(rename = "contract_bps")]
+    pub contract: BitRate,
+    /// Whether it satisfies the strict threshold.
+    pub satisfied: bool,
+}

@@ -1,0 +1,398 @@
+//! Claims about verdicts and snapshots, on the built-in profiles.
+
+use messnetz_metric::{BitRate, Micros, Ppm, Value};
+use proptest::prelude::*;
+
+use super::*;
+use crate::facts::{Fact, Facts};
+use crate::judging::Judging;
+use crate::sample_school::{mbps, rate, school, series, target};
+use crate::site::{School, Site};
+
+fn judged(id: &str, school: &School, series: &Series, port: Option<f64>) -> Judgement {
+    let port = port.map(BitRate::from_mbps);
+    judge(
+        target(id),
+        school,
+        &school.sites[0],
+        series,
+        port,
+        &Judging::default(),
+    )
+}
+
+const CLASSES: &str = "de-aufgreifschwelle-30/down";
+
+#[test]
+fn the_class_rule_gives_the_published_thresholds() {
+    for (classes, expected, workings, is_capped) in [
+        (12, 390.0, "30 × (12 + 1) = 390", false),
+        (28, 870.0, "30 × (28 + 1) = 870", false),
+        (30, 930.0, "30 × (30 + 1) = 930", false),
+        (32, 990.0, "30 × (32 + 1) = 990", false),
+        (33, 1000.0, "30 × (33 + 1) = 1020", true),
+        (100, 1000.0, "30 × (100 + 1) = 3030", true),
+    ] {
+        let facts = Facts {
+            classes: Some(classes),
+            ..Facts::default()
+        };
+        let threshold = target(CLASSES).threshold(&facts).unwrap();
+        assert_eq!(threshold.strict, rate(expected), "{classes} classes");
+        assert_eq!(
+            threshold.tolerated,
+            rate(expected * 0.9),
+            "{classes} classes"
+        );
+        assert_eq!(threshold.workings, workings);
+        assert_eq!(
+            threshold.capped_at.is_some(),
+            is_capped,
+            "{classes} classes"
+        );
+    }
+}
+
+#[test]
+fn a_contract_of_400_satisfies_390_and_its_382_of_payload_only_within_the_tolerance() {
+    let judgement = judged(
+        CLASSES,
+        &school(Some(12), Some(400)),
+        &mbps([382.0; 20]),
+        None,
+    );
+    assert_eq!(judgement.verdict, Verdict::Met);
+    assert_eq!(judgement.strict, VerdictKind::Missed);
+    assert_eq!(
+        judgement.contract,
+        Some(ContractCheck {
+            contract: BitRate::from_mbps(400.0),
+            satisfied: true
+        })
+    );
+    let threshold = judgement.threshold.as_ref().unwrap();
+    assert_eq!(
+        (threshold.strict, threshold.tolerated),
+        (rate(390.0), rate(351.0))
+    );
+    insta::assert_json_snapshot!(judgement);
+}
+
+#[test]
+fn a_verdict_needs_the_whole_interval_on_one_side() {
+    let half = |below: usize, n: usize| (0..n).map(move |i| if i < below { 340.0 } else { 360.0 });
+    // Ranks 6 and 15 bound the median of 20 at 95 %; the tolerated threshold is 351.
+    for (below, expected) in [
+        (0, VerdictKind::Met),
+        (5, VerdictKind::Met),
+        (6, VerdictKind::Undecided),
+        (14, VerdictKind::Undecided),
+        (15, VerdictKind::Missed),
+        (20, VerdictKind::Missed),
+    ] {
+        let judgement = judged(
+            CLASSES,
+            &school(Some(12), None),
+            &mbps(half(below, 20)),
+            None,
+        );
+        assert_eq!(judgement.verdict.kind(), expected, "{below} of 20 below");
+    }
+}
+
+#[test]
+fn an_undecided_verdict_says_what_is_missing() {
+    let few = judged(CLASSES, &school(Some(12), None), &mbps([382.0; 19]), None);
+    let too_few = Undecided::TooFew { have: 19, need: 20 };
+    assert_eq!(few.verdict, Verdict::Undecided { why: too_few });
+    let close = mbps((0..20).map(|i| if i < 6 { 340.0 } else { 360.0 }));
+    let close = judged(CLASSES, &school(Some(12), None), &close, None);
+    let straddles = Undecided::Straddles {
+        at_least_more: Some(1),
+    };
+    assert_eq!(close.verdict, Verdict::Undecided { why: straddles });
+}
+
+#[test]
+fn what_was_not_measured_or_cannot_be_computed_has_no_data() {
+    let empty = Series::default();
+    let failed = Series {
+        samples: Vec::new(),
+        failures: 3,
+    };
+    let delays = series([Value::Time(Micros::from_micros(1)); 20]);
+    for (classes, series, expected) in [
+        (Some(12), &empty, NoData::NoSamples),
+        (Some(12), &failed, NoData::OnlyFailures { failures: 3 }),
+        (
+            None,
+            &mbps([382.0; 20]),
+            NoData::NotAssessable {
+                because: NotAssessable::MissingFact {
+                    fact: Fact::Classes,
+                },
+            },
+        ),
+        (
+            Some(12),
+            &delays,
+            NoData::WrongUnit {
+                expected: Unit::BitPerSecond,
+                found: Unit::Microsecond,
+            },
+        ),
+    ] {
+        let judgement = judged(CLASSES, &school(classes, Some(400)), series, None);
+        assert_eq!(judgement.verdict, Verdict::NoData { why: expected });
+        assert_eq!(judgement.strict, VerdictKind::NoData);
+    }
+}
+
+#[test]
+fn a_full_port_that_is_too_small_leaves_the_verdict_open() {
+    let grammar = school(Some(12), Some(400));
+    for (port, measured, expected) in [
+        // 100 Mbit/s carry 94.1 Mbit/s of payload, less than 351.
+        (Some(100.0), 94.0, VerdictKind::Undecided),
+        (Some(100.0), 85.0, VerdictKind::Undecided),
+        // Not full: something else limits.
+        (Some(100.0), 80.0, VerdictKind::Missed),
+        (Some(1000.0), 94.0, VerdictKind::Missed),
+        (None, 94.0, VerdictKind::Missed),
+    ] {
+        let judgement = judged(CLASSES, &grammar, &mbps([measured; 20]), port);
+        assert_eq!(judgement.verdict.kind(), expected, "{port:?} {measured}");
+    }
+    let judgement = judged(CLASSES, &grammar, &mbps([94.0; 3]), Some(100.0));
+    let full = FullPort {
+        port: BitRate::from_mbps(100.0),
+        ceiling: BitRate::from_bps(94_148_244),
+        needed: BitRate::from_mbps(351.0),
+    };
+    let why = Undecided::PortTooSmall(full);
+    assert_eq!(
+        judgement.verdict,
+        Verdict::Undecided { why },
+        "more samples would not help"
+    );
+}
+
+#[test]
+fn a_gigabit_port_can_tell_a_gigabit_within_the_tolerance_but_not_without() {
+    let judgement = judged(
+        "de-gigabit/down",
+        &school(None, None),
+        &mbps([940.0; 20]),
+        Some(1000.0),
+    );
+    assert_eq!(judgement.verdict, Verdict::Met);
+    assert_eq!(judgement.strict, VerdictKind::Undecided);
+}
+
+#[test]
+fn a_delay_is_judged_by_its_upper_end() {
+    let delays = |slow: usize, n: usize| {
+        series((0..n).map(move |i| {
+            let ms = if i < slow { 120 } else { 20 };
+            Value::Time(Micros::from_micros(ms * 1000))
+        }))
+    };
+    for (slow, n, expected) in [
+        (0, 58, VerdictKind::Undecided),
+        (0, 59, VerdictKind::Met),
+        (1, 59, VerdictKind::Undecided),
+        (6, 59, VerdictKind::Undecided),
+        (7, 59, VerdictKind::Missed),
+    ] {
+        let judgement = judged(
+            "voice-video/rtt",
+            &school(None, None),
+            &delays(slow, n),
+            None,
+        );
+        assert_eq!(judgement.verdict.kind(), expected, "{slow} of {n} slow");
+    }
+    // Exactly at the threshold is not below it.
+    let at = series([Value::Share(Ppm::from_ppm(10_000)); 59]);
+    let judgement = judged("voice-video/loss", &school(None, None), &at, None);
+    assert_eq!(judgement.verdict, Verdict::Missed);
+}
+
+#[test]
+fn a_judgement_on_less_evidence_than_the_target_asks_for_is_marked() {
+    let school = school(Some(12), None);
+    for (confidence, min_samples, expected) in [
+        (None, None, false),
+        (None, Some(8), true),
+        (Some(0.8), None, true),
+        (Some(0.99), Some(40), false),
+    ] {
+        let judging = Judging {
+            confidence,
+            min_samples,
+            shortened: Some("test".to_owned()),
+        };
+        let series = mbps([382.0; 8]);
+        let judgement = judge(
+            target(CLASSES),
+            &school,
+            &school.sites[0],
+            &series,
+            None,
+            &judging,
+        );
+        assert_eq!(judgement.shortened, expected, "{judging:?}");
+        let kind = judgement.verdict.kind();
+        assert_eq!(
+            kind == VerdictKind::Met,
+            min_samples == Some(8),
+            "{judging:?}"
+        );
+    }
+}
+
+#[test]
+fn a_site_among_several_is_not_judged_by_the_classes_of_the_whole_school() {
+    let mut school = school(Some(36), None);
+    let mut annex = school.sites[0].clone();
+    annex.id = SiteId::new(&school.id, "annex").unwrap();
+    annex.facts = Some(Facts {
+        classes: Some(8),
+        ..Facts::default()
+    });
+    school.sites.push(annex);
+    let judged = |site: &Site| {
+        let series = mbps([382.0; 20]);
+        judge(
+            target(CLASSES),
+            &school,
+            site,
+            &series,
+            None,
+            &Judging::default(),
+        )
+    };
+    assert_eq!(judged(&school.sites[0]).verdict.kind(), VerdictKind::NoData);
+    let threshold = judged(&school.sites[1]).threshold.unwrap();
+    assert_eq!(threshold.strict, rate(270.0));
+}
+
+#[test]
+fn a_snapshot_says_above_or_below_today_and_nothing_more() {
+    let grammar = school(Some(12), Some(400));
+    let at = |id, series: &Series, port| {
+        let port = Option::map(port, BitRate::from_mbps);
+        let snapshot = snapshot(target(id), &grammar, &grammar.sites[0], series, port);
+        (snapshot.standing, snapshot.favourable)
+    };
+    let ms = |ms: u64| series([Value::Time(Micros::from_micros(ms * 1000)); 3]);
+    assert_eq!(
+        at(CLASSES, &mbps([351.0]), None),
+        (Standing::Above, Some(true))
+    );
+    assert_eq!(
+        at(CLASSES, &mbps([350.9]), None),
+        (Standing::Below, Some(false))
+    );
+    assert_eq!(
+        at("voice-video/rtt", &ms(99), None),
+        (Standing::Below, Some(true))
+    );
+    assert_eq!(
+        at("voice-video/rtt", &ms(100), None),
+        (Standing::Above, Some(false))
+    );
+    let (standing, favourable) = at(CLASSES, &mbps([94.0]), Some(100.0));
+    assert!(matches!(
+        standing,
+        Standing::NotMeasured {
+            why: NotMeasured::PortTooSmall(_)
+        }
+    ));
+    assert_eq!(favourable, None);
+    let (standing, _) = at(CLASSES, &Series::default(), None);
+    let why = NotMeasured::NoData {
+        why: NoData::NoSamples,
+    };
+    assert_eq!(standing, Standing::NotMeasured { why });
+}
+
+#[test]
+fn the_written_forms_of_open_results_are_stable() {
+    let school = school(Some(12), Some(400));
+    let none = judged(CLASSES, &self::school(None, None), &Series::default(), None);
+    let port = judged(CLASSES, &school, &mbps([94.0; 3]), Some(100.0));
+    let visit = snapshot(
+        target(CLASSES),
+        &school,
+        &school.sites[0],
+        &mbps([382.0; 3]),
+        None,
+    );
+    insta::assert_json_snapshot!((none.verdict, port.verdict, visit));
+}
+
+fn goodness(judgement: &Judgement) -> u8 {
+    match judgement.verdict.kind() {
+        VerdictKind::Met => 2,
+        VerdictKind::Undecided => 1,
+        VerdictKind::Missed | VerdictKind::NoData => 0,
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_verdict_improves_when_a_rate_gets_worse(
+        rates in prop::collection::vec(0u64..500, 1..80),
+        at: prop::sample::Index,
+        less in 0u64..500,
+        port in prop::sample::select(vec![None, Some(100.0), Some(250.0), Some(1000.0)]),
+        min_samples in 1u32..30,
+    ) {
+        let school = school(Some(12), None);
+        let judging = Judging { min_samples: Some(min_samples), ..Judging::default() };
+        let judged = |rates: &[u64]| {
+            let series = mbps(rates.iter().map(|rate| *rate as f64));
+            let port = port.map(BitRate::from_mbps);
+            judge(target(CLASSES), &school, &school.sites[0], &series, port, &judging)
+        };
+        let before = judged(&rates);
+        let mut worse = rates;
+        let index = at.index(worse.len());
+        worse[index] = worse[index].saturating_sub(less);
+        prop_assert!(goodness(&judged(&worse)) <= goodness(&before));
+    }
+
+    #[test]
+    fn no_verdict_improves_when_a_delay_gets_worse(
+        delays in prop::collection::vec(0u64..200_000, 1..120),
+        at: prop::sample::Index,
+        more in 0u64..200_000,
+    ) {
+        let school = school(None, None);
+        let judging = Judging { min_samples: Some(1), ..Judging::default() };
+        let judged = |delays: &[u64]| {
+            let series = series(delays.iter().map(|us| Value::Time(Micros::from_micros(*us))));
+            judge(target("voice-video/rtt"), &school, &school.sites[0], &series, None, &judging)
+        };
+        let before = judged(&delays);
+        let mut worse = delays;
+        let index = at.index(worse.len());
+        worse[index] += more;
+        prop_assert!(goodness(&judged(&worse)) <= goodness(&before));
+    }
+
+    /// A met target holds by its observed value too, and a missed one does not.
+    #[test]
+    fn a_verdict_agrees_with_its_observed_value(rates in prop::collection::vec(300u64..400, 1..80)) {
+        let school = school(Some(12), None);
+        let series = mbps(rates.into_iter().map(|rate| rate as f64));
+        let judgement = judged(CLASSES, &school, &series, None);
+        let above = judgement.observed.unwrap().number() >= 351_000_000;
+        match judgement.verdict {
+            Verdict::Met => prop_assert!(above),
+            Verdict::Missed => prop_assert!(!above),
+            _ => {}
+        }
+    }
+}
