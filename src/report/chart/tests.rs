@@ -1,3 +1,5 @@
+//! What must hold for every chart, and the golden files of some.
+
 use super::*;
 use messnetz_metric::BitRate;
 
@@ -126,7 +128,7 @@ fn check(name: &str, chart: &Chart) -> String {
         assert!(!node.text().unwrap().trim().is_empty(), "{name}: {tag}");
     }
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
-    for node in document.descendants().filter(|n| n.is_element()) {
+    for node in document.descendants().filter(roxmltree::Node::is_element) {
         let tag = node.tag_name().name();
         assert!(
             [

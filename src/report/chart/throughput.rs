@@ -184,12 +184,11 @@ fn bar_of(scene: &mut Scene, row: &ThroughputRow, bar: Area, scale: Scale, words
         // A measured zero is a sliver: it is not the same as no measurement.
         let width = (x_of(measured) - bar.x).max(2.0);
         let area = Area::new(bar.x, bar.y, width, bar.h);
-        match row.verdict {
-            Some(mark) => mark.fill(scene, area),
-            None => {
-                scene.fill(area, GUIDE);
-                scene.frame(area, 1.0, SOFT_INK);
-            }
+        if let Some(mark) = row.verdict {
+            mark.fill(scene, area);
+        } else {
+            scene.fill(area, GUIDE);
+            scene.frame(area, 1.0, SOFT_INK);
         }
     }
     if let Some(required) = row.required {

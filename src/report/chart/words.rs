@@ -1,5 +1,9 @@
 //! The texts of the charts, in German and English.
 
+/// From 1 Tbit/s on, a rate is a slip of somebody's pen: written as a power, it stays in its column,
+/// where a number cut to the width would read as another number.
+const UNLIKELY: u64 = 1_000_000_000_000;
+
 /// Every text that a chart shows apart from the labels of its rows.
 ///
 /// The caller may replace single texts: `ChartWords { coverage_title: "…".into(), ..ChartWords::german() }`.
@@ -121,12 +125,16 @@ impl ChartWords {
     /// The rate in Mbit/s, exact enough that two rates which decide a verdict never look the same
     /// unless they differ by less than 0.05 Mbit/s (0.5 Mbit/s from 10 Gbit/s on).
     pub(super) fn mbps(&self, bps: u64) -> String {
+        if bps >= UNLIKELY {
+            let mbps = bps as f64 / 1e6;
+            return format!("{mbps:.1e}").replace('.', &self.decimal.to_string());
+        }
         let (unit, decimals) = match bps {
             0..1_000_000 => (1_000, 3),
             1_000_000..10_000_000_000 => (100_000, 1),
             _ => (1_000_000, 0),
         };
-        let scaled = bps / unit + u64::from(bps % unit >= unit / 2);
+        let scaled = (bps + unit / 2) / unit;
         if scaled == 0 && bps > 0 {
             return format!("< 0{}001", self.decimal);
         }
@@ -171,7 +179,8 @@ mod tests {
             (390_000_000, "390"),
             (9_412_000_000, "9.412"),
             (10_000_000_000, "10.000"),
-            (u64::MAX, "18.446.744.073.710"),
+            (999_999_400_000, "999.999"),
+            (u64::MAX, "1,8e13"),
         ];
         for (bps, expected) in cases {
             assert_eq!(ChartWords::german().mbps(bps), expected, "{bps}");
