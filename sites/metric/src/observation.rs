@@ -113,6 +113,7 @@ impl Reading {
     }
 
     /// One failed reading for each of the quantities that the probe would have measured.
+    #[must_use]
     pub fn failed(quantities: &[Quantity], failure: &Failure) -> Vec<Self> {
         quantities
             .iter()
