@@ -45,6 +45,8 @@ const BAR_HEIGHT: f64 = 26.0;
 const ROW_GAP: f64 = 12.0;
 /// Two lines of a label; a third would part a label from its bar.
 pub(super) const LABEL_LINES: usize = 2;
+/// A plot higher than this has the numbers of its axis above it as well: the end is off the screen.
+pub(super) const TALL: f64 = 600.0;
 /// A segment that stands for at least one school is never thinner than this.
 const MIN_SEGMENT: f64 = 4.0;
 
@@ -182,6 +184,9 @@ fn grid(scene: &mut Scene, area: Area, axis: &str) {
             if idx == 0 { SOFT_INK } else { GUIDE },
         );
         scene.text(text, at(x, area.bottom() + 20.0), Align::Centre, Face::NOTE);
+        if area.h > TALL {
+            scene.text(text, at(x, area.y - 10.0), Align::Centre, Face::NOTE);
+        }
     }
     let below = at(area.middle().x, area.bottom() + 40.0);
     scene.text(axis, below, Align::Centre, Face::NOTE);

@@ -218,24 +218,31 @@ fn a_missing_measurement_is_a_word_and_never_a_bar() {
 }
 
 #[test]
-fn many_rows_and_long_names_stay_inside_the_picture() {
-    let words = ChartWords::german();
-    let targets: Vec<_> = (0..40)
+fn forty_targets_with_long_names_stay_inside_the_picture() {
+    let targets: Vec<_> = (0..40_u8)
         .map(|idx| {
-            let label = "Sehr langer Name eines Zieles ".repeat(1 + idx as usize % 10);
-            covered(&label, [idx, 40 - idx, idx % 7, idx % 3])
+            let label = "Sehr langer Name eines Zieles ".repeat(1 + usize::from(idx % 10));
+            covered(&label, [idx, 40 - idx, idx % 7, idx % 3].map(u32::from))
         })
         .collect();
-    check("coverage_40", &coverage(&targets, &words));
-    let schools: Vec<_> = (0..200)
+    check("coverage_40", &coverage(&targets, &ChartWords::german()));
+}
+
+#[test]
+fn two_hundred_schools_with_long_names_stay_inside_the_picture() {
+    let schools: Vec<_> = (0..200_u16)
         .map(|idx| {
-            let name = "Donaudampfschifffahrtsgesellschaft".repeat(1 + idx % 9);
-            let mark = Mark::ALL[idx % 4];
-            let measured = (mark != Mark::NoData).then_some(1.1_f64.powi(idx as i32 % 97));
-            school(&name, measured, 30.0 * (idx as f64 + 1.0), 1000.0, mark)
+            let name = "Donaudampfschifffahrtsgesellschaft".repeat(1 + usize::from(idx % 9));
+            let mark = Mark::ALL[usize::from(idx % 4)];
+            let rate = 1.1_f64.powi(i32::from(idx % 97));
+            let measured = (mark != Mark::NoData).then_some(rate);
+            school(&name, measured, 30.0 * f64::from(idx + 1), 1000.0, mark)
         })
         .collect();
-    check("throughput_200", &throughput(&schools, &words));
+    check(
+        "throughput_200",
+        &throughput(&schools, &ChartWords::german()),
+    );
 }
 
 #[test]

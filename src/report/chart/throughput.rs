@@ -3,7 +3,7 @@
 use messnetz_metric::BitRate;
 
 use super::Chart;
-use super::coverage::{Entry, GUTTER, LABEL_LINES, MARGIN, WIDTH, legend, title};
+use super::coverage::{Entry, GUTTER, LABEL_LINES, MARGIN, TALL, WIDTH, legend, title};
 use super::font;
 use super::scale::Scale;
 use super::scene::{Align, Area, Face, GUIDE, INK, LINE_PITCH, SOFT_INK, Scene, WHITE, at};
@@ -164,6 +164,9 @@ fn axis(scene: &mut Scene, plot: Area, scale: Scale, words: &ChartWords) {
         if tick.labelled && x - half > free_from {
             let place = at(x, plot.bottom() + 20.0);
             scene.text(&text, place, Align::Centre, Face::NOTE);
+            if plot.h > TALL {
+                scene.text(&text, at(x, plot.y - 8.0), Align::Centre, Face::NOTE);
+            }
             free_from = x + half + 6.0;
         }
     }

@@ -9,6 +9,9 @@ use super::font::Weight;
 use super::scene::{Align, Area, Colour, Face, INK, Point, Scene, WHITE, at};
 use super::words::ChartWords;
 
+/// Width of a border, and the widest stroke of a pattern.
+const BORDER: f64 = 1.5;
+
 /// The four verdicts as a chart knows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mark {
@@ -61,18 +64,18 @@ impl Mark {
     pub(super) fn fill(self, scene: &mut Scene, area: Area) {
         let line = self.line();
         scene.fill(area, self.surface());
-        // A stroke is half as wide again to either side of its path, and must not leave the area.
-        let inner = area.inset(0.75);
+        // The path of a pattern turns along the middle of the border, which then covers the turns.
+        let inner = area.inset(BORDER / 2.0);
         match self {
             Self::Met => {}
-            Self::Missed => scene.line(hatching(inner, 7.0, Slope::Rising), 1.5, line),
+            Self::Missed => scene.line(hatching(inner, 7.0, Slope::Rising), BORDER, line),
             Self::Undecided => dots(scene, area, line),
             Self::NoData => {
                 scene.line(hatching(inner, 12.0, Slope::Rising), 0.5, line);
                 scene.line(hatching(inner, 12.0, Slope::Falling), 0.5, line);
             }
         }
-        scene.frame(area, 1.0, line);
+        scene.frame(area, BORDER, line);
     }
 
     /// Draws the symbol in a box of `size` around `centre`.
