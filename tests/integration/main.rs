@@ -1,0 +1,3 @@
+//! Whole-program tests, in one binary.
+
+mod architecture;

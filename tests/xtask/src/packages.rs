@@ -1,0 +1,64 @@
+//! The Debian packages that the tests need: the one list, with the reason for each.
+
+use anyhow::{Result, bail};
+
+use crate::cargo::{Call, is_installed, is_root};
+
+/// A package, and how it is seen that it is there.
+struct Package {
+    name: &'static str,
+    programs: &'static [&'static str],
+    reason: &'static str,
+}
+
+const PACKAGES: [Package; 3] = [
+    Package {
+        name: "iperf3",
+        programs: &["iperf3"],
+        reason: "the reference that our own goodput is compared with",
+    },
+    Package {
+        name: "iproute2",
+        programs: &["ip", "tc"],
+        reason: "shapes the lines between the schools of the demo and of the tests",
+    },
+    Package {
+        name: "iputils-ping",
+        programs: &["ping"],
+        reason: "the reference that our own round-trip times are compared with",
+    },
+];
+
+/// Installs what is missing where this is root, and names it where it is not.
+pub(crate) fn provide() -> Result<()> {
+    let missing: Vec<&Package> = PACKAGES
+        .iter()
+        .filter(|package| !package.programs.iter().all(|name| is_installed(name)))
+        .collect();
+    if missing.is_empty() {
+        println!("all {} Debian packages are there", PACKAGES.len());
+        return Ok(());
+    }
+    for package in &missing {
+        println!("missing: {} ({})", package.name, package.reason);
+    }
+    let names = missing
+        .iter()
+        .map(|package| package.name)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let install = format!("apt-get install --yes --no-install-recommends {names}");
+    if !is_root()? {
+        bail!("the tests need Debian packages that are missing; run: sudo {install}");
+    }
+    if !is_installed("apt-get") {
+        bail!("the tests need {names}, and this is no Debian: install them by hand");
+    }
+    // A fresh image has no package lists at all.
+    Call::new("apt-get update")
+        .with("DEBIAN_FRONTEND", "noninteractive")
+        .run()?;
+    Call::new(&install)
+        .with("DEBIAN_FRONTEND", "noninteractive")
+        .run()
+}
