@@ -1,0 +1,4 @@
+//! Whole-program tests, in one binary.
+
+mod lab;
+mod quiet;
