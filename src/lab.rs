@@ -83,9 +83,7 @@ fn try_network_namespace() -> Result<Result<(), Errno>, LabError> {
 }
 
 fn enter_user_namespace() -> Result<(), LabError> {
-    let threads = std::fs::read_dir("/proc/self/task")
-        .map(Iterator::count)
-        .unwrap_or(1);
+    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads > 1 {
         return Err(LabError::Multithreaded { threads });
     }

@@ -11,7 +11,7 @@
 //! own interface is shaped is held back instead of suffering the line's drops.
 //!
 //! Addresses: the server is 10.0.0.2; the n-th school has 10.n.0.0/24 with its router at .1, its
-//! agent at .10 and its hosts from .21 on; the same under fd00:6d65:7373::/48, where the kernel
+//! agent at .10 and its hosts from .21 on; the same under `fd00:6d65:7373::/48`, where the kernel
 //! speaks IPv6.
 
 mod file;

@@ -1,4 +1,7 @@
 //! Whole-program tests, in one binary.
 
+// What a test cannot do without is a failure of the test, in its helpers too.
+#![allow(clippy::unwrap_used)]
+
 mod lab;
 mod quiet;

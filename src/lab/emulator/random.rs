@@ -1,4 +1,4 @@
-//! The emulator's own chance: SplitMix64, written out so that a seed means the same packets for ever.
+//! The emulator's own chance: `SplitMix64`, written out so that a seed means the same packets for ever.
 //!
 //! Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators" (OOPSLA 2014), with the
 //! constants of Vigna's public-domain reference.
