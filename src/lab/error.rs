@@ -158,16 +158,19 @@ fn explain(errno: Errno, setting: impl Fn(&str) -> Option<String>) -> (String, S
             "run as root, or allow it with `sysctl kernel.unprivileged_userns_clone=1`".into(),
         );
     }
-    if is("/proc/sys/user/max_user_namespaces", "0") || errno == Errno::ENOSPC {
-        return (
-            "the limit of user namespaces (user.max_user_namespaces) is reached".into(),
-            "run as root, or raise it with `sysctl user.max_user_namespaces=15000`".into(),
-        );
+    for kind in ["user", "net"] {
+        let limit = format!("user.max_{kind}_namespaces");
+        if is(&format!("/proc/sys/user/max_{kind}_namespaces"), "0") {
+            return (
+                format!("{limit} is 0"),
+                format!("raise it with `sysctl {limit}=15000`"),
+            );
+        }
     }
-    if is("/proc/sys/user/max_net_namespaces", "0") {
+    if errno == Errno::ENOSPC {
         return (
-            "user.max_net_namespaces is 0".into(),
-            "raise it with `sysctl user.max_net_namespaces=15000`".into(),
+            "the limit of namespaces is reached, or they are nested too deep".into(),
+            "raise user.max_user_namespaces and user.max_net_namespaces with sysctl".into(),
         );
     }
     if is(
@@ -200,6 +203,7 @@ mod tests {
                 Errno::EPERM,
             ),
             ("/proc/sys/user/max_user_namespaces", "0", Errno::ENOSPC),
+            ("/proc/sys/user/max_net_namespaces", "0", Errno::ENOSPC),
             (
                 "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
                 "1",

@@ -86,7 +86,9 @@ pub struct LinkSpec {
     pub down: Shape,
     /// From the far end to the near end.
     pub up: Shape,
-    /// The same seed loses the same packets, counted per direction.
+    /// The same seed loses the same packets: the n-th of a direction, by the order in which they
+    /// reach the line. (Hosts that still ask for their neighbour's address send the first few out
+    /// of order; permanent neighbours avoid that.)
     pub seed: u64,
 }
 

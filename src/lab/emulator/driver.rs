@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -26,13 +27,17 @@ use crate::lab::{LabError, Namespace};
 /// larger aggregates that newer kernels can be told to build.
 const LARGEST_FRAME: usize = 1 << 17;
 
-/// What a socket holds while its thread is not running: 16 ms at 1 Gbit/s with the kernel's
-/// accounting of about twice the bytes, many times the longest wait seen on a loaded machine.
-const RECEIVE_BUFFER: usize = 4 << 20;
+/// What a socket holds while its thread is not running. The kernel counts about 2.3 KB for a full
+/// packet and allows twice the number: 80 ms at 1 Gbit/s, many times the wait on a loaded machine.
+const RECEIVE_BUFFER: usize = 8 << 20;
 
-/// Frames taken in before looking at what is due, and sent before looking at what has come:
-/// enough to spare system calls, too few to make either side wait.
+/// Frames taken in before any is sent.
 const BATCH: usize = 16;
+
+/// Bytes sent before any frame is taken in: one large aggregate or many small packets. Sending runs
+/// the whole way to the receiving socket, and what comes meanwhile must not outgrow the receive
+/// buffer.
+const BATCH_BYTES: usize = 1 << 16;
 
 /// A clock that went back or jumped must not move a frame by more than this.
 const LONGEST_READ_DELAY: Duration = Duration::from_secs(1);
@@ -43,6 +48,7 @@ pub(in crate::lab) struct Emulator {
     directions: [Running; 2],
     /// Closed at the end, which wakes the threads.
     stop: Option<PipeWriter>,
+    stopped: Arc<AtomicBool>,
     // Last: the namespace goes when the sockets are closed.
     _namespace: Namespace,
 }
@@ -77,6 +83,7 @@ impl Emulator {
         let (near_socket, far_socket) = (open(near)?, open(far)?);
         let (wake, stop) = io::pipe().map_err(|source| thread_failed(&namespace, source))?;
         let wake = Arc::new(wake);
+        let stopped = Arc::new(AtomicBool::new(false));
         let [down, up] = conditions;
         let run = |from: &Arc<PacketSocket>, to: &Arc<PacketSocket>, conditions, direction| {
             let tally = Arc::new(Tally::default());
@@ -86,6 +93,7 @@ impl Emulator {
                 line: Line::new(conditions, seed, direction, Arc::clone(&tally)),
                 tally: Arc::clone(&tally),
                 wake: Arc::clone(&wake),
+                stopped: Arc::clone(&stopped),
                 started: Instant::now(),
             };
             let thread = thread::Builder::new()
@@ -105,6 +113,7 @@ impl Emulator {
         Ok(Self {
             directions,
             stop: Some(stop),
+            stopped,
             _namespace: namespace,
         })
     }
@@ -119,6 +128,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
         drop(self.stop.take());
         for running in &mut self.directions {
             if let Some(thread) = running.thread.take() {
@@ -143,6 +153,7 @@ struct Worker {
     line: Line,
     tally: Arc<Tally>,
     wake: Arc<PipeReader>,
+    stopped: Arc<AtomicBool>,
     started: Instant,
 }
 
@@ -151,30 +162,35 @@ impl Worker {
         // Without this the kernel may wake the thread 50 us late to save power.
         let _ = set_timerslack(1);
         let mut buffer = vec![0; LARGEST_FRAME];
-        loop {
-            self.take_in(&mut buffer);
-            self.send_due();
-            let timeout = self
-                .line
-                .next_due()
-                .map(|at| TimeSpec::from_duration(at.saturating_sub(self.started.elapsed())));
-            let mut fds = [
-                PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.receives.0.as_fd(), PollFlags::POLLIN),
-            ];
-            let woken = ppoll(&mut fds, timeout, None);
-            let stopped = fds[0].any().unwrap_or(true);
-            match woken {
-                Ok(_) if stopped => return,
-                Ok(_) | Err(Errno::EINTR) => {}
+        while !self.stopped.load(Ordering::Relaxed) {
+            let received = self.take_in(&mut buffer);
+            let sent = self.send_due();
+            if !received && !sent && self.wait().is_err() {
                 // Nothing but a lack of memory: the line is dead, and its counters show it.
-                Err(_) => return,
+                return;
             }
         }
     }
 
-    fn take_in(&mut self, buffer: &mut [u8]) {
-        for _ in 0..BATCH {
+    /// Until a frame comes, one is due, or the end.
+    fn wait(&self) -> Result<(), Errno> {
+        let timeout = self
+            .line
+            .next_due()
+            .map(|at| TimeSpec::from_duration(at.saturating_sub(self.started.elapsed())));
+        let mut fds = [
+            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.receives.0.as_fd(), PollFlags::POLLIN),
+        ];
+        match ppoll(&mut fds, timeout, None) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Whether anything came.
+    fn take_in(&mut self, buffer: &mut [u8]) -> bool {
+        for n_taken in 0..BATCH {
             match self.receives.receive(buffer) {
                 Ok(received) => {
                     let waited = received.waited.min(LONGEST_READ_DELAY);
@@ -182,23 +198,28 @@ impl Worker {
                     self.line
                         .arrive(arrived, received.header, &buffer[..received.len]);
                 }
+                // A kind of aggregate that this kernel cannot describe: it is gone.
                 Err(Errno::EINVAL) => Tally::add(&self.tally.kernel_drops, 1),
-                Err(_) => return,
+                Err(_) => return n_taken > 0,
             }
         }
+        true
     }
 
-    fn send_due(&mut self) {
-        for _ in 0..BATCH {
-            let Some(departure) = self.line.depart(self.started.elapsed()) else {
-                return;
-            };
+    /// Whether a frame was due.
+    fn send_due(&mut self) -> bool {
+        let mut sent = 0;
+        while sent < BATCH_BYTES
+            && let Some(departure) = self.line.depart(self.started.elapsed())
+        {
             let counter = match self.sends.send(&departure) {
                 Ok(()) => &self.tally.forwarded,
                 Err(_) => &self.tally.undelivered,
             };
             Tally::add(counter, departure.packets);
+            sent += departure.frame.len();
         }
+        sent > 0
     }
 }
 
@@ -227,8 +248,9 @@ impl PacketSocket {
         set_packet_option(&fd, libc::PACKET_IGNORE_OUTGOING)
             .map_err(at("ignore what the emulator sends"))?;
         setsockopt(&fd, sockopt::ReceiveTimestampns, &true).map_err(at("ask for time stamps"))?;
-        // The limit of ordinary users (net.core.rmem_max) binds inside a user namespace too; what
-        // a smaller buffer drops is counted.
+        // Only root of the machine may pass the limit net.core.rmem_max. In a user namespace with
+        // the usual 208 KB the buffer holds some five large aggregates or 180 full packets; what a
+        // longer wait drops then is counted.
         setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER)
             .or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER))
             .map_err(at("size the receive buffer"))?;

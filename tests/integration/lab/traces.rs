@@ -140,7 +140,7 @@ fn a_child_lives_as_long_as_it_is_let() {
     assert_eq!(fs::read_link(process).unwrap().to_string_lossy(), agent);
     if std::env::var_os(HOLD).is_some() {
         println!("\nHOLDING {} {}", child.id(), identities(&town).join(" "));
-        thread::sleep(Duration::from_secs(60));
+        thread::sleep(Duration::from_mins(1));
     }
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
