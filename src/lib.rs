@@ -1,8 +1,31 @@
 //! `messnetz`, the program: agent, collector, store, dashboard, reports and command line.
+//!
+//! The rules live in `messnetz-sites`, the probes in `messnetz-probes`; here is what joins them. The
+//! features `agent` and `collector` cut the program in two.
+
+pub mod cli;
+pub mod clock;
+pub mod text;
+pub mod wire;
+pub mod words;
+
+#[cfg(feature = "agent")]
+pub mod agent;
+#[cfg(feature = "agent")]
+pub mod measure;
+#[cfg(feature = "agent")]
+mod pinned;
 
 #[cfg(feature = "collector")]
-pub mod demo;
+pub mod collector;
 #[cfg(feature = "collector")]
 pub mod lab;
 #[cfg(feature = "collector")]
 pub mod report;
+#[cfg(feature = "collector")]
+pub mod store;
+#[cfg(feature = "collector")]
+pub mod web;
+
+#[cfg(all(feature = "agent", feature = "collector"))]
+pub mod demo;

@@ -1,3 +1,7 @@
 //! `messnetz`: tells a school authority whether each school has the network it was promised.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    messnetz::cli::main()
+}

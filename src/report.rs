@@ -1,6 +1,7 @@
-//! What is handed over on paper or screen: the charts.
+//! What leaves the program for people: charts and tables.
 //!
-//! This room draws what others have judged. It computes no verdict and no statistic, reads no store
-//! and knows no language: rows and words come in, a finished file goes out.
+//! Everything here draws or writes what was judged elsewhere; nothing here decides.
 
 pub mod chart;
+pub mod charts;
+pub mod table;

@@ -14,6 +14,7 @@ use std::io;
 use std::net::IpAddr;
 
 use messnetz_metric::{BitRate, Failure, FailureReason, Medium, Quantity, Reading, Value};
+use serde::Serialize;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
@@ -25,7 +26,8 @@ use crate::failure::from_io;
 pub const QUANTITIES: &[Quantity] = &[Quantity::LinkSpeed];
 
 /// Whether packets can pass (netdevice(7); RFC 2863, section 3.1.14).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// Switched on, and the other end is there; or the driver cannot tell, as for loopback.
     Up,
@@ -36,7 +38,8 @@ pub enum Operation {
 }
 
 /// Whether both ends may send at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Duplex {
     /// One at a time: on a switched network the sign of a failed negotiation.
     Half,
@@ -45,7 +48,7 @@ pub enum Duplex {
 }
 
 /// An interface as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkState {
     /// Its name.
     pub name: String,

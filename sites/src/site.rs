@@ -18,6 +18,9 @@ use crate::toml_file::Problem;
 
 pub use line::{Contract, Line, LineMedium};
 
+/// A site file to begin with: every key, explained. The town in it is fictitious.
+pub const EXAMPLE: &str = include_str!("../examples/musterstadt.toml");
+
 text_id! {
     /// The number of a school with the state it counts in: `NW-162437`. Numbers stay text: they have
     /// leading zeros, and each state counts by itself.
@@ -140,6 +143,11 @@ impl Authority {
         profiles: &Profiles,
     ) -> Result<Self, Vec<Problem>> {
         check::authority(file, text, profiles)
+    }
+
+    /// All sites of all schools, in the order of the file.
+    pub fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.schools.iter().flat_map(|school| &school.sites)
     }
 
     /// The school of this id.

@@ -5,7 +5,7 @@ const LONGEST: usize = 64;
 
 /// The known word nearest to `word`, if one is near enough to be meant: at most a third of its
 /// characters changed, and never more than four.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     if length == 0 || length > LONGEST {
         return None;

@@ -1,8 +1,9 @@
 //! What an agent measures, and when: sent by the collector, kept by the agent.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use messnetz_metric::{Direction, Segment};
+use messnetz_metric::Direction;
 use messnetz_probes::tcp_info::Congestion;
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +11,21 @@ use serde::{Deserialize, Serialize};
 pub const MAX_TASKS: usize = 64;
 
 /// All tasks of one agent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
+    /// How often the agent uploads what it has measured, in milliseconds.
+    #[serde(default = "Schedule::default_upload_every_ms")]
+    pub upload_every_ms: u64,
     /// The tasks, in order of preference where two are due at once.
     #[serde(default, rename = "task")]
     pub tasks: Vec<Task>,
+}
+
+impl Schedule {
+    const fn default_upload_every_ms() -> u64 {
+        30_000
+    }
 }
 
 /// One probe, again and again.
@@ -54,15 +64,6 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// The segment that a probe to this peer speaks about.
-    #[must_use]
-    pub const fn segment(self) -> Segment {
-        match self {
-            Self::Collector => Segment::Line,
-            Self::Gateway => Segment::Lan,
-        }
-    }
-
     /// The peer's name in observations.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -85,6 +86,9 @@ pub enum Probe {
         count: u16,
         /// How far apart, in milliseconds.
         interval_ms: u32,
+        /// How long an answer may take, in milliseconds; what comes later counts as lost.
+        #[serde(default = "default_timeout_ms")]
+        timeout_ms: u32,
     },
     /// A burst of STAMP packets to the collector's reflector: loss by direction.
     Stamp {
@@ -92,6 +96,9 @@ pub enum Probe {
         count: u16,
         /// How far apart, in milliseconds.
         interval_ms: u32,
+        /// How long an answer may take, in milliseconds; what comes later counts as lost.
+        #[serde(default = "default_timeout_ms")]
+        timeout_ms: u32,
     },
     /// A saturating ndt7 test against the collector.
     Ndt7 {
@@ -103,10 +110,13 @@ pub enum Probe {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         congestion: Option<Congestion>,
     },
-    /// One question to the host's first resolver.
+    /// One question to a resolver.
     Dns {
         /// The name to ask for.
         name: String,
+        /// Which resolver to ask, instead of the host's first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server: Option<IpAddr>,
     },
     /// A TCP connection to a service.
     Tcp {
@@ -121,6 +131,11 @@ pub enum Probe {
     },
     /// Speed and counters of the interface.
     Link,
+}
+
+/// A second and a half is far beyond any delay that lessons could live with.
+const fn default_timeout_ms() -> u32 {
+    1_500
 }
 
 impl Probe {

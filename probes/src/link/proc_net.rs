@@ -2,6 +2,7 @@
 //! namespace.
 
 use std::io::{self, Read};
+use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A table is read up to this size; a routing table with more than some ten thousand routes is cut off.
@@ -13,7 +14,7 @@ const RTF_GATEWAY: u32 = 0x0002;
 const RTF_REJECT: u32 = 0x0200;
 
 /// What an interface has carried since it was made. A counter that became smaller was restarted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
     /// Bytes received.
     pub rx_bytes: u64,

@@ -1,0 +1,201 @@
+//! The agent at work: one loop measures, one uploads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use messnetz_metric::UnixMillis;
+use messnetz_probes::tls::Trust;
+use thiserror::Error;
+use tokio::sync::{Mutex, watch};
+
+use super::due::next_due;
+use super::key::AgentKey;
+use super::spool::{SealedBatch, Spool, SpoolError};
+use super::state::{Enrolment, StateDirectory, StateError};
+use super::upload::{self, UploadError};
+use crate::clock;
+use crate::measure::{Surroundings, TestServer, measure};
+use crate::wire::{Acknowledgement, MAX_TASKS, Schedule};
+
+/// A saturating test that comes this late would run into the next school's turn: it is left out.
+const LATEST_START: Duration = Duration::from_secs(2);
+
+/// First and longest pause after an upload that failed.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// How long a loop with nothing to do sleeps before it looks again.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The agent cannot work.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Its directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Its spool.
+    #[error("the agent's spool {path}")]
+    Spool {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: SpoolError,
+    },
+}
+
+/// What both loops share.
+struct Agent {
+    state: StateDirectory,
+    key: AgentKey,
+    spool: Mutex<Spool>,
+    /// Held while the line is being filled, so that an upload does not disturb the test.
+    line: Mutex<()>,
+}
+
+/// Measures and uploads until `stop` resolves.
+///
+/// # Errors
+/// Where the directory holds no enrolment, or state or spool cannot be used. A collector that cannot
+/// be reached is no error: the measurements wait in the spool.
+pub async fn run(
+    state: StateDirectory,
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let enrolment = state.enrolment()?;
+    let spool_error =
+        |source| RunError::Spool { path: state.spool_file().display().to_string(), source };
+    let spool = Spool::open(&state.spool_file()).map_err(spool_error)?;
+    let key = state.key()?;
+    tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
+    let (new_schedule, schedule) = watch::channel(enrolment.schedule.clone());
+    let agent = Arc::new(Agent { state, key, spool: Mutex::new(spool), line: Mutex::new(()) });
+    let server = TestServer {
+        address: enrolment.collector.clone(),
+        trust: Trust::Pinned(enrolment.fingerprint),
+    };
+    let around = Surroundings { server: Some(server) };
+    tokio::select! {
+        () = measure_for_ever(&agent, &around, schedule) => {}
+        () = upload_for_ever(&agent, enrolment, &new_schedule) => {}
+        () = stop => {}
+    }
+    tracing::info!("the agent stops; what is not uploaded stays in the spool");
+    Ok(())
+}
+
+async fn measure_for_ever(
+    agent: &Agent,
+    around: &Surroundings,
+    mut schedule: watch::Receiver<Schedule>,
+) {
+    loop {
+        let current = schedule.borrow_and_update().clone();
+        tokio::select! {
+            () = follow(agent, around, &current) => {}
+            changed = schedule.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Works through one schedule, task by task, for ever: probes never run beside each other, since each
+/// would disturb the other's numbers.
+async fn follow(agent: &Agent, around: &Surroundings, schedule: &Schedule) {
+    let tasks = &schedule.tasks[..schedule.tasks.len().min(MAX_TASKS)];
+    let now = now_ms();
+    let mut due: Vec<u64> = tasks.iter().map(|task| next_due(task, now)).collect();
+    loop {
+        let Some(index) = (0..due.len()).min_by_key(|&index| due[index]) else {
+            tokio::time::sleep(IDLE).await;
+            continue;
+        };
+        let (task, at) = (&tasks[index], due[index]);
+        let wait = Duration::from_millis(at.saturating_sub(now_ms()));
+        // In steps, so that a clock that is set forward or back is noticed.
+        if !wait.is_zero() {
+            tokio::time::sleep(wait.min(IDLE)).await;
+            if wait > IDLE {
+                due[index] = next_due(task, now_ms());
+            }
+            continue;
+        }
+        let saturates = task.probe.saturates();
+        let _line = if saturates { Some(agent.line.lock().await) } else { None };
+        let late = Duration::from_millis(now_ms().saturating_sub(at));
+        due[index] = next_due(task, now_ms() + 1);
+        if saturates && late > LATEST_START {
+            tracing::warn!(?task, ?late, "a capacity test came too late for its turn and was left out");
+            continue;
+        }
+        let observations = measure(task, around).await;
+        if let Err(error) = agent.spool.lock().await.keep(&observations) {
+            tracing::error!(error = &error as &dyn std::error::Error, "measurements could not be kept");
+        }
+    }
+}
+
+async fn upload_for_ever(
+    agent: &Agent,
+    mut enrolment: Enrolment,
+    new_schedule: &watch::Sender<Schedule>,
+) {
+    let mut pause = BACK_OFF.0;
+    loop {
+        match upload_waiting(agent, &mut enrolment, new_schedule).await {
+            Ok(()) => {
+                pause = BACK_OFF.0;
+                let every = Duration::from_millis(enrolment.schedule.upload_every_ms.max(100));
+                tokio::time::sleep(every).await;
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    again_in = ?pause,
+                    "nothing was lost, but the upload failed"
+                );
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BACK_OFF.1);
+            }
+        }
+    }
+}
+
+/// Uploads batch after batch until nothing waits.
+async fn upload_waiting(
+    agent: &Agent,
+    enrolment: &mut Enrolment,
+    new_schedule: &watch::Sender<Schedule>,
+) -> Result<(), UploadError> {
+    loop {
+        let next = agent.spool.lock().await.next_batch(
+            &enrolment.agent,
+            &enrolment.site,
+            enrolment.epoch,
+        )?;
+        let Some(batch) = next else { return Ok(()) };
+        let acknowledgement = {
+            let _line = agent.line.lock().await;
+            upload::send(enrolment, &agent.key, &batch).await?
+        };
+        check(&acknowledgement, &batch)?;
+        agent.spool.lock().await.acknowledged(batch.epoch, batch.sequence)?;
+        if acknowledgement.schedule != enrolment.schedule {
+            enrolment.schedule = acknowledgement.schedule;
+            agent.state.keep_enrolment(enrolment)?;
+            new_schedule.send_replace(enrolment.schedule.clone());
+        }
+    }
+}
+
+/// An acknowledgement of something else would let a batch go that the collector never had.
+fn check(acknowledgement: &Acknowledgement, batch: &SealedBatch) -> Result<(), UploadError> {
+    if (acknowledgement.epoch, acknowledgement.sequence) == (batch.epoch, batch.sequence) {
+        Ok(())
+    } else {
+        Err(UploadError::WrongAcknowledgement { sequence: batch.sequence })
+    }
+}
+
+fn now_ms() -> u64 {
+    let UnixMillis(now) = clock::now();
+    u64::try_from(now).unwrap_or_default()
+}

@@ -1,0 +1,206 @@
+//! The agent's directory: its key, its enrolment, its spool.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use messnetz_probes::tls::Fingerprint;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::key::AgentKey;
+use crate::wire::{AgentId, Schedule};
+
+const KEY_FILE: &str = "agent-key.pk8";
+const ENROLMENT_FILE: &str = "enrolment.json";
+const SPOOL_FILE: &str = "spool.db";
+
+/// What the agent knows of its collector.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// The collector's door for agents, `HOST:PORT`.
+    pub collector: String,
+    /// SHA-256 of the collector's certificate.
+    pub fingerprint: Fingerprint,
+    /// Where this agent measures.
+    pub site: String,
+    /// This agent's name.
+    pub agent: AgentId,
+    /// Counts the lives of this directory's identity.
+    pub epoch: u64,
+    /// What to measure; replaced whenever the collector sends another.
+    pub schedule: Schedule,
+}
+
+/// The directory in which an agent keeps its state.
+#[derive(Clone, Debug)]
+pub struct StateDirectory {
+    path: PathBuf,
+}
+
+/// The agent's directory could not be used.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// Reading or writing failed.
+    #[error("{doing} {path}")]
+    File {
+        /// What was attempted.
+        doing: &'static str,
+        /// On which file.
+        path: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no enrolment yet.
+    #[error("{path} holds no enrolment; enrol first with `messnetz agent enrol TICKET --state {path}`")]
+    NotEnrolled {
+        /// The directory.
+        path: String,
+    },
+    /// There is one already.
+    #[error("{path} is enrolled already as agent {agent} for {site}; use another directory, or remove this one to start anew")]
+    AlreadyEnrolled {
+        /// The directory.
+        path: String,
+        /// As whom.
+        agent: AgentId,
+        /// For where.
+        site: String,
+    },
+    /// A file does not hold what this program wrote.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// Why it cannot be read.
+        why: String,
+    },
+    /// The operating system gave no random numbers.
+    #[error("making a key pair: the operating system gave no random numbers")]
+    NoRandom,
+}
+
+impl StateDirectory {
+    /// The state in this directory, which need not exist yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Where the spool lies.
+    #[must_use]
+    pub fn spool_file(&self) -> PathBuf {
+        self.path.join(SPOOL_FILE)
+    }
+
+    /// The enrolment kept here.
+    ///
+    /// # Errors
+    /// Where there is none or it cannot be read.
+    pub fn enrolment(&self) -> Result<Enrolment, StateError> {
+        let path = self.path.join(ENROLMENT_FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StateError::NotEnrolled { path: self.path.display().to_string() });
+            }
+            Err(source) => return Err(file_error("reading", &path, source)),
+        };
+        serde_json::from_slice(&text).map_err(|error| StateError::Damaged {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })
+    }
+
+    /// The error of enrolling twice.
+    pub(super) fn already_enrolled(&self, enrolment: Enrolment) -> StateError {
+        StateError::AlreadyEnrolled {
+            path: self.path.display().to_string(),
+            agent: enrolment.agent,
+            site: enrolment.site,
+        }
+    }
+
+    /// Keeps an enrolment.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn keep_enrolment(&self, enrolment: &Enrolment) -> Result<(), StateError> {
+        let path = self.path.join(ENROLMENT_FILE);
+        let text = serde_json::to_vec_pretty(enrolment).map_err(|error| StateError::Damaged {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })?;
+        write_private(&path, &text)
+    }
+
+    /// The agent's key pair; made where there is none.
+    ///
+    /// # Errors
+    /// Where it can be neither read nor made.
+    pub(super) fn key(&self) -> Result<AgentKey, StateError> {
+        let path = self.path.join(KEY_FILE);
+        let document = match fs::read(&path) {
+            Ok(document) => document,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.path)
+                    .map_err(|source| file_error("making the directory", &self.path, source))?;
+                let document = AgentKey::generate().map_err(|_| StateError::NoRandom)?;
+                write_private(&path, &document)?;
+                document
+            }
+            Err(source) => return Err(file_error("reading", &path, source)),
+        };
+        AgentKey::from_pkcs8(&document).map_err(|error| StateError::Damaged {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
+    let temporary = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|source| file_error("writing", path, source))
+}
+
+fn file_error(doing: &'static str, path: &Path, source: io::Error) -> StateError {
+    StateError::File { doing, path: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_stays_the_same_and_only_its_owner_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDirectory::new(&folder.path().join("agent"));
+        let first = state.key().unwrap().id();
+        assert_eq!(state.key().unwrap().id(), first);
+        let mode = fs::metadata(state.path.join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_directory_without_enrolment_says_how_to_enrol() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = StateDirectory::new(folder.path()).enrolment().unwrap_err();
+        assert!(error.to_string().contains("messnetz agent enrol TICKET"), "{error}");
+    }
+}

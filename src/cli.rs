@@ -1,0 +1,162 @@
+//! The command line: one file per command. Reads arguments, calls the rest, prints, and turns errors
+//! into one message and an exit code.
+
+#[cfg(feature = "agent")]
+mod agent;
+#[cfg(feature = "collector")]
+mod collector;
+#[cfg(feature = "collector")]
+mod sites;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// What a command came to, for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// All is well.
+    Well,
+    /// The command did its work, and found something that is not as it should be.
+    Findings,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Well => Self::SUCCESS,
+            Ending::Findings => Self::from(1),
+        }
+    }
+}
+
+/// Exit code of a command that could not do its work.
+const TROUBLE: u8 = 2;
+
+/// Tells a school authority, with evidence, whether each school has the network its media
+/// development plan promised, why not, and what to buy next.
+#[derive(Debug, Parser)]
+#[command(
+    name = "messnetz",
+    version,
+    after_help = "Exit codes: 0 all is well, 1 something is not as it should be, 2 the command could not do its work.\nLogs go to stderr; MESSNETZ_LOG=debug says more."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[cfg(feature = "agent")]
+    Agent(agent::Arguments),
+    #[cfg(feature = "collector")]
+    Collector(collector::Arguments),
+    #[cfg(feature = "collector")]
+    Sites(sites::Arguments),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr();
+    let ended = match arguments.command {
+        #[cfg(feature = "agent")]
+        Command::Agent(arguments) => agent::run(arguments),
+        #[cfg(feature = "collector")]
+        Command::Collector(arguments) => collector::run(arguments),
+        #[cfg(feature = "collector")]
+        Command::Sites(arguments) => sites::run(arguments),
+    };
+    match ended {
+        Ok(ending) => ending.into(),
+        // Whoever closes the pipe has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "messnetz: {}", chain(&error));
+            ExitCode::from(TROUBLE)
+        }
+    }
+}
+
+/// The whole command line, for the tests that hold its help.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+fn log_to_stderr() {
+    let filter =
+        EnvFilter::try_from_env("MESSNETZ_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .init();
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Prints to stdout; an error where nobody reads.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+/// Prints a result as JSON.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    Ok(print(&serde_json::to_string_pretty(value)?)?)
+}
+
+/// Runs async work on one thread: an agent is small, and a collector's work is in its store.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// Resolves when the program is asked to end.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let one = async |kind| match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "this signal cannot be waited for");
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = one(SignalKind::interrupt()) => {}
+        () = one(SignalKind::terminate()) => {}
+        () = one(SignalKind::hangup()) => {}
+    }
+}

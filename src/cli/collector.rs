@@ -1,0 +1,198 @@
+//! `messnetz collector`: keep measurements, hold them against targets, show what came out.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+
+use super::{Ending, asked_to_stop, print, print_json};
+use crate::clock;
+use crate::collector::{self, AdminToken, Collector, Config, Listeners, Report};
+use crate::report::table;
+use crate::text::{Language, Text};
+use crate::wire::{Ticket, TicketSecret};
+
+/// How long a ticket can be used where nothing else is said, in hours.
+const TICKET_HOURS: u64 = 72;
+
+/// Keep measurements, hold them against targets, show what came out.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Configuration file
+    #[arg(long, global = true, default_value = "collector.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write an example configuration and an example site file to begin with
+    #[command(after_help = "Example:\n  messnetz collector init --directory /etc/messnetz")]
+    Init {
+        /// Where to write them
+        #[arg(long, default_value = ".")]
+        directory: PathBuf,
+    },
+    /// Serve agents and the dashboard until stopped
+    #[command(after_help = "Example:\n  messnetz collector run --config /etc/messnetz/collector.toml")]
+    Run {
+        /// Serve the dashboard on this inherited listening socket instead
+        #[arg(long, hide = true)]
+        dashboard_socket: Option<RawFd>,
+    },
+    /// Make a one-time ticket that lets an agent enrol for a site
+    #[command(after_help = "Example:\n  messnetz collector ticket XX-100001/main --hours 24")]
+    Ticket {
+        /// The site, as SCHOOL/SITE of the site file
+        site: String,
+        /// How long it can be used
+        #[arg(long, default_value_t = TICKET_HOURS)]
+        hours: u64,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the enrolled agents
+    Agents {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new admin token for dashboard and API; the old one ends (takes effect at the next start)
+    Token,
+    /// Print target against measurement for every school (Soll-Ist-Vergleich)
+    #[command(after_help = "Example:\n  messnetz collector report --lang en\n\nExit code 1 where a target is missed.")]
+    Report {
+        /// Language
+        #[arg(long, value_enum)]
+        lang: Option<Language>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
+    let load = || Config::load(&arguments.config);
+    match arguments.command {
+        Command::Init { directory } => init(&directory),
+        Command::Run { dashboard_socket } => {
+            let dashboard = dashboard_socket.map(inherited_listener);
+            serve(load()?, dashboard)
+        }
+        Command::Ticket { site, hours, json } => ticket(load()?, &site, hours, json),
+        Command::Agents { json } => agents(load()?, json),
+        Command::Token => {
+            let collector = Collector::open(load()?)?;
+            let token = collector.with_store_now(|store| AdminToken::renew(store))?;
+            print(&format!(
+                "{token}\nIt is shown this once; only its hash is kept. In a browser it is the password, with any user name."
+            ))?;
+            Ok(Ending::Well)
+        }
+        Command::Report { lang, json } => report(load()?, lang, json),
+    }
+}
+
+fn init(directory: &std::path::Path) -> anyhow::Result<Ending> {
+    fs::create_dir_all(directory)
+        .with_context(|| format!("making the directory {}", directory.display()))?;
+    let files = [
+        ("collector.toml", collector::EXAMPLE),
+        ("authority.toml", messnetz_sites::site::EXAMPLE),
+    ];
+    for (name, content) in files {
+        let path = directory.join(name);
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(content.as_bytes()))
+            .with_context(|| format!("writing {}", path.display()))?;
+        print(&format!("wrote {}", path.display()))?;
+    }
+    Ok(Ending::Well)
+}
+
+/// The listening socket that whoever started this program left open for it.
+#[allow(unsafe_code)]
+fn inherited_listener(socket: RawFd) -> std::net::TcpListener {
+    // SAFETY: the argument names a descriptor that was inherited for this purpose alone; nothing else
+    // in this process owns it.
+    std::net::TcpListener::from(unsafe { OwnedFd::from_raw_fd(socket) })
+}
+
+fn serve(config: Config, dashboard: Option<std::net::TcpListener>) -> anyhow::Result<Ending> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listeners = Listeners::bind(&config, dashboard).await?;
+        let collector = Arc::new(Collector::open(config)?);
+        collector::run(collector, listeners, asked_to_stop()).await?;
+        Ok(Ending::Well)
+    })
+}
+
+fn ticket(config: Config, site: &str, hours: u64, json: bool) -> anyhow::Result<Ending> {
+    let collector = Collector::open(config)?;
+    let known: Vec<String> =
+        collector.authority.sites().map(|known| known.id.to_string()).collect();
+    if !known.iter().any(|known| known == site) {
+        bail!(
+            "there is no site '{site}' in the site file{}; it knows {}",
+            messnetz_sites::nearest(site, known.iter().map(String::as_str))
+                .map(|near| format!(" (did you mean '{near}'?)"))
+                .unwrap_or_default(),
+            known.join(", ")
+        );
+    }
+    let secret =
+        TicketSecret::random().map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
+    let valid_for = Duration::from_secs(hours.saturating_mul(3600));
+    collector.with_store_now(|store| store.add_ticket(&secret, site, clock::now(), valid_for))?;
+    let ticket = Ticket {
+        collector: collector.public.clone(),
+        fingerprint: collector.certificate.fingerprint,
+        site: site.to_owned(),
+        secret,
+    };
+    if json {
+        print_json(&serde_json::json!({ "ticket": ticket.to_string(), "site": site, "hours": hours }))?;
+    } else {
+        print(&ticket.to_string())?;
+    }
+    Ok(Ending::Well)
+}
+
+fn agents(config: Config, json: bool) -> anyhow::Result<Ending> {
+    let agents = Collector::open(config)?.with_store_now(|store| store.agents())?;
+    if json {
+        let agents: Vec<_> = agents
+            .iter()
+            .map(|agent| serde_json::json!({ "agent": agent.id, "site": agent.site }))
+            .collect();
+        print_json(&agents)?;
+    } else {
+        for agent in agents {
+            print(&format!("{}  {}", agent.id, agent.site))?;
+        }
+    }
+    Ok(Ending::Well)
+}
+
+fn report(config: Config, lang: Option<Language>, json: bool) -> anyhow::Result<Ending> {
+    let language = lang.unwrap_or(config.language);
+    let collector = Collector::open(config)?;
+    let report: Report = collector.report_now()?;
+    if json {
+        print_json(&report)?;
+    } else {
+        print(&table::soll_ist(&report, &Text::new(language)))?;
+    }
+    Ok(if report.has_missed() { Ending::Findings } else { Ending::Well })
+}

@@ -1,0 +1,45 @@
+//! `messnetz sites`: look after the site file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Ending, print, print_json};
+use crate::collector::load_authority;
+
+/// Check the site file: schools, sites, lines and facts.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read a site file and say what is wrong with it, or what is in it
+    #[command(after_help = "Example:\n  messnetz sites check authority.toml\n\nExit code 2 where the file cannot be used.")]
+    Check {
+        /// The site file
+        file: PathBuf,
+        /// Print what is in it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
+    let Command::Check { file, json } = arguments.command;
+    let authority = load_authority(&file)?;
+    if json {
+        print_json(&authority)?;
+    } else {
+        let lines = authority.sites().filter(|site| site.line.is_some()).count();
+        print(&format!(
+            "{}: {} schools, {} sites, {lines} lines; nothing wrong",
+            authority.name,
+            authority.schools.len(),
+            authority.sites().count(),
+        ))?;
+    }
+    Ok(Ending::Well)
+}

@@ -1,0 +1,22 @@
+//! The collector: lets agents enrol, takes their batches in, judges what they measured, and shows it.
+//!
+//! Agents have a door of their own, over TLS; the dashboard and its API are another listener. What is
+//! shown is computed from the stored samples whenever it is asked for: there is no second truth.
+
+mod certificate;
+mod config;
+mod dashboard;
+mod door;
+mod ingest;
+mod judging;
+mod listener;
+mod run;
+mod token;
+mod turns;
+
+pub use certificate::{Certificate, CertificateError};
+pub use config::{Config, ConfigError, EXAMPLE, load_authority};
+pub use ingest::BatchRefused;
+pub use judging::{Report, Row, TargetCoverage, judge};
+pub use run::{Collector, Listeners, RunError, run};
+pub use token::{AdminToken, TokenError};

@@ -1,0 +1,207 @@
+//! The collector's configuration: one TOML file, checked when it is loaded.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use messnetz_probes::tcp_info::Congestion;
+use messnetz_sites::site::Authority;
+use messnetz_sites::toml_file::{self, Problem};
+use messnetz_sites::upgrade::Catalogue;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::text::Language;
+use crate::wire::{MAX_TASKS, Schedule};
+
+/// The example that `messnetz collector init` writes: every key with its default and its meaning.
+pub const EXAMPLE: &str = include_str!("collector.toml");
+
+/// What a collector is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    sites: PathBuf,
+    #[serde(default = "default_data")]
+    data: PathBuf,
+    #[serde(default = "default_agents")]
+    agents: SocketAddr,
+    public: Option<String>,
+    #[serde(default = "default_dashboard")]
+    dashboard: SocketAddr,
+    #[serde(default)]
+    language: Language,
+    congestion: Option<Congestion>,
+    catalogue: Option<PathBuf>,
+    schedule: Option<Schedule>,
+}
+
+/// A collector's configuration with everything that it names read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Schools, sites, lines and facts.
+    pub authority: Authority,
+    /// Where store and certificate lie.
+    pub data: PathBuf,
+    /// Where agents knock: TCP for enrolment, batches and ndt7, and UDP for STAMP.
+    pub agents: SocketAddr,
+    /// What tickets name as the collector's address, `HOST:PORT`.
+    pub public: String,
+    /// Where the dashboard and its API listen.
+    pub dashboard: SocketAddr,
+    /// Language of the dashboard.
+    pub language: Language,
+    /// Congestion control of ndt7 downloads; BBR where the kernel has it.
+    pub congestion: Option<Congestion>,
+    /// What can be bought.
+    pub catalogue: Catalogue,
+    /// What agents measure.
+    pub schedule: Schedule,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("reading {path}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file does not say what it should; one line a problem.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<Problem>),
+    /// A value cannot be used.
+    #[error("{path}: {key}: {why}")]
+    Value {
+        /// In which file.
+        path: String,
+        /// Which key.
+        key: &'static str,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration; paths in it are relative to its own directory.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or does not say what it should, with file, line and field.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let name = path.display().to_string();
+        let written: Written =
+            toml_file::read(&name, &read(path)?).map_err(|problem| ConfigError::Problems(vec![problem]))?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let authority = load_authority(&directory.join(&written.sites))?;
+        let catalogue = match &written.catalogue {
+            Some(file) => {
+                let file = directory.join(file);
+                Catalogue::parse(&file.display().to_string(), &read(&file)?)
+                    .map_err(ConfigError::Problems)?
+            }
+            None => Catalogue::built_in().clone(),
+        };
+        let schedule = written.schedule.unwrap_or_else(default_schedule);
+        if schedule.tasks.len() > MAX_TASKS {
+            let why = format!("{} tasks are more than {MAX_TASKS}", schedule.tasks.len());
+            return Err(ConfigError::Value { path: name, key: "schedule.task", why });
+        }
+        let public = match written.public {
+            Some(public) => public,
+            None if written.agents.ip().is_unspecified() => {
+                let why = "agents listen on every address, so tickets need one that schools can reach: public = \"HOST:PORT\"";
+                return Err(ConfigError::Value { path: name, key: "public", why: why.to_owned() });
+            }
+            None => written.agents.to_string(),
+        };
+        Ok(Self {
+            authority,
+            data: directory.join(written.data),
+            agents: written.agents,
+            public,
+            dashboard: written.dashboard,
+            language: written.language,
+            congestion: written.congestion,
+            catalogue,
+            schedule,
+        })
+    }
+}
+
+/// Reads a site file.
+///
+/// # Errors
+/// Where it cannot be read or does not say what it should.
+pub fn load_authority(path: &Path) -> Result<Authority, ConfigError> {
+    Authority::parse(&path.display().to_string(), &read(path)?).map_err(ConfigError::Problems)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path)
+        .map_err(|source| ConfigError::File { path: path.display().to_string(), source })
+}
+
+fn default_data() -> PathBuf {
+    PathBuf::from("data")
+}
+
+fn default_agents() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 8443))
+}
+
+fn default_dashboard() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+/// What agents measure where the configuration says nothing else: light probes every minute, a
+/// capacity test in both directions four times a day (`collector.toml`, the example, says the same).
+fn default_schedule() -> Schedule {
+    #[derive(Deserialize)]
+    struct Example {
+        schedule: Schedule,
+    }
+    // The example is part of the program, and a test reads it.
+    toml::from_str::<Example>(EXAMPLE).map_or_else(
+        |_| Schedule { upload_every_ms: 30_000, tasks: Vec::new() },
+        |example| example.schedule,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("collector.toml");
+        fs::write(folder.path().join("authority.toml"), messnetz_sites::site::EXAMPLE).unwrap();
+        fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_example_holds_a_schedule_and_can_be_loaded() {
+        let config = load(EXAMPLE).unwrap();
+        assert_eq!(config.schedule, default_schedule());
+        assert!(config.schedule.tasks.len() > 4);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_line_and_suggestion() {
+        let error = load("sites = \"authority.toml\"\ndashbord = \"127.0.0.1:1\"\n").unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("collector.toml:2"), "{text}");
+        assert!(text.contains("did you mean `dashboard`"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_site_file_is_named() {
+        let error = load("sites = \"nowhere.toml\"").unwrap_err();
+        assert!(error.to_string().contains("nowhere.toml"), "{error}");
+    }
+}

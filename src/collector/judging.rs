@@ -1,0 +1,219 @@
+//! From stored samples to what a planner asks for: verdict, cause and upgrade for every school.
+
+use messnetz_metric::{BitRate, Medium, Metric, Quantity, Segment, UnixMillis, Value};
+use messnetz_sites::cause::{Cause, Situation, cause};
+use messnetz_sites::coverage::{Coverage, coverage};
+use messnetz_sites::quantile::Statistic;
+use messnetz_sites::site::{Authority, School, Site, SiteId};
+use messnetz_sites::target::{Profiles, Target};
+use messnetz_sites::upgrade::{Catalogue, Recommendation, recommend};
+use messnetz_sites::verdict::{self, Judgement, Sample, Series, VerdictKind};
+use messnetz_sites::{Bilingual, Source};
+use serde::Serialize;
+
+use crate::store::{SiteSeries, Store, StoreError};
+use crate::text::Text;
+
+/// How far back samples count: verdicts speak about the last 31 days.
+const PERIOD_MS: i64 = 31 * 24 * 3600 * 1000;
+
+/// Everything that is shown of an authority at one time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The authority's name.
+    pub authority: String,
+    /// When this was computed.
+    #[serde(rename = "made_at_unix_ms")]
+    pub made_at: UnixMillis,
+    /// Samples before this do not count.
+    #[serde(rename = "since_unix_ms")]
+    pub since: UnixMillis,
+    /// Why verdicts rest on less than the targets ask for, where they do.
+    pub shortened: Option<String>,
+    /// One row for each target at each site.
+    pub rows: Vec<Row>,
+    /// Schools met, missed, undecided and without data, for each target.
+    pub coverage: Vec<TargetCoverage>,
+    /// What would mend the missed targets.
+    pub recommendations: Vec<Recommendation>,
+}
+
+/// One target at one site, judged.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Name of the school.
+    pub school_name: String,
+    /// Name of the site.
+    pub site_name: String,
+    /// What a planner calls the target.
+    pub target_title: Bilingual,
+    /// Who says so.
+    pub source: Source,
+    /// The verdict with its evidence.
+    pub judgement: Judgement,
+    /// Why the target is missed, where it is.
+    pub cause: Option<Cause>,
+}
+
+/// How far one target is reached.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetCoverage {
+    /// What a planner calls the target.
+    pub title: Bilingual,
+    /// The counts.
+    #[serde(flatten)]
+    pub counts: Coverage,
+}
+
+impl Report {
+    /// Whether any target is missed.
+    #[must_use]
+    pub fn has_missed(&self) -> bool {
+        self.rows.iter().any(|row| row.judgement.verdict.kind() == VerdictKind::Missed)
+    }
+
+    /// The name of the school that a site belongs to; the site's id where no row speaks of it.
+    #[must_use]
+    pub fn school_name(&self, site: &SiteId) -> String {
+        self.rows
+            .iter()
+            .find(|row| row.judgement.site == *site)
+            .map_or_else(|| site.to_string(), |row| row.school_name.clone())
+    }
+
+    /// The chains of reasons of a recommendation, one sentence each.
+    #[must_use]
+    pub fn reasons(&self, recommendation: &Recommendation, text: &Text) -> Vec<String> {
+        let rows = self.rows.iter().filter(|row| row.judgement.site == recommendation.site);
+        rows.filter(|row| {
+            recommendation.reasons.iter().any(|reason| reason.target == row.judgement.target)
+        })
+        .map(|row| {
+            text.say_with(
+                "recommendation-reason",
+                &[
+                    ("target", text.pick(&row.target_title).into()),
+                    ("observed", text.observed(&row.judgement).into()),
+                    ("threshold", text.strict_threshold(&row.judgement).into()),
+                    ("samples", row.judgement.samples.into()),
+                    ("cause", row.cause.as_ref().map(|c| text.cause(c)).unwrap_or_default().into()),
+                ],
+            )
+        })
+        .collect()
+    }
+}
+
+/// Judges every target that applies to every site.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn judge(
+    authority: &Authority,
+    catalogue: &Catalogue,
+    store: &Store,
+    now: UnixMillis,
+) -> Result<Report, StoreError> {
+    let profiles = Profiles::built_in();
+    let since = UnixMillis(now.0.saturating_sub(PERIOD_MS));
+    let mut rows = Vec::new();
+    for school in &authority.schools {
+        let targets: Vec<&Target> = authority
+            .profiles_of(school)
+            .iter()
+            .filter_map(|id| profiles.get(id))
+            .flat_map(|profile| &profile.targets)
+            .collect();
+        for site in &school.sites {
+            let measured = store.series_of_site(&site.id.to_string(), since)?;
+            rows.extend(
+                targets.iter().map(|target| row(authority, school, site, target, &measured)),
+            );
+        }
+    }
+    let findings: Vec<(Judgement, Cause)> = rows
+        .iter()
+        .filter_map(|row| Some((row.judgement.clone(), row.cause.clone()?)))
+        .collect();
+    let recommendations = recommend(&findings, catalogue);
+    let judgements: Vec<Judgement> = rows.iter().map(|row| row.judgement.clone()).collect();
+    let coverage = coverage(&judgements)
+        .into_iter()
+        .filter_map(|counts| {
+            let title = profiles.target(&counts.target)?.title.clone();
+            Some(TargetCoverage { title, counts })
+        })
+        .collect();
+    Ok(Report {
+        authority: authority.name.clone(),
+        made_at: now,
+        since,
+        shortened: authority.judging.shortened.clone(),
+        rows,
+        coverage,
+        recommendations,
+    })
+}
+
+fn row(
+    authority: &Authority,
+    school: &School,
+    site: &Site,
+    target: &Target,
+    measured: &[SiteSeries],
+) -> Row {
+    let series = series_of(measured, target.metric);
+    let port = port(measured);
+    let judgement = verdict::judge(target, school, site, &series, port, &authority.judging);
+    let cause = cause(&judgement, &situation(site, measured));
+    Row {
+        school_name: school.name.clone(),
+        site_name: site.name.clone(),
+        target_title: target.title.clone(),
+        source: target.source.clone(),
+        judgement,
+        cause,
+    }
+}
+
+/// What was measured of a metric at a site. What a radio saw says nothing about the line or the LAN
+/// behind it, so only the WLAN's own metrics count there.
+fn series_of(measured: &[SiteSeries], metric: Metric) -> Series {
+    let speaks = |series: &&SiteSeries| {
+        series.metric == metric
+            && (metric.segment == Segment::Wlan || series.vantage.medium != Medium::Wlan)
+    };
+    let mut all = Series::default();
+    for series in measured.iter().filter(speaks) {
+        all.samples.extend(series.samples.iter().map(|&(at, value)| Sample { at, value }));
+        all.failures += series.failures.len();
+    }
+    all
+}
+
+/// The nominal rate of the port that the site's agent measures through, as last seen.
+fn port(measured: &[SiteSeries]) -> Option<BitRate> {
+    let series = series_of(measured, Metric::new(Segment::Lan, Quantity::LinkSpeed));
+    let last = series.samples.iter().max_by_key(|sample| sample.at)?;
+    match last.value {
+        Value::Rate(rate) => Some(rate),
+        Value::Time(_) | Value::Share(_) => None,
+    }
+}
+
+/// What else is known of the site: its contract, and the median of everything that was measured there.
+fn situation(site: &Site, measured: &[SiteSeries]) -> Situation {
+    let median = |metric: Metric| -> Option<Value> {
+        let mut values: Vec<Value> =
+            series_of(measured, metric).samples.iter().map(|sample| sample.value).collect();
+        values.sort_unstable_by_key(|value| value.number());
+        let rank = Statistic::MEDIAN.rank(values.len())?;
+        values.get(rank - 1).copied()
+    };
+    let medians = measured
+        .iter()
+        .map(|series| series.metric)
+        .filter_map(|metric| Some((metric, median(metric)?)))
+        .collect();
+    Situation { line: site.line.clone(), medians }
+}

@@ -1,0 +1,310 @@
+//! Doing one task: the probe, and what its readings speak about. The agent does the tasks of its
+//! schedule this way, and an audit those of a visit.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use messnetz_metric::{
+    Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment, UnixMillis, Vantage,
+};
+use messnetz_probes::connection::Tls;
+use messnetz_probes::tls::Trust;
+use messnetz_probes::{Binding, dns, http, icmp, link, ndt7, stamp, tcp};
+
+use crate::clock;
+use crate::pinned;
+use crate::wire::{Peer, Probe, Task};
+
+/// Longest wait for an answer to one packet or request.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// Longest time for a page or a connection.
+const PAGE: Duration = Duration::from_secs(10);
+
+/// Most packets in a burst, whatever the schedule says.
+const MAX_BURST: u16 = 1_000;
+
+/// Shortest distance of two packets, whatever the schedule says: 1 ms is 1 000 packets a second.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Longest saturating test (ndt7 spec v0.11: up to 10 s).
+const MAX_TEST: Duration = Duration::from_secs(10);
+
+/// Largest page that is read.
+const MAX_PAGE: u64 = 1024 * 1024;
+
+/// The port of DNS (RFC 1035, section 4.2).
+const DNS_PORT: u16 = 53;
+
+/// Data bytes of an echo request, as `ping` sends them.
+const ECHO_PAYLOAD: usize = 56;
+
+/// The far end of the line: the collector, or another server that speaks ndt7 and STAMP.
+#[derive(Clone, Debug)]
+pub struct TestServer {
+    /// `HOST:PORT`.
+    pub address: String,
+    /// Whose certificate it has.
+    pub trust: Trust,
+}
+
+impl TestServer {
+    fn tls(&self) -> Tls {
+        let name = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        match &self.trust {
+            Trust::Pinned(fingerprint) => pinned::tls(*fingerprint),
+            trust @ Trust::Web => Tls { trust: trust.clone(), server_name: name.to_owned() },
+        }
+    }
+}
+
+/// What the peers of a task mean here.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The far end of the line, where there is one to measure against.
+    pub server: Option<TestServer>,
+}
+
+impl Surroundings {
+    fn server(&self) -> Result<&TestServer, Failure> {
+        self.server.as_ref().ok_or_else(|| {
+            Failure::new(FailureReason::Unreachable, "no test server was named to measure against")
+        })
+    }
+
+    async fn collector(&self) -> Result<SocketAddr, Failure> {
+        pinned::resolve(&self.server()?.address).await
+    }
+
+    async fn address(&self, peer: Peer) -> Result<IpAddr, Failure> {
+        match peer {
+            Peer::Collector => Ok(self.collector().await?.ip()),
+            Peer::Gateway => default_route().and_then(|route| route.gateway).ok_or_else(|| {
+                Failure::new(FailureReason::Unreachable, "this host has no default gateway")
+            }),
+        }
+    }
+}
+
+/// What a probe came to, and what that speaks about.
+struct Measured {
+    segment: Segment,
+    peer: String,
+    readings: Vec<Reading>,
+}
+
+impl Measured {
+    /// The readings of a report, or a failure for each quantity that it would have had.
+    fn new<R>(
+        segment: Segment,
+        peer: impl Into<String>,
+        quantities: &[Quantity],
+        result: Result<R, Failure>,
+        readings: impl FnOnce(&R) -> Vec<Reading>,
+    ) -> Self {
+        let readings = match result {
+            Ok(report) => readings(&report),
+            Err(failure) => Reading::failed(quantities, &failure),
+        };
+        Self { segment, peer: peer.into(), readings }
+    }
+}
+
+/// Does a task once. A probe that fails yields its failure.
+pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
+    let at = clock::now();
+    let vantage = vantage(task.interface.as_deref());
+    let binding = task.interface.as_ref().map_or_else(Binding::any, Binding::interface);
+    let measured = probe(&task.probe, &binding, &vantage, around).await;
+    observations(measured, at, &vantage)
+}
+
+fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Observation> {
+    let Measured { segment, peer, readings } = measured;
+    readings
+        .into_iter()
+        .map(|Reading { quantity, outcome }| Observation {
+            metric: Metric::new(segment, quantity),
+            at,
+            vantage: vantage.clone(),
+            peer: peer.clone(),
+            outcome,
+        })
+        .collect()
+}
+
+/// From where a task looks out: its interface, or the one of the default route.
+fn vantage(interface: Option<&str>) -> Vantage {
+    let name =
+        interface.map(str::to_owned).or_else(|| default_route().map(|route| route.interface));
+    let medium = name
+        .as_deref()
+        .and_then(|name| link::read(name).ok())
+        .map(|state| state.medium)
+        .unwrap_or_default();
+    Vantage { interface: name, medium }
+}
+
+async fn probe(
+    probe: &Probe,
+    binding: &Binding,
+    vantage: &Vantage,
+    around: &Surroundings,
+) -> Measured {
+    let interval = |ms: u32| Duration::from_millis(ms.into()).max(MIN_INTERVAL);
+    match probe {
+        Probe::Icmp { peer, count, interval_ms, timeout_ms } => {
+            let result = async {
+                icmp::measure(&icmp::Echo {
+                    target: around.address(*peer).await?,
+                    binding: binding.clone(),
+                    count: (*count).clamp(1, MAX_BURST),
+                    interval: interval(*interval_ms),
+                    timeout: Duration::from_millis((*timeout_ms).into()).min(ANSWER),
+                    payload: ECHO_PAYLOAD,
+                })
+                .await
+            };
+            let quantities = icmp::QUANTITIES;
+            let segment = match peer {
+                Peer::Collector => Segment::Line,
+                Peer::Gateway => inside(vantage),
+            };
+            Measured::new(segment, peer.name(), quantities, result.await, |report| {
+                report.readings()
+            })
+        }
+        Probe::Stamp { count, interval_ms, timeout_ms } => {
+            let result = async {
+                stamp::measure(&stamp::Session {
+                    reflector: around.collector().await?,
+                    binding: binding.clone(),
+                    count: (*count).clamp(1, MAX_BURST),
+                    interval: interval(*interval_ms),
+                    timeout: Duration::from_millis((*timeout_ms).into()).min(ANSWER),
+                })
+                .await
+            };
+            let (peer, quantities) = (Peer::Collector, stamp::QUANTITIES);
+            Measured::new(Segment::Line, peer.name(), quantities, result.await, |report| {
+                report.readings()
+            })
+        }
+        Probe::Ndt7 { direction, duration_ms, congestion } => {
+            let result = async {
+                let server = around.server()?;
+                ndt7::client::Test {
+                    direction: *direction,
+                    host: server.address.clone(),
+                    query: String::new(),
+                    address: around.collector().await?,
+                    tls: Some(server.tls()),
+                    binding: binding.clone(),
+                    duration: Duration::from_millis((*duration_ms).into()).min(MAX_TEST),
+                    deadline: MAX_TEST + PAGE,
+                    congestion: *congestion,
+                }
+                .run()
+                .await
+            };
+            let (peer, quantities) = (Peer::Collector, [Quantity::Goodput(*direction)]);
+            Measured::new(Segment::Line, peer.name(), &quantities, result.await, |report| {
+                report.readings()
+            })
+        }
+        Probe::Dns { name, server } => dns(name, *server, binding).await,
+        Probe::Tcp { target } => {
+            let result = async {
+                tcp::connect(&tcp::Connect {
+                    target: pinned::resolve(target).await?,
+                    binding: binding.clone(),
+                    deadline: PAGE,
+                })
+                .await
+            };
+            Measured::new(Segment::Service, target, tcp::QUANTITIES, result.await, |report| {
+                report.readings()
+            })
+        }
+        Probe::Http { url } => page(url.as_deref(), binding, around).await,
+        Probe::Link => {
+            let name = vantage.interface.clone().unwrap_or_default();
+            Measured::new(inside(vantage), &name, link::QUANTITIES, link::read(&name), |state| {
+                state.readings()
+            })
+        }
+    }
+}
+
+/// The way out of this network: over IPv4 where there is one, else over IPv6.
+pub(crate) fn default_route() -> Option<link::Route> {
+    let route = link::default_route().ok()?;
+    route.v4.or(route.v6)
+}
+
+/// What lies between this interface and the router: the radio, or the cables.
+const fn inside(vantage: &Vantage) -> Segment {
+    match vantage.medium {
+        Medium::Wlan => Segment::Wlan,
+        Medium::Wired | Medium::Unknown => Segment::Lan,
+    }
+}
+
+async fn dns(name: &str, server: Option<IpAddr>, binding: &Binding) -> Measured {
+    let resolver = match server {
+        Some(server) => Ok(SocketAddr::new(server, DNS_PORT)),
+        None => dns::system_resolvers().and_then(|resolvers| {
+            resolvers.first().copied().ok_or_else(|| {
+                Failure::new(FailureReason::NameResolution, "this host has no resolver configured")
+            })
+        }),
+    };
+    let peer = match &resolver {
+        Ok(resolver) => resolver.to_string(),
+        Err(_) => "resolver".to_owned(),
+    };
+    let result = async {
+        dns::resolve(&dns::Query {
+            server: resolver?,
+            name: name.to_owned(),
+            record: dns::Record::A,
+            binding: binding.clone(),
+            deadline: ANSWER,
+        })
+        .await
+    };
+    Measured::new(Segment::Service, peer, dns::QUANTITIES, result.await, |report| report.readings())
+}
+
+async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Measured {
+    let (segment, peer, url, trust) = match (url, around.server()) {
+        (Some(url), _) => (Segment::Service, url.to_owned(), url.to_owned(), Trust::Web),
+        (None, Ok(server)) => {
+            let url = format!("https://{}/v1/hello", server.address);
+            (Segment::Line, Peer::Collector.name().to_owned(), url, server.trust.clone())
+        }
+        (None, Err(failure)) => {
+            let readings = Reading::failed(&[Quantity::HttpTime], &failure);
+            return Measured { segment: Segment::Line, peer: Peer::Collector.name().to_owned(), readings };
+        }
+    };
+    let url = match url.parse() {
+        Ok(url) => url,
+        Err(error) => {
+            let failure = Failure::new(FailureReason::Protocol, format_args!("'{url}': {error}"));
+            let readings = Reading::failed(&[Quantity::HttpTime], &failure);
+            return Measured { segment, peer, readings };
+        }
+    };
+    let fetch = http::Fetch {
+        url,
+        address: None,
+        binding: binding.clone(),
+        trust,
+        deadline: PAGE,
+        max_body: MAX_PAGE,
+    };
+    let quantities = fetch.quantities();
+    Measured::new(segment, peer, quantities, fetch.run().await, |report| report.readings())
+}

@@ -1,0 +1,106 @@
+# Was das Programm auf Deutsch sagt. Ein Schlüssel je Satz; src/words.rs füllt die Lücken.
+
+## Urteile
+verdict-met = erfüllt
+verdict-missed = nicht erfüllt
+verdict-undecided = unentschieden
+verdict-no-data = keine Daten
+
+undecided-too-few = { $have } von { $need } Messwerten
+undecided-straddles = das Intervall enthält den Schwellenwert; frühestens { $more } weitere Messwerte könnten entscheiden
+undecided-at-threshold = das Intervall enthält den Schwellenwert
+undecided-port = der Anschluss der Messbox ({ $port }) trägt höchstens { $ceiling }, zu sehen sein müssten { $needed }
+no-data-no-samples = nichts gemessen
+no-data-only-failures = alle { $failures } Messungen schlugen fehl
+no-data-not-assessable = kein Schwellenwert: { $because }
+no-data-wrong-unit = gemessen in { $found }, verlangt in { $expected }
+
+threshold-tolerated = { $strict } (gemessen { $tolerated })
+contract-satisfies = Vertrag { $contract }: genügt
+contract-too-small = Vertrag { $contract }: zu klein
+
+## Ebenen
+layer-contract = Vertrag
+layer-ip = IP
+layer-tcp-payload = TCP-Nutzlast
+
+## Größen
+quantity-down = Downloadrate
+quantity-up = Uploadrate
+quantity-link-speed = Anschlussgeschwindigkeit
+quantity-rtt = Umlaufzeit
+quantity-jitter = Jitter
+quantity-loss = Paketverlust
+quantity-loss-down = Paketverlust zur Schule
+quantity-loss-up = Paketverlust von der Schule
+quantity-dns = Antwortzeit des Namensservers
+quantity-connect = Verbindungszeit
+quantity-tls = TLS-Aufbauzeit
+quantity-first-byte = Zeit bis zum ersten Byte
+quantity-http = Ladezeit der Seite
+
+## Ursachen
+cause-contract-too-small = Leitung: der Vertrag über { $contract } liegt unter { $needed }
+cause-line-under-delivers = Leitung: der Anbieter liefert { $measured } von { $contract }
+cause-line-quality = Leitung: { $quantity } { $measured }, Grenze { $limit }
+cause-lan = LAN: { $quantity } { $measured }, Grenze { $limit }
+cause-wlan = WLAN: { $quantity } { $measured }, das LAN dahinter ist sauber
+cause-agent-port = Messbox: ihr Anschluss mit { $port } ist zu klein für eine Aussage
+cause-service = Dienst: { $quantity } { $measured }, die Leitung dorthin ist sauber
+cause-undecidable = nicht entscheidbar; als Nächstes klären: { $next }
+unknown-contract = was der Vertrag zusagt
+
+## Tabelle und Seite
+table-title = Soll-Ist-Vergleich
+table-school = Schule
+table-target = Soll
+table-verdict = Urteil
+table-observed = Ist
+table-threshold = Schwelle
+table-samples = n
+table-cause = Ursache oder Grund
+table-contract = Vertrag
+table-source = Quelle
+shortened = Verkürzte Beweislage ({ $why }): kein Urteil, auf das sich ein Beschluss stützen darf.
+recommendations = Empfohlene Maßnahmen
+recommendations-none = Kein Ziel ist aus bekannter Ursache verfehlt: nichts zu empfehlen.
+recommendation-upgrade = Maßnahme
+recommendation-once = Einmalig
+recommendation-monthly = Monatlich
+recommendation-because = Weil
+recommendation-reason = { $target }: { $observed } gegen { $threshold } (n = { $samples }). { $cause }
+price-yours = Ihr Preis
+dashboard-title = Messnetz: { $authority }
+dashboard-lead = { $met } erfüllt, { $missed } nicht erfüllt, { $undecided } unentschieden, { $none } ohne Daten.
+dashboard-as-of = Stand { $time } UTC; Messwerte der letzten 31 Tage.
+dashboard-coverage = Zielerreichung
+dashboard-throughput = Gemessener gegen geforderten Download
+dashboard-table-below = Die Tabelle darunter sagt dasselbe in Worten.
+dashboard-language = English
+statistic = { $statistic } aus { $samples }
+legend-note = ✔ erfüllt, ✘ nicht erfüllt, ? unentschieden, – keine Daten. Schwellen gelten auf der Ebene des Vertrags; gemessen wird TCP-Nutzlast, darum steht der tolerierte Wert in Klammern.
+
+## Audit
+audit-title = Audit von { $school }
+audit-is-snapshot = Eine Momentaufnahme: sie sagt heute darüber oder darunter, nie erfüllt oder nicht erfüllt.
+audit-above = heute darüber
+audit-below = heute darunter
+audit-favourable = gut
+audit-unfavourable = nicht gut
+audit-not-measured = nicht gemessen
+audit-segment-wlan = WLAN
+audit-segment-lan = LAN
+audit-segment-line = Leitung
+audit-segment-service = Dienste
+audit-nothing = nichts erreicht
+audit-saved = gespeichert: { $path }
+audit-interface = eigener Anschluss { $interface } ({ $medium }): { $speed }, { $duplex }, { $errors } Fehler
+audit-speed-unknown = Geschwindigkeit nennt der Treiber nicht
+audit-duplex-full = Vollduplex
+audit-duplex-half = Halbduplex
+audit-duplex-unknown = Duplex nennt der Treiber nicht
+audit-medium-wired = Kabel
+audit-medium-wlan = WLAN
+audit-medium-unknown = Medium unbekannt
+audit-no-route = keine Standardroute: dieses Gerät ist in keinem Netz, das irgendwohin führt
+audit-against = gegen { $peer }

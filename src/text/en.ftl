@@ -1,0 +1,106 @@
+# What the program says in English. One key a sentence; src/words.rs fills the gaps.
+
+## Verdicts
+verdict-met = met
+verdict-missed = missed
+verdict-undecided = undecided
+verdict-no-data = no data
+
+undecided-too-few = { $have } of { $need } samples
+undecided-straddles = the interval holds the threshold; { $more } more samples could decide at the earliest
+undecided-at-threshold = the interval holds the threshold
+undecided-port = the agent's port ({ $port }) carries { $ceiling } at most, and { $needed } would have to be seen
+no-data-no-samples = nothing was measured
+no-data-only-failures = all { $failures } measurements failed
+no-data-not-assessable = no threshold: { $because }
+no-data-wrong-unit = measured in { $found }, wanted in { $expected }
+
+threshold-tolerated = { $strict } (measured { $tolerated })
+contract-satisfies = contract { $contract }: enough
+contract-too-small = contract { $contract }: too small
+
+## Layers
+layer-contract = contract
+layer-ip = IP
+layer-tcp-payload = TCP payload
+
+## Quantities
+quantity-down = download rate
+quantity-up = upload rate
+quantity-link-speed = port speed
+quantity-rtt = round-trip time
+quantity-jitter = jitter
+quantity-loss = loss
+quantity-loss-down = loss towards the school
+quantity-loss-up = loss from the school
+quantity-dns = time of the name server
+quantity-connect = time to connect
+quantity-tls = time of the TLS handshake
+quantity-first-byte = time to the first byte
+quantity-http = time of the page
+
+## Causes
+cause-contract-too-small = line: the contract of { $contract } is below { $needed }
+cause-line-under-delivers = line: the provider delivers { $measured } of { $contract }
+cause-line-quality = line: { $quantity } { $measured }, limit { $limit }
+cause-lan = LAN: { $quantity } { $measured }, limit { $limit }
+cause-wlan = Wi-Fi: { $quantity } { $measured }, the LAN behind it is clean
+cause-agent-port = agent: its port of { $port } is too small to tell
+cause-service = service: { $quantity } { $measured }, the line to it is clean
+cause-undecidable = not decidable; find out next: { $next }
+unknown-contract = what the contract promises
+
+## Table and page
+table-title = Target against measurement
+table-school = School
+table-target = Target
+table-verdict = Verdict
+table-observed = Observed
+table-threshold = Threshold
+table-samples = n
+table-cause = Cause or reason
+table-contract = Contract
+table-source = Source
+shortened = Shortened evidence ({ $why }): not a verdict to decide on.
+recommendations = Recommendations
+recommendations-none = No target is missed for a known cause: nothing to recommend.
+recommendation-upgrade = Upgrade
+recommendation-once = Once
+recommendation-monthly = Monthly
+recommendation-because = Because
+recommendation-reason = { $target }: { $observed } against { $threshold } (n = { $samples }). { $cause }
+price-yours = your price
+dashboard-title = Messnetz: { $authority }
+dashboard-lead = { $met } met, { $missed } missed, { $undecided } undecided, { $none } without data.
+dashboard-as-of = As of { $time } UTC; samples of the last 31 days.
+dashboard-coverage = Target coverage
+dashboard-throughput = Measured against required download
+dashboard-table-below = The table below says the same in words.
+dashboard-language = Deutsch
+statistic = { $statistic } of { $samples }
+legend-note = ✔ met, ✘ missed, ? undecided, – no data. Thresholds are stated on the layer of the contract; measured is TCP payload, so the tolerated value stands in brackets.
+
+## Audit
+audit-title = Audit of { $school }
+audit-is-snapshot = A snapshot of one visit: it says above or below today, and never met or missed.
+audit-above = above today
+audit-below = below today
+audit-favourable = good
+audit-unfavourable = not good
+audit-not-measured = not measured
+audit-segment-wlan = Wi-Fi
+audit-segment-lan = LAN
+audit-segment-line = Line
+audit-segment-service = Services
+audit-nothing = nothing was reached
+audit-saved = saved: { $path }
+audit-interface = own interface { $interface } ({ $medium }): { $speed }, { $duplex }, { $errors } errors
+audit-speed-unknown = speed not stated by the driver
+audit-duplex-full = full duplex
+audit-duplex-half = half duplex
+audit-duplex-unknown = duplex not stated by the driver
+audit-medium-wired = wired
+audit-medium-wlan = Wi-Fi
+audit-medium-unknown = medium unknown
+audit-no-route = no default route: this machine is not in a network that leads anywhere
+audit-against = against { $peer }

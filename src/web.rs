@@ -1,0 +1,174 @@
+//! The dashboard: one page, made on the server, that needs nothing from elsewhere.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use messnetz_sites::verdict::VerdictKind;
+
+use crate::collector::{Report, Row};
+use crate::report::chart::{Chart, ChartError};
+use crate::report::charts;
+use crate::text::{Language, Text};
+use crate::words::symbol;
+
+const STYLE: &str = include_str!("web/style.css");
+
+/// Schools against targets with word and symbol, the charts inline, and what to do about it.
+///
+/// # Errors
+/// Where a chart cannot be drawn.
+pub fn dashboard(report: &Report, text: &Text) -> Result<String, ChartError> {
+    let title = text.say_with("dashboard-title", &[("authority", report.authority.as_str().into())]);
+    let coverage = inline(&charts::coverage(report, text))?;
+    let throughput = inline(&charts::throughput(report, text))?;
+    let other = match text.language {
+        Language::De => Language::En,
+        Language::En => Language::De,
+    };
+    let page = html! {
+        (DOCTYPE)
+        html lang=(text.language.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (title) }
+                    p.language { a href={ "?lang=" (other.tag()) } lang=(other.tag()) { (text.say("dashboard-language")) } }
+                    p.lead { (lead(report, text)) }
+                    p.note { (as_of(report, text)) }
+                    @if let Some(why) = &report.shortened {
+                        p.shortened { strong { (text.say_with("shortened", &[("why", why.as_str().into())])) } }
+                    }
+                }
+                main {
+                    section {
+                        h2 { (text.say("dashboard-coverage")) }
+                        figure { (coverage) figcaption { (text.say("dashboard-table-below")) } }
+                    }
+                    section {
+                        h2 { (text.say("dashboard-throughput")) }
+                        figure { (throughput) figcaption { (text.say("dashboard-table-below")) } }
+                    }
+                    section {
+                        h2 { (text.say("table-title")) }
+                        (table(report, text))
+                        p.note { (text.say("legend-note")) }
+                    }
+                    section {
+                        h2 { (text.say("recommendations")) }
+                        (recommendations(report, text))
+                    }
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+/// A chart as part of the page. What the chart was given it has escaped itself.
+fn inline(chart: &Chart) -> Result<Markup, ChartError> {
+    Ok(PreEscaped(chart.svg()?))
+}
+
+fn lead(report: &Report, text: &Text) -> String {
+    let count = |kind: VerdictKind| {
+        report.rows.iter().filter(|row| row.judgement.verdict.kind() == kind).count()
+    };
+    text.say_with(
+        "dashboard-lead",
+        &[
+            ("met", count(VerdictKind::Met).into()),
+            ("missed", count(VerdictKind::Missed).into()),
+            ("undecided", count(VerdictKind::Undecided).into()),
+            ("none", count(VerdictKind::NoData).into()),
+        ],
+    )
+}
+
+fn as_of(report: &Report, text: &Text) -> String {
+    let time = jiff::Timestamp::from_millisecond(report.made_at.0).unwrap_or_default();
+    let time = time.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    text.say_with("dashboard-as-of", &[("time", time.into())])
+}
+
+fn table(report: &Report, text: &Text) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr {
+                    th scope="col" { (text.say("table-school")) }
+                    th scope="col" { (text.say("table-target")) }
+                    th scope="col" { (text.say("table-verdict")) }
+                    th scope="col" { (text.say("table-observed")) }
+                    th scope="col" { (text.say("table-threshold")) }
+                    th scope="col" { (text.say("table-contract")) }
+                    th scope="col" { (text.say("table-cause")) }
+                    th scope="col" { (text.say("table-source")) }
+                } }
+                tbody { @for (index, row) in report.rows.iter().enumerate() {
+                    (table_row(report, index, row, text))
+                } }
+            }
+        }
+    }
+}
+
+fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
+    let judgement = &row.judgement;
+    let kind = judgement.verdict.kind();
+    let begins_site = index == 0 || report.rows[index - 1].judgement.site != judgement.site;
+    let statistic = text.say_with(
+        "statistic",
+        &[
+            ("statistic", judgement.statistic.to_string().into()),
+            ("samples", judgement.samples.into()),
+        ],
+    );
+    let class = match kind {
+        VerdictKind::Met => "met",
+        VerdictKind::Missed => "missed",
+        VerdictKind::Undecided => "undecided",
+        VerdictKind::NoData => "no-data",
+    };
+    html! {
+        tr.begins[begins_site] {
+            th scope="row" { (row.school_name) @if begins_site { small { (judgement.site) } } }
+            td { (text.pick(&row.target_title)) }
+            td.verdict.(class) { span aria-hidden="true" { (symbol(kind)) } " " (text.verdict(kind)) }
+            td.number { (text.observed(judgement)) small { (statistic) } }
+            td.number {
+                (text.threshold(judgement))
+                @if let Some(threshold) = &judgement.threshold { small { (threshold.workings) } }
+            }
+            td { (text.contract(judgement).unwrap_or_default()) }
+            td { (row.cause.as_ref().map(|cause| text.cause(cause)).or_else(|| text.why_open(&judgement.verdict)).unwrap_or_default()) }
+            td.source { (row.source.document) small { (row.source.publisher) @if let Some(year) = row.source.year { ", " (year) } " [" (row.source.mark) "]" } }
+        }
+    }
+}
+
+fn recommendations(report: &Report, text: &Text) -> Markup {
+    if report.recommendations.is_empty() {
+        return html! { p { (text.say("recommendations-none")) } };
+    }
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { (text.say("table-school")) }
+                th scope="col" { (text.say("recommendation-upgrade")) }
+                th scope="col" { (text.say("recommendation-once")) }
+                th scope="col" { (text.say("recommendation-monthly")) }
+                th scope="col" { (text.say("recommendation-because")) }
+            } }
+            tbody { @for recommendation in &report.recommendations { tr.begins {
+                th scope="row" { (report.school_name(&recommendation.site)) small { (recommendation.site) } }
+                td { (text.pick(&recommendation.title)) }
+                td.number { (text.price(&recommendation.once)) }
+                td.number { (text.price(&recommendation.monthly)) }
+                td { ul { @for reason in report.reasons(recommendation, text) { li { (reason) } } } }
+            } } }
+        } }
+    }
+}

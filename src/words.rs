@@ -1,0 +1,303 @@
+//! Wording what was judged: values, verdicts, causes and prices as people read them.
+//!
+//! The rules give data; this module is the only place that turns it into sentences, whichever way they
+//! are shown.
+
+use fluent_bundle::FluentValue;
+use messnetz_metric::{BitRate, Layer, Metric, Unit, Value};
+use messnetz_sites::Bilingual;
+use messnetz_sites::cause::{Cause, Unknown};
+use messnetz_sites::target::Operator;
+use messnetz_sites::upgrade::Price;
+use messnetz_sites::verdict::{FullPort, Judgement, NoData, Undecided, Verdict, VerdictKind};
+
+use crate::text::{Language, Text};
+
+/// The symbol of a verdict: a second sign beside the word, for those who do not see the colour.
+#[must_use]
+pub const fn symbol(kind: VerdictKind) -> &'static str {
+    match kind {
+        VerdictKind::Met => "\u{2714}",
+        VerdictKind::Missed => "\u{2718}",
+        VerdictKind::Undecided => "?",
+        VerdictKind::NoData => "\u{2013}",
+    }
+}
+
+impl Text {
+    /// The text in this language.
+    #[must_use]
+    pub fn pick<'a>(&self, text: &'a Bilingual) -> &'a str {
+        match self.language {
+            Language::De => &text.de,
+            Language::En => &text.en,
+        }
+    }
+
+    /// The word of a verdict.
+    #[must_use]
+    pub fn verdict(&self, kind: VerdictKind) -> String {
+        match kind {
+            VerdictKind::Met => self.say("verdict-met"),
+            VerdictKind::Missed => self.say("verdict-missed"),
+            VerdictKind::Undecided => self.say("verdict-undecided"),
+            VerdictKind::NoData => self.say("verdict-no-data"),
+        }
+    }
+
+    /// A rate in Mbit/s.
+    #[must_use]
+    pub fn rate(&self, rate: BitRate) -> String {
+        self.value(Value::Rate(rate))
+    }
+
+    /// A value with its unit: Mbit/s, ms or %.
+    #[must_use]
+    pub fn value(&self, value: Value) -> String {
+        let (number, unit) = match value {
+            Value::Rate(rate) => (rate.as_mbps(), "Mbit/s"),
+            Value::Time(time) => (time.as_millis_f64(), "ms"),
+            Value::Share(share) => (share.as_percent(), "%"),
+        };
+        let decimals = match value.unit() {
+            Unit::Microsecond if number < 1.0 => 3,
+            _ if number.fract().abs() < 0.05 || number >= 100.0 => 0,
+            _ => 1,
+        };
+        format!("{}\u{a0}{unit}", self.language.number(number, decimals))
+    }
+
+    /// What was observed, with the statistic it is and the samples behind it.
+    #[must_use]
+    pub fn observed(&self, judgement: &Judgement) -> String {
+        judgement.observed.map_or_else(|| "\u{2013}".to_owned(), |value| self.value(value))
+    }
+
+    /// The threshold, and the tolerated one where they differ.
+    #[must_use]
+    pub fn threshold(&self, judgement: &Judgement) -> String {
+        let strict = self.strict_threshold(judgement);
+        let Some(threshold) = &judgement.threshold else { return strict };
+        if threshold.strict == threshold.tolerated {
+            strict
+        } else {
+            let gaps = [
+                ("strict", text(strict)),
+                ("tolerated", text(self.bound(judgement.op, threshold.tolerated))),
+            ];
+            self.say_with("threshold-tolerated", &gaps)
+        }
+    }
+
+    /// The threshold as the source states it.
+    #[must_use]
+    pub fn strict_threshold(&self, judgement: &Judgement) -> String {
+        let strict = judgement.threshold.as_ref().map(|threshold| threshold.strict);
+        strict.map_or_else(|| "\u{2013}".to_owned(), |strict| self.bound(judgement.op, strict))
+    }
+
+    fn bound(&self, op: Operator, value: Value) -> String {
+        format!("{}\u{a0}{}", operator(op), self.value(value))
+    }
+
+    /// The contract against the same threshold.
+    #[must_use]
+    pub fn contract(&self, judgement: &Judgement) -> Option<String> {
+        let check = judgement.contract?;
+        let gaps = [("contract", text(self.rate(check.contract)))];
+        Some(if check.satisfied {
+            self.say_with("contract-satisfies", &gaps)
+        } else {
+            self.say_with("contract-too-small", &gaps)
+        })
+    }
+
+    /// Why a verdict is no more than it is; `None` for what is met or missed.
+    #[must_use]
+    pub fn why_open(&self, verdict: &Verdict) -> Option<String> {
+        match verdict {
+            Verdict::Met | Verdict::Missed => None,
+            Verdict::Undecided { why } => Some(self.why_undecided(why)),
+            Verdict::NoData { why } => Some(self.why_no_data(why)),
+        }
+    }
+
+    fn why_undecided(&self, why: &Undecided) -> String {
+        match why {
+            Undecided::TooFew { have, need } => {
+                self.say_with("undecided-too-few", &[("have", count(*have)), ("need", count(*need))])
+            }
+            Undecided::Straddles { at_least_more: Some(more) } => {
+                self.say_with("undecided-straddles", &[("more", count(*more))])
+            }
+            Undecided::Straddles { at_least_more: None } => self.say("undecided-at-threshold"),
+            Undecided::PortTooSmall(full) => self.why_port_too_small(full),
+        }
+    }
+
+    /// Why a full port does not tell what the line could do.
+    #[must_use]
+    pub fn why_port_too_small(&self, full: &FullPort) -> String {
+        self.say_with(
+            "undecided-port",
+            &[
+                ("port", text(self.rate(full.port))),
+                ("ceiling", text(self.rate(full.ceiling))),
+                ("needed", text(self.rate(full.needed))),
+            ],
+        )
+    }
+
+    /// Why there is nothing to judge.
+    #[must_use]
+    pub fn why_no_data(&self, why: &NoData) -> String {
+        match why {
+            NoData::NoSamples => self.say("no-data-no-samples"),
+            NoData::OnlyFailures { failures } => {
+                self.say_with("no-data-only-failures", &[("failures", count(*failures))])
+            }
+            NoData::NotAssessable { because } => {
+                self.say_with("no-data-not-assessable", &[("because", text(because.to_string()))])
+            }
+            NoData::WrongUnit { expected, found } => self.say_with(
+                "no-data-wrong-unit",
+                &[("expected", text(expected.to_string())), ("found", text(found.to_string()))],
+            ),
+        }
+    }
+
+    /// The cause with its evidence.
+    #[must_use]
+    pub fn cause(&self, cause: &Cause) -> String {
+        let rate = |rate: BitRate| text(self.rate(rate));
+        let value = |value: Value| text(self.value(value));
+        match cause {
+            Cause::ContractTooSmall { contract, needed, .. } => self.say_with(
+                "cause-contract-too-small",
+                &[("contract", rate(*contract)), ("needed", rate(*needed))],
+            ),
+            Cause::LineUnderDelivers { contract, measured, .. } => self.say_with(
+                "cause-line-under-delivers",
+                &[("contract", rate(*contract)), ("measured", value(*measured))],
+            ),
+            Cause::LineQuality { metric, measured, limit, .. } => self.say_with(
+                "cause-line-quality",
+                &[
+                    ("quantity", text(self.quantity(*metric))),
+                    ("measured", value(*measured)),
+                    ("limit", value(*limit)),
+                ],
+            ),
+            Cause::Lan { metric, measured, limit } => self.say_with(
+                "cause-lan",
+                &[
+                    ("quantity", text(self.quantity(*metric))),
+                    ("measured", value(*measured)),
+                    ("limit", value(*limit)),
+                ],
+            ),
+            Cause::Wlan { metric, measured } => self.say_with(
+                "cause-wlan",
+                &[("quantity", text(self.quantity(*metric))), ("measured", value(*measured))],
+            ),
+            Cause::AgentPort(full) => self.say_with("cause-agent-port", &[("port", rate(full.port))]),
+            Cause::Service { metric, measured } => self.say_with(
+                "cause-service",
+                &[("quantity", text(self.quantity(*metric))), ("measured", value(*measured))],
+            ),
+            Cause::Undecidable { measure_next } => {
+                let next: Vec<String> = measure_next
+                    .iter()
+                    .map(|unknown| match unknown {
+                        Unknown::Contract => self.say("unknown-contract"),
+                        Unknown::Metric(metric) => metric.to_string(),
+                    })
+                    .collect();
+                self.say_with("cause-undecidable", &[("next", text(next.join(", ")))])
+            }
+        }
+    }
+
+    /// What a metric measures, as planners call it.
+    #[must_use]
+    pub fn quantity(&self, metric: Metric) -> String {
+        use messnetz_metric::{Direction, Quantity};
+        match metric.quantity {
+            Quantity::Goodput(Direction::Down) => self.say("quantity-down"),
+            Quantity::Goodput(Direction::Up) => self.say("quantity-up"),
+            Quantity::LinkSpeed => self.say("quantity-link-speed"),
+            Quantity::Rtt | Quantity::RttMin | Quantity::RttP95 => self.say("quantity-rtt"),
+            Quantity::Jitter => self.say("quantity-jitter"),
+            Quantity::Loss => self.say("quantity-loss"),
+            Quantity::LossOneWay(Direction::Down) => self.say("quantity-loss-down"),
+            Quantity::LossOneWay(Direction::Up) => self.say("quantity-loss-up"),
+            Quantity::DnsTime => self.say("quantity-dns"),
+            Quantity::ConnectTime => self.say("quantity-connect"),
+            Quantity::TlsTime => self.say("quantity-tls"),
+            Quantity::FirstByteTime => self.say("quantity-first-byte"),
+            Quantity::HttpTime => self.say("quantity-http"),
+        }
+    }
+
+    /// The layer a rate is stated on.
+    #[must_use]
+    pub fn layer(&self, layer: Layer) -> String {
+        match layer {
+            Layer::Contract => self.say("layer-contract"),
+            Layer::Ip => self.say("layer-ip"),
+            Layer::TcpPayload => self.say("layer-tcp-payload"),
+        }
+    }
+
+    /// A price range in whole euros, "your price", or a dash for no cost.
+    #[must_use]
+    pub fn price(&self, price: &Price) -> String {
+        let euros = |cents: u64| self.language.number(cents as f64 / 100.0, 0);
+        match price {
+            Price::None => "\u{2013}".to_owned(),
+            Price::YourPrice => self.say("price-yours"),
+            Price::Range { from_cents, to_cents, .. } if from_cents == to_cents => {
+                format!("{}\u{a0}€", euros(*from_cents))
+            }
+            Price::Range { from_cents, to_cents, .. } => {
+                format!("{}\u{2013}{}\u{a0}€", euros(*from_cents), euros(*to_cents))
+            }
+        }
+    }
+}
+
+/// The sign of an operator.
+#[must_use]
+pub const fn operator(operator: Operator) -> &'static str {
+    match operator {
+        Operator::AtLeast => "\u{2265}",
+        Operator::Below => "<",
+        Operator::AtMost => "\u{2264}",
+    }
+}
+
+fn text(text: String) -> FluentValue<'static> {
+    FluentValue::from(text)
+}
+
+fn count(count: usize) -> FluentValue<'static> {
+    FluentValue::from(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use messnetz_metric::{Micros, Ppm};
+
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_the_language_does() {
+        let (de, en) = (Text::new(Language::De), Text::new(Language::En));
+        let rate = Value::Rate(BitRate::from_mbps(1_234.5));
+        assert_eq!(de.value(rate), "1.234\u{a0}Mbit/s");
+        assert_eq!(en.value(rate), "1,234\u{a0}Mbit/s");
+        assert_eq!(de.value(Value::Rate(BitRate::from_mbps(38.26))), "38,3\u{a0}Mbit/s");
+        assert_eq!(de.value(Value::Time(Micros::from_micros(250))), "0,250\u{a0}ms");
+        assert_eq!(en.value(Value::Share(Ppm::from_ppm(12_300))), "1.2\u{a0}%");
+    }
+}
