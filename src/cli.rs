@@ -3,6 +3,8 @@
 
 #[cfg(feature = "agent")]
 mod agent;
+#[cfg(feature = "agent")]
+mod audit;
 #[cfg(feature = "collector")]
 mod collector;
 #[cfg(feature = "collector")]
@@ -51,6 +53,8 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[cfg(feature = "agent")]
+    Audit(audit::Arguments),
+    #[cfg(feature = "agent")]
     Agent(agent::Arguments),
     #[cfg(feature = "collector")]
     Collector(collector::Arguments),
@@ -64,6 +68,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
     let ended = match arguments.command {
+        #[cfg(feature = "agent")]
+        Command::Audit(arguments) => audit::run(&arguments),
         #[cfg(feature = "agent")]
         Command::Agent(arguments) => agent::run(arguments),
         #[cfg(feature = "collector")]

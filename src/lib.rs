@@ -12,6 +12,8 @@ pub mod words;
 #[cfg(feature = "agent")]
 pub mod agent;
 #[cfg(feature = "agent")]
+pub mod audit;
+#[cfg(feature = "agent")]
 pub mod measure;
 #[cfg(feature = "agent")]
 mod pinned;

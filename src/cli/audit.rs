@@ -1,0 +1,319 @@
+//! `messnetz audit`: one visit, one laptop, no collector.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use fluent_bundle::FluentValue;
+use indicatif::{ProgressBar, ProgressStyle};
+use messnetz_metric::{Medium, Metric, Outcome, Segment, Value};
+use messnetz_probes::link::{Duplex, LinkState};
+use messnetz_probes::tls::{Fingerprint, Trust};
+use messnetz_sites::facts::Facts;
+use messnetz_sites::site::{Authority, School, SchoolForm, Site, SiteId};
+use messnetz_sites::target::{ProfileId, Profiles, Target};
+use messnetz_sites::verdict::{NotMeasured, Standing};
+
+use super::{Ending, block_on, print, print_json};
+use crate::audit::{Audit, Finding, Visit, audit};
+use crate::measure::TestServer;
+use crate::text::{Language, Text};
+use crate::words::operator;
+
+/// Measure what can be reached from here, and hold it against a profile.
+///
+/// For one person with a laptop in the server room: own link, gateway, name servers, services, and the
+/// line where a test server is named. Works without internet and says what was not reachable. One visit
+/// is a snapshot: above or below today, never met or missed.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  messnetz audit --classes 12 --service https://www.example.org/\n  messnetz audit --sites authority.toml --site NW-100001/main --server messnetz.example:8443 --fingerprint 3f…\n\nExit codes: 0 nothing on the wrong side of a target today, 1 something is, 2 the audit could not be done."
+)]
+pub(super) struct Arguments {
+    /// Site file that holds the school
+    #[arg(long, value_name = "FILE", requires = "site")]
+    sites: Option<PathBuf>,
+    /// The site, as SCHOOL/SITE of the site file
+    #[arg(long, requires = "sites")]
+    site: Option<SiteId>,
+    /// Name of the school, where there is no site file
+    #[arg(long, default_value = "school", conflicts_with = "sites")]
+    school: String,
+    /// Its classes
+    #[arg(long, conflicts_with = "sites")]
+    classes: Option<u32>,
+    /// Its pupils
+    #[arg(long, conflicts_with = "sites")]
+    pupils: Option<u32>,
+    /// Profile to hold it against; may be given several times [default: the site file's, or all built-in]
+    #[arg(long = "profile", value_name = "ID")]
+    profiles: Vec<ProfileId>,
+    /// Measure from this interface only
+    #[arg(long)]
+    interface: Option<String>,
+    /// Test server for the line, such as a collector: HOST:PORT
+    #[arg(long, value_name = "HOST:PORT")]
+    server: Option<String>,
+    /// SHA-256 fingerprint of the test server's certificate, where no public authority vouches for it
+    #[arg(long, value_name = "HEX", requires = "server")]
+    fingerprint: Option<Fingerprint>,
+    /// A service the school needs: a page (https://…) or HOST:PORT; may be given several times
+    #[arg(long = "service", value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Name that every resolver is asked for
+    #[arg(long, value_name = "NAME", default_value = "www.schulministerium.nrw")]
+    dns_name: String,
+    /// How often bursts and capacity tests are repeated
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
+    /// Length of a capacity test in seconds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10))]
+    seconds: u32,
+    /// File to save the audit in, for the collector
+    #[arg(long, value_name = "FILE", default_value = "messnetz-audit.json")]
+    out: PathBuf,
+    /// Language of the findings
+    #[arg(long, value_enum, default_value_t = Language::De)]
+    lang: Language,
+    /// Print the audit as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let (school, site, profiles) = subject(arguments)?;
+    let targets = targets(&profiles)?;
+    let visit = Visit {
+        interface: arguments.interface.clone(),
+        server: arguments.server.clone().map(|address| TestServer {
+            address,
+            trust: arguments.fingerprint.map_or(Trust::Web, Trust::Pinned),
+        }),
+        services: arguments.services.clone(),
+        name: arguments.dns_name.clone(),
+        runs: arguments.runs,
+        test_ms: arguments.seconds * 1_000,
+    };
+    let bar = progress();
+    let audit = block_on(async {
+        Ok(audit(&visit, &school, &site, &targets, |done, all, task| {
+            if let Some(bar) = &bar {
+                bar.set_length(all as u64);
+                bar.set_position(done as u64);
+                bar.set_message(format!("{:?}", task.probe).chars().take(50).collect::<String>());
+            }
+        })
+        .await)
+    })?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let file = serde_json::to_vec_pretty(&audit)?;
+    fs::write(&arguments.out, file)
+        .with_context(|| format!("saving the audit in {}", arguments.out.display()))?;
+    if arguments.json {
+        print_json(&audit)?;
+    } else {
+        let text = Text::new(arguments.lang);
+        let saved = arguments.out.display().to_string();
+        print(&format!(
+            "{}\n{}",
+            findings(&audit, &text),
+            text.say_with("audit-saved", &[("path", saved.into())])
+        ))?;
+    }
+    Ok(if audit.has_unfavourable() { Ending::Findings } else { Ending::Well })
+}
+
+fn progress() -> Option<ProgressBar> {
+    io::stderr().is_terminal().then(|| {
+        let bar = ProgressBar::new(1);
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}") {
+            bar.set_style(style);
+        }
+        bar
+    })
+}
+
+/// The school that is visited, and the profiles it is held against.
+fn subject(arguments: &Arguments) -> anyhow::Result<(School, Site, Vec<ProfileId>)> {
+    let chosen = |default: Vec<ProfileId>| {
+        if arguments.profiles.is_empty() { default } else { arguments.profiles.clone() }
+    };
+    let (Some(file), Some(id)) = (&arguments.sites, &arguments.site) else {
+        let (school, site) = described(arguments)?;
+        let all = Profiles::built_in().iter().map(|profile| profile.id.clone()).collect();
+        return Ok((school, site, chosen(all)));
+    };
+    let name = file.display().to_string();
+    let text = fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
+    let authority = Authority::parse(&name, &text).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!(lines.join("\n"))
+    })?;
+    let Some((school, site)) = authority.site(id) else {
+        let known: Vec<String> = authority.sites().map(|site| site.id.to_string()).collect();
+        bail!("{name} knows no site '{id}'; it knows {}", known.join(", "));
+    };
+    let profiles = authority.profiles_of(school).to_vec();
+    Ok((school.clone(), site.clone(), chosen(profiles)))
+}
+
+/// A school that is described by flags alone.
+fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
+    let id = "XX-0".parse()?;
+    let site = Site {
+        id: SiteId::new(&id, "here")?,
+        name: arguments.school.clone(),
+        facts: None,
+        line: None,
+    };
+    let school = School {
+        id,
+        name: arguments.school.clone(),
+        form: SchoolForm::Other,
+        facts: Facts { classes: arguments.classes, pupils: arguments.pupils, ..Facts::default() },
+        profiles: None,
+        sites: vec![site.clone()],
+    };
+    Ok((school, site))
+}
+
+fn targets(profiles: &[ProfileId]) -> anyhow::Result<Vec<&'static Target>> {
+    let built_in = Profiles::built_in();
+    let mut targets = Vec::new();
+    for id in profiles {
+        let Some(profile) = built_in.get(id) else {
+            let known: Vec<String> = built_in.iter().map(|profile| profile.id.to_string()).collect();
+            bail!("there is no profile '{id}'; there are {}", known.join(", "));
+        };
+        targets.extend(&profile.targets);
+    }
+    Ok(targets)
+}
+
+/// What was found, by segment.
+fn findings(audit: &Audit, text: &Text) -> String {
+    let mut lines = vec![
+        text.say_with("audit-title", &[("school", audit.school.as_str().into())]),
+        text.say("audit-is-snapshot"),
+    ];
+    for segment in Segment::ALL {
+        let measured = measured(audit, segment, text);
+        let snapshots: Vec<&Finding> = audit
+            .snapshots
+            .iter()
+            .filter(|finding| finding.snapshot.metric.segment == segment)
+            .collect();
+        let is_own = audit.link.as_ref().is_some_and(|link| own_segment(link) == segment);
+        if measured.is_empty() && snapshots.is_empty() && !is_own {
+            continue;
+        }
+        lines.push(String::new());
+        lines.push(match segment {
+            Segment::Wlan => text.say("audit-segment-wlan"),
+            Segment::Lan => text.say("audit-segment-lan"),
+            Segment::Line => text.say("audit-segment-line"),
+            Segment::Service => text.say("audit-segment-service"),
+        });
+        if let (true, Some(link)) = (is_own, &audit.link) {
+            lines.push(format!("  {}", own_link(link, text)));
+        }
+        lines.extend(measured.into_iter().map(|line| format!("  {line}")));
+        lines.extend(snapshots.iter().map(|finding| format!("  {}", standing(finding, text))));
+    }
+    if audit.link.is_none() {
+        lines.push(String::new());
+        lines.push(text.say("audit-no-route"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+const fn own_segment(link: &LinkState) -> Segment {
+    match link.medium {
+        Medium::Wlan => Segment::Wlan,
+        Medium::Wired | Medium::Unknown => Segment::Lan,
+    }
+}
+
+fn own_link(link: &LinkState, text: &Text) -> String {
+    let speed = link.speed.map_or_else(|| text.say("audit-speed-unknown"), |speed| text.rate(speed));
+    let duplex = match link.duplex {
+        Some(Duplex::Full) => text.say("audit-duplex-full"),
+        Some(Duplex::Half) => text.say("audit-duplex-half"),
+        None => text.say("audit-duplex-unknown"),
+    };
+    let medium = match link.medium {
+        Medium::Wired => text.say("audit-medium-wired"),
+        Medium::Wlan => text.say("audit-medium-wlan"),
+        Medium::Unknown => text.say("audit-medium-unknown"),
+    };
+    let errors = link.counters.rx_errors + link.counters.tx_errors;
+    text.say_with(
+        "audit-interface",
+        &[
+            ("interface", link.name.as_str().into()),
+            ("medium", medium.into()),
+            ("speed", speed.into()),
+            ("duplex", duplex.into()),
+            ("errors", FluentValue::from(errors)),
+        ],
+    )
+}
+
+/// One line for each metric and peer of a segment: the median of the values, or the last failure.
+fn measured(audit: &Audit, segment: Segment, text: &Text) -> Vec<String> {
+    let mut series: BTreeMap<(&str, Metric), (Vec<Value>, Option<String>)> = BTreeMap::new();
+    for observation in audit.observations.iter().filter(|o| o.metric.segment == segment) {
+        let entry = series.entry((&observation.peer, observation.metric)).or_default();
+        match &observation.outcome {
+            Outcome::Value(value) => entry.0.push(*value),
+            Outcome::Failed(failure) => entry.1 = Some(failure.to_string()),
+        }
+    }
+    series
+        .into_iter()
+        .map(|((peer, metric), (mut values, failure))| {
+            values.sort_unstable_by_key(|value| value.number());
+            let what = match values.get(values.len().saturating_sub(1) / 2) {
+                Some(median) => format!("{} (n = {})", text.value(*median), values.len()),
+                None => failure.unwrap_or_default(),
+            };
+            let against = text.say_with("audit-against", &[("peer", peer.into())]);
+            format!("{metric} {against}: {what}")
+        })
+        .collect()
+}
+
+fn standing(finding: &Finding, text: &Text) -> String {
+    let Finding { title, snapshot } = finding;
+    let title = text.pick(title);
+    let word = match &snapshot.standing {
+        Standing::Above => text.say("audit-above"),
+        Standing::Below => text.say("audit-below"),
+        Standing::NotMeasured { why } => {
+            let why = match why {
+                NotMeasured::NoData { why } => text.why_no_data(why),
+                NotMeasured::PortTooSmall(full) => text.why_port_too_small(full),
+            };
+            return format!("– {title}: {}, {why}", text.say("audit-not-measured"));
+        }
+    };
+    let (sign, good) = match snapshot.favourable {
+        Some(true) => ("✔", text.say("audit-favourable")),
+        Some(false) => ("✘", text.say("audit-unfavourable")),
+        None => ("–", String::new()),
+    };
+    let value = |value: Option<Value>| value.map(|value| text.value(value)).unwrap_or_default();
+    let threshold = value(snapshot.threshold.as_ref().map(|threshold| threshold.tolerated));
+    format!(
+        "{sign} {title}: {word} ({good}), {} {} {threshold}, n = {}",
+        value(snapshot.observed),
+        operator(snapshot.op),
+        snapshot.samples
+    )
+}
