@@ -7,6 +7,8 @@ mod agent;
 mod audit;
 #[cfg(feature = "collector")]
 mod collector;
+#[cfg(all(feature = "agent", feature = "collector"))]
+mod demo;
 #[cfg(feature = "collector")]
 mod sites;
 
@@ -52,6 +54,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(all(feature = "agent", feature = "collector"))]
+    Demo(demo::Arguments),
     #[cfg(feature = "agent")]
     Audit(audit::Arguments),
     #[cfg(feature = "agent")]
@@ -68,6 +72,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
     let ended = match arguments.command {
+        #[cfg(all(feature = "agent", feature = "collector"))]
+        Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "agent")]
         Command::Audit(arguments) => audit::run(&arguments),
         #[cfg(feature = "agent")]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use messnetz_metric::{BitRate, Ppm};
+use messnetz_sites::site::SiteId;
+use messnetz_sites::toml_file::{self, Problem};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -32,10 +34,8 @@ pub struct Network {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct School {
-    /// Short name: lower-case letters, digits and hyphens.
-    pub id: String,
-    /// Name for people.
-    pub name: String,
+    /// The site that the line leads to, as the site file names it.
+    pub site: SiteId,
     /// Rate of the line towards the school.
     #[serde(deserialize_with = "rate")]
     pub down: BitRate,
@@ -60,13 +60,8 @@ pub struct School {
 #[derive(Debug, Error)]
 pub enum NetworkError {
     /// Not TOML, an unknown key, or a value that cannot be read.
-    #[error("cannot read the network from {file}: {source}")]
-    Syntax {
-        /// Name of the file.
-        file: String,
-        /// Place and reason.
-        source: Box<toml::de::Error>,
-    },
+    #[error("{0}")]
+    Syntax(Box<Problem>),
     /// Readable, but not a town that can be built.
     #[error("{file} describes no network that can be built: {reason}")]
     Content {
@@ -97,10 +92,8 @@ impl Network {
     /// # Errors
     /// [`NetworkError`] with the place in the file, as far as there is one.
     pub fn parse(file: &str, text: &str) -> Result<Self, NetworkError> {
-        let network: Self = toml::from_str(text).map_err(|source| NetworkError::Syntax {
-            file: file.to_owned(),
-            source: Box::new(source),
-        })?;
+        let network: Self = toml_file::read(file, text)
+            .map_err(|problem| NetworkError::Syntax(Box::new(problem)))?;
         network.check().map_err(|reason| NetworkError::Content {
             file: file.to_owned(),
             reason,
@@ -116,21 +109,13 @@ impl Network {
             ));
         }
         let mut seen = BTreeSet::new();
-        for School { id, hosts, .. } in &self.schools {
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if id.is_empty() || !id.chars().all(plain) {
-                return Err(format!(
-                    "school id {id:?} must consist of lower-case letters, digits and hyphens"
-                ));
-            }
-            if !seen.insert(id) {
-                return Err(format!(
-                    "two schools have the id {id:?}; make one of them differ"
-                ));
+        for School { site, hosts, .. } in &self.schools {
+            if !seen.insert(site) {
+                return Err(format!("two lines lead to {site}; one site has one line here"));
             }
             if *hosts > MOST_HOSTS {
                 return Err(format!(
-                    "school {id:?} has {hosts} hosts; {MOST_HOSTS} are possible at most"
+                    "{site} has {hosts} hosts; {MOST_HOSTS} are possible at most"
                 ));
             }
         }

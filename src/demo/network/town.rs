@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use messnetz_sites::site::SiteId;
+
 use crate::lab::{Lab, LabError, Link, Namespace, has_ipv6};
 
 use super::{Network, School};
@@ -37,8 +39,8 @@ pub struct Server {
 /// A school of the town.
 #[derive(Debug)]
 pub struct TownSchool {
-    /// Its id in the file.
-    pub id: String,
+    /// Its site in the file.
+    pub site: SiteId,
     /// Where its agent runs.
     pub agent: Namespace,
     /// The agent's interface.
@@ -91,7 +93,7 @@ fn build_school(
     seed: u64,
     v6: bool,
 ) -> Result<TownSchool, LabError> {
-    let name = |what: &str| format!("{}/{what}", school.id);
+    let name = |what: &str| format!("{}/{what}", school.site);
     let router = router(lab, &name("router"))?;
     router.ip("link add lan type bridge\nlink set lan up\n")?;
     router.ip(&address_plan("lan", number, 1, None, v6))?;
@@ -112,7 +114,7 @@ fn build_school(
     hall.ip(&transit_plan(&uplink, number, true, v6))?;
     router.ip(&transit_plan("wan", number, false, v6))?;
     Ok(TownSchool {
-        id: school.id.clone(),
+        site: school.site.clone(),
         agent,
         interface: HOST_INTERFACE,
         address: v4(number, AGENT),

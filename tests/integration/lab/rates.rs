@@ -80,12 +80,12 @@ fn tcp_fills_the_clean_lines_of_the_demo_both_ways() {
     ] {
         for (args, rate) in [(&["-R"][..], down), (&[], up)] {
             let measured = received(&town, school, args)[0];
-            eprintln!("{}: {measured:.1} of {rate} Mbit/s", school.id);
+            eprintln!("{}: {measured:.1} of {rate} Mbit/s", school.site);
             let share = measured / rate;
             assert!(
                 (0.93..=0.96).contains(&share),
                 "{}: {measured} of {rate}",
-                school.id
+                school.site
             );
         }
         for direction in [Direction::Down, Direction::Up] {

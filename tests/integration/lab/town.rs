@@ -42,8 +42,8 @@ fn a_town_stands_within_three_seconds_and_every_school_reaches_the_server() {
                 .map(|_| school.agent.on(connect).unwrap().unwrap())
                 .collect();
             let shortest = times.iter().min().unwrap();
-            assert!(*shortest >= plan.round_trip, "{}: {times:?}", school.id);
-            assert!(*shortest < plan.round_trip * 2, "{}: {times:?}", school.id);
+            assert!(*shortest >= plan.round_trip, "{}: {times:?}", school.site);
+            assert!(*shortest < plan.round_trip * 2, "{}: {times:?}", school.site);
             for host in &school.hosts {
                 host.on(connect).unwrap().unwrap();
             }
