@@ -4,5 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod audit;
+mod demo;
+mod doors;
+mod figures;
+mod help;
 mod lab;
+mod program;
 mod quiet;

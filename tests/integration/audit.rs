@@ -1,0 +1,79 @@
+//! One visit, with and without a network.
+
+use std::path::Path;
+use std::process::Output;
+
+use messnetz::demo::network::{Network, Town};
+use messnetz::lab::Namespace;
+
+use crate::lab::enter;
+use crate::program::{RunningCollector, messnetz, stderr, stdout, write_config};
+use crate::quiet::quiet;
+
+fn audit(place: &Namespace, directory: &Path, arguments: &[&str]) -> Output {
+    let fixed = ["audit", "--lang", "en", "--runs", "1", "--seconds", "1"];
+    let all: Vec<&str> = fixed.iter().chain(arguments).copied().collect();
+    place.command(messnetz(directory, &all)).output().unwrap()
+}
+
+#[test]
+fn without_any_network_an_audit_says_what_was_not_reachable() {
+    let _quiet = quiet();
+    let lab = enter();
+    let place = lab.namespace("nowhere").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let output = audit(&place, folder.path(), &["--classes", "12", "--service", "10.9.9.9:443"]);
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", stderr(&output));
+    assert!(said.contains("no default route"), "{said}");
+    assert!(said.contains("service.connect against 10.9.9.9:443: unreachable"), "{said}");
+    assert!(said.contains("not measured"), "{said}");
+    let words: Vec<&str> = said.split(|c: char| !c.is_alphabetic()).collect();
+    let lead = "it says above or below today, and never met or missed";
+    assert!(said.contains(lead), "{said}");
+    for verdict in ["met", "missed"] {
+        let times = words.iter().filter(|word| **word == verdict).count();
+        assert_eq!(times, 1, "a snapshot is never {verdict}: {said}");
+    }
+}
+
+#[test]
+fn in_a_school_an_audit_measures_every_segment_and_saves_a_file() {
+    let _quiet = quiet();
+    let lab = enter();
+    let town = Town::build(&lab, &Network::built_in().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("{}:8443", town.server.address);
+    write_config(
+        folder.path(),
+        &format!("agents = \"{address}\"\ndashboard = \"127.0.0.1:0\""),
+    );
+    let collector = RunningCollector::start(folder.path(), Some(&town.server.namespace));
+    let fingerprint = collector.ticket("XX-100001/main").fingerprint.to_string();
+    let arguments = [
+        "--sites",
+        "authority.toml",
+        "--site",
+        "XX-100001/main",
+        "--server",
+        &address,
+        "--fingerprint",
+        &fingerprint,
+        "--service",
+        &address,
+    ];
+    let output = audit(&town.schools[0].agent, folder.path(), &arguments);
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "a target is missed: {said}{}", stderr(&output));
+    for expected in ["LAN", "Line", "Services", "lan.rtt against gateway", "below today (not good)"] {
+        assert!(said.contains(expected), "no '{expected}' in: {said}");
+    }
+    let file = std::fs::read(folder.path().join("messnetz-audit.json")).unwrap();
+    let saved: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    assert_eq!(saved["format"], "messnetz-audit-1");
+    assert_eq!(saved["site"], "XX-100001/main");
+    let observations = saved["observations"].as_array().unwrap();
+    let down = observations.iter().find(|o| o["metric"] == "line.down").unwrap();
+    let rate = down["value"].as_u64().unwrap();
+    assert!((50_000_000..100_000_000).contains(&rate), "{rate}");
+}

@@ -1,0 +1,248 @@
+//! Who gets in, what is lost, and what wrong input is told.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::program::{RunningCollector, messnetz, run, stderr, stdout, write_config};
+
+const SITE: &str = "XX-100001/main";
+
+/// A free port of loopback, for TCP and UDP alike.
+fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A schedule that measures something that needs no rights, often.
+const SCHEDULE: &str = "[schedule]\nupload_every_ms = 100\n[[schedule.task]]\nprobe = \"http\"\nevery_ms = 100\n";
+
+fn collector_in(directory: &std::path::Path, port: u16) -> RunningCollector {
+    write_config(
+        directory,
+        &format!("agents = \"127.0.0.1:{port}\"\ndashboard = \"127.0.0.1:0\"\n{SCHEDULE}"),
+    );
+    RunningCollector::start(directory, None)
+}
+
+fn start_agent(directory: &std::path::Path) -> Child {
+    messnetz(directory, &["agent", "run", "--state", "agent"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn end(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Waits until `condition` holds; the tests look at states, never at the clock.
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < end, "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn status(directory: &std::path::Path) -> serde_json::Value {
+    let output = run(directory, &["agent", "status", "--state", "agent", "--json"]);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)))
+}
+
+#[test]
+fn measurements_wait_in_the_spool_while_the_collector_is_away_and_arrive_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, school) = (folder.path().join("town"), folder.path().join("school"));
+    fs::create_dir(&school).unwrap();
+    let port = free_port();
+    let collector = collector_in(&town, port);
+    let ticket = collector.ticket(SITE).to_string();
+    let enrolled = run(&school, &["agent", "enrol", &ticket, "--state", "agent"]);
+    assert!(enrolled.status.success(), "{}", stderr(&enrolled));
+    drop(collector);
+
+    let agent = start_agent(&school);
+    wait_until("a measurement in the spool", || {
+        let status = status(&school);
+        status["waiting_batches"] == 1 && status["waiting_observations"].as_u64() > Some(5)
+    });
+    end(agent);
+
+    let collector = RunningCollector::start(&town, None);
+    let agent = start_agent(&school);
+    wait_until("an empty spool", || status(&school)["waiting_batches"] == 0);
+    end(agent);
+    let stored = rusqlite::Connection::open(town.join("data/store.db")).unwrap();
+    let batches: Vec<i64> = stored
+        .prepare("SELECT sequence FROM batch ORDER BY sequence")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let expected: Vec<i64> = (1..=batches.len() as i64).collect();
+    assert_eq!(batches, expected, "batches arrive once each, without gaps");
+    let refused: i64 = stored
+        .query_row("SELECT count(*) FROM sample WHERE failure = 'refused'", [], |row| row.get(0))
+        .unwrap();
+    assert!(refused > 5, "that the collector was away is itself an observation: {refused}");
+    drop(collector);
+}
+
+#[test]
+fn a_ticket_lets_one_agent_in_and_no_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = collector_in(folder.path(), free_port());
+    let ticket = collector.ticket(SITE).to_string();
+    let first = run(folder.path(), &["agent", "enrol", &ticket, "--state", "first"]);
+    assert!(first.status.success(), "{}", stderr(&first));
+    let second = run(folder.path(), &["agent", "enrol", &ticket, "--state", "second"]);
+    assert_eq!(second.status.code(), Some(2));
+    assert!(stderr(&second).contains("this ticket was used already"), "{}", stderr(&second));
+    let again = run(folder.path(), &["agent", "enrol", &ticket, "--state", "first"]);
+    assert!(stderr(&again).contains("is enrolled already"), "{}", stderr(&again));
+    let agents = run(folder.path(), &["collector", "agents"]);
+    assert_eq!(stdout(&agents).lines().count(), 1);
+}
+
+#[test]
+fn an_agent_does_not_speak_to_a_collector_with_another_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, false_one) = (folder.path().join("real"), folder.path().join("false"));
+    let port = free_port();
+    let collector = collector_in(&real, port);
+    let ticket = collector.ticket(SITE).to_string();
+    drop(collector);
+    let _false_one = collector_in(&false_one, port);
+    let output = run(folder.path(), &["agent", "enrol", &ticket, "--state", "agent"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("tls:"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_second_collector_on_the_same_port_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _first = collector_in(&folder.path().join("first"), port);
+    let second = folder.path().join("second");
+    write_config(&second, &format!("agents = \"127.0.0.1:{port}\"\ndashboard = \"127.0.0.1:0\""));
+    let output = run(&second, &["collector", "run"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains(&format!("listening for agents on 127.0.0.1:{port}")), "{said}");
+    assert!(said.contains("perhaps a second collector"), "{said}");
+}
+
+#[test]
+fn a_dashboard_beyond_loopback_needs_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!("agents = \"127.0.0.1:{}\"\ndashboard = \"0.0.0.0:0\"", free_port());
+    write_config(folder.path(), &config);
+    let output = run(folder.path(), &["collector", "run"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("messnetz collector token"), "{}", stderr(&output));
+}
+
+#[test]
+fn with_a_token_set_nobody_sees_the_dashboard_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        format!("agents = \"127.0.0.1:{}\"\ndashboard = \"127.0.0.1:0\"", free_port());
+    write_config(folder.path(), &config);
+    let token = stdout(&run(folder.path(), &["collector", "token"]));
+    let token = token.lines().next().unwrap();
+    let collector = RunningCollector::start(folder.path(), None);
+    assert_eq!(status_of(&collector, "/", &[]), 401);
+    assert_eq!(status_of(&collector, "/api/v1/report", &[]), 401);
+    assert_eq!(status_of(&collector, "/", &[&format!("Authorization: Bearer {token}")]), 200);
+    let stored = fs::read(folder.path().join("data/store.db")).unwrap();
+    assert!(!stored.windows(token.len()).any(|window| window == token.as_bytes()));
+}
+
+#[test]
+fn a_page_from_elsewhere_cannot_make_a_browser_read_the_dashboard() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = collector_in(folder.path(), free_port());
+    assert_eq!(status_of(&collector, "/", &["Host: evil.example"]), 403);
+    assert_eq!(status_of(&collector, "/", &[]), 200);
+}
+
+#[test]
+fn the_dashboard_needs_nothing_from_elsewhere_and_shows_no_markup_of_the_site_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        format!("agents = \"127.0.0.1:{}\"\ndashboard = \"127.0.0.1:0\"", free_port());
+    write_config(folder.path(), &config);
+    let path = folder.path().join("authority.toml");
+    let authority = fs::read_to_string(&path).unwrap();
+    let hostile = authority.replace("Gymnasium Nord", "<script>alert(1)</script>");
+    fs::write(&path, hostile).unwrap();
+    let collector = RunningCollector::start(folder.path(), None);
+    let (status, page) = get(&collector, "/?lang=en", &[]);
+    assert_eq!(status, 200);
+    assert!(page.contains("no data"), "{page}");
+    assert!(!page.contains("<script"), "{page}");
+    for reference in ["src=\"http", "href=\"http", "url(", "@import"] {
+        assert!(!page.contains(reference), "the page asks for {reference}");
+    }
+}
+
+#[test]
+fn misspelt_keys_are_named_with_file_line_and_suggestion() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authority.toml");
+    let authority = messnetz::demo::AUTHORITY.replacen("classes = 12", "clases = 12", 1);
+    let line = 1 + authority.lines().position(|line| line.contains("clases")).unwrap();
+    fs::write(&file, authority).unwrap();
+    let output = run(folder.path(), &["sites", "check", "authority.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains(&format!("authority.toml:{line}:")), "{said}");
+    assert!(said.contains("did you mean `classes`"), "{said}");
+}
+
+#[test]
+fn garbage_and_silence_at_the_agents_door_do_not_stop_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let collector = collector_in(folder.path(), port);
+    let _silent: Vec<TcpStream> =
+        (0..50).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    let mut loud = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    loud.write_all(&[0x16; 4_000]).unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for length in 0..200 {
+        udp.send_to(&vec![0xff; length], ("127.0.0.1", port)).unwrap();
+    }
+    let ticket = collector.ticket(SITE).to_string();
+    let output = run(folder.path(), &["agent", "enrol", &ticket, "--state", "agent"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+fn status_of(collector: &RunningCollector, path: &str, headers: &[&str]) -> u16 {
+    get(collector, path, headers).0
+}
+
+fn get(collector: &RunningCollector, path: &str, headers: &[&str]) -> (u16, String) {
+    let address = collector.dashboard.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).unwrap();
+    let own_host = format!("Host: {address}");
+    let host = if headers.iter().any(|header| header.starts_with("Host:")) { "" } else { &own_host };
+    let lines: Vec<&str> =
+        headers.iter().copied().chain([host]).filter(|line| !line.is_empty()).collect();
+    write!(stream, "GET {path} HTTP/1.1\r\n{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"))
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
+}
