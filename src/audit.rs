@@ -84,7 +84,9 @@ impl Audit {
     /// Whether any target was on the wrong side today.
     #[must_use]
     pub fn has_unfavourable(&self) -> bool {
-        self.snapshots.iter().any(|finding| finding.snapshot.favourable == Some(false))
+        self.snapshots
+            .iter()
+            .any(|finding| finding.snapshot.favourable == Some(false))
     }
 }
 
@@ -102,16 +104,23 @@ pub fn tasks(visit: &Visit, resolvers: &[IpAddr]) -> Vec<Task> {
     for _ in 0..visit.runs {
         probes.push(burst(Peer::Gateway));
     }
-    let ask = |server| Probe::Dns { name: visit.name.clone(), server };
+    let ask = |server| Probe::Dns {
+        name: visit.name.clone(),
+        server,
+    };
     match resolvers {
         [] => probes.push(ask(None)),
         resolvers => probes.extend(resolvers.iter().map(|resolver| ask(Some(*resolver)))),
     }
     probes.extend(visit.services.iter().map(|service| {
         if service.contains("://") {
-            Probe::Http { url: Some(service.clone()) }
+            Probe::Http {
+                url: Some(service.clone()),
+            }
         } else {
-            Probe::Tcp { target: service.clone() }
+            Probe::Tcp {
+                target: service.clone(),
+            }
         }
     }));
     if visit.server.is_some() {
@@ -126,11 +135,20 @@ pub fn tasks(visit: &Visit, resolvers: &[IpAddr]) -> Vec<Task> {
         for _ in 0..visit.runs {
             for direction in [Direction::Down, Direction::Up] {
                 let duration_ms = visit.test_ms;
-                probes.push(Probe::Ndt7 { direction, duration_ms, congestion: None });
+                probes.push(Probe::Ndt7 {
+                    direction,
+                    duration_ms,
+                    congestion: None,
+                });
             }
         }
     }
-    let task = |probe| Task { every_ms: 0, phase_ms: 0, interface: visit.interface.clone(), probe };
+    let task = |probe| Task {
+        every_ms: 0,
+        phase_ms: 0,
+        interface: visit.interface.clone(),
+        probe,
+    };
     probes.into_iter().map(task).collect()
 }
 
@@ -143,7 +161,9 @@ pub async fn audit(
     mut done: impl FnMut(usize, usize, &Task),
 ) -> Audit {
     let began_at = clock::now();
-    let around = Surroundings { server: visit.server.clone() };
+    let around = Surroundings {
+        server: visit.server.clone(),
+    };
     let resolvers: Vec<IpAddr> = dns::system_resolvers()
         .map(|resolvers| resolvers.iter().map(std::net::SocketAddr::ip).collect())
         .unwrap_or_default();
@@ -153,7 +173,10 @@ pub async fn audit(
         done(index, tasks.len(), task);
         observations.extend(measure(task, &around).await);
     }
-    let name = visit.interface.clone().or_else(|| default_route().map(|route| route.interface));
+    let name = visit
+        .interface
+        .clone()
+        .or_else(|| default_route().map(|route| route.interface));
     Audit {
         format: AUDIT_FORMAT,
         version: env!("CARGO_PKG_VERSION"),
@@ -182,7 +205,13 @@ fn hold_against(
         .iter()
         .map(|target| Finding {
             title: target.title.clone(),
-            snapshot: snapshot(target, school, site, &series(observations, target.metric), port),
+            snapshot: snapshot(
+                target,
+                school,
+                site,
+                &series(observations, target.metric),
+                port,
+            ),
         })
         .collect()
 }
@@ -190,10 +219,16 @@ fn hold_against(
 /// The samples of one metric.
 pub(crate) fn series(observations: &[Observation], metric: Metric) -> Series {
     let mut series = Series::default();
-    for observation in observations.iter().filter(|observation| observation.metric == metric) {
+    for observation in observations
+        .iter()
+        .filter(|observation| observation.metric == metric)
+    {
         match &observation.outcome {
             Outcome::Value(value) => {
-                series.samples.push(Sample { at: observation.at, value: *value });
+                series.samples.push(Sample {
+                    at: observation.at,
+                    value: *value,
+                });
             }
             Outcome::Failed(_) => series.failures += 1,
         }
@@ -216,7 +251,10 @@ mod tests {
         Visit {
             interface: None,
             server: None,
-            services: vec!["https://lernplattform.example/".to_owned(), "example:443".to_owned()],
+            services: vec![
+                "https://lernplattform.example/".to_owned(),
+                "example:443".to_owned(),
+            ],
             name: "example".to_owned(),
             runs: 2,
             test_ms: 1_000,
@@ -227,7 +265,11 @@ mod tests {
     fn without_a_test_server_the_line_is_not_tried() {
         let tasks = tasks(&visit(), &[]);
         assert!(!tasks.iter().any(|task| task.probe.saturates()));
-        assert!(!tasks.iter().any(|task| matches!(task.probe, Probe::Stamp { .. })));
+        assert!(
+            !tasks
+                .iter()
+                .any(|task| matches!(task.probe, Probe::Stamp { .. }))
+        );
     }
 
     #[test]

@@ -101,8 +101,7 @@ pub fn command() -> clap::Command {
 }
 
 fn log_to_stderr() {
-    let filter =
-        EnvFilter::try_from_env("MESSNETZ_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("MESSNETZ_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -151,7 +150,10 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 
 /// Runs async work on one thread: an agent is small, and a collector's work is in its store.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 /// Resolves when the program is asked to end.

@@ -21,6 +21,8 @@ mod pinned;
 #[cfg(feature = "collector")]
 pub mod collector;
 #[cfg(feature = "collector")]
+pub mod judging;
+#[cfg(feature = "collector")]
 pub mod lab;
 #[cfg(feature = "collector")]
 pub mod report;

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use messnetz_metric::{
-    Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment, UnixMillis, Vantage,
+    Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment, UnixMillis,
+    Vantage,
 };
 use messnetz_probes::connection::Tls;
 use messnetz_probes::tls::Trust;
@@ -50,11 +51,17 @@ pub struct TestServer {
 
 impl TestServer {
     fn tls(&self) -> Tls {
-        let name = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
+        let name = self
+            .address
+            .rsplit_once(':')
+            .map_or(self.address.as_str(), |(host, _)| host);
         let name = name.trim_start_matches('[').trim_end_matches(']');
         match &self.trust {
             Trust::Pinned(fingerprint) => pinned::tls(*fingerprint),
-            trust @ Trust::Web => Tls { trust: trust.clone(), server_name: name.to_owned() },
+            trust @ Trust::Web => Tls {
+                trust: trust.clone(),
+                server_name: name.to_owned(),
+            },
         }
     }
 }
@@ -69,7 +76,10 @@ pub struct Surroundings {
 impl Surroundings {
     fn server(&self) -> Result<&TestServer, Failure> {
         self.server.as_ref().ok_or_else(|| {
-            Failure::new(FailureReason::Unreachable, "no test server was named to measure against")
+            Failure::new(
+                FailureReason::Unreachable,
+                "no test server was named to measure against",
+            )
         })
     }
 
@@ -80,9 +90,14 @@ impl Surroundings {
     async fn address(&self, peer: Peer) -> Result<IpAddr, Failure> {
         match peer {
             Peer::Collector => Ok(self.collector().await?.ip()),
-            Peer::Gateway => default_route().and_then(|route| route.gateway).ok_or_else(|| {
-                Failure::new(FailureReason::Unreachable, "this host has no default gateway")
-            }),
+            Peer::Gateway => default_route()
+                .and_then(|route| route.gateway)
+                .ok_or_else(|| {
+                    Failure::new(
+                        FailureReason::Unreachable,
+                        "this host has no default gateway",
+                    )
+                }),
         }
     }
 }
@@ -107,7 +122,11 @@ impl Measured {
             Ok(report) => readings(&report),
             Err(failure) => Reading::failed(quantities, &failure),
         };
-        Self { segment, peer: peer.into(), readings }
+        Self {
+            segment,
+            peer: peer.into(),
+            readings,
+        }
     }
 }
 
@@ -115,13 +134,20 @@ impl Measured {
 pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
     let at = clock::now();
     let vantage = vantage(task.interface.as_deref());
-    let binding = task.interface.as_ref().map_or_else(Binding::any, Binding::interface);
+    let binding = task
+        .interface
+        .as_ref()
+        .map_or_else(Binding::any, Binding::interface);
     let measured = probe(&task.probe, &binding, &vantage, around).await;
     observations(measured, at, &vantage)
 }
 
 fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Observation> {
-    let Measured { segment, peer, readings } = measured;
+    let Measured {
+        segment,
+        peer,
+        readings,
+    } = measured;
     readings
         .into_iter()
         .map(|Reading { quantity, outcome }| Observation {
@@ -136,14 +162,18 @@ fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Ob
 
 /// From where a task looks out: its interface, or the one of the default route.
 fn vantage(interface: Option<&str>) -> Vantage {
-    let name =
-        interface.map(str::to_owned).or_else(|| default_route().map(|route| route.interface));
+    let name = interface
+        .map(str::to_owned)
+        .or_else(|| default_route().map(|route| route.interface));
     let medium = name
         .as_deref()
         .and_then(|name| link::read(name).ok())
         .map(|state| state.medium)
         .unwrap_or_default();
-    Vantage { interface: name, medium }
+    Vantage {
+        interface: name,
+        medium,
+    }
 }
 
 async fn probe(
@@ -154,7 +184,12 @@ async fn probe(
 ) -> Measured {
     let interval = |ms: u32| Duration::from_millis(ms.into()).max(MIN_INTERVAL);
     match probe {
-        Probe::Icmp { peer, count, interval_ms, timeout_ms } => {
+        Probe::Icmp {
+            peer,
+            count,
+            interval_ms,
+            timeout_ms,
+        } => {
             let result = async {
                 icmp::measure(&icmp::Echo {
                     target: around.address(*peer).await?,
@@ -175,7 +210,11 @@ async fn probe(
                 report.readings()
             })
         }
-        Probe::Stamp { count, interval_ms, timeout_ms } => {
+        Probe::Stamp {
+            count,
+            interval_ms,
+            timeout_ms,
+        } => {
             let result = async {
                 stamp::measure(&stamp::Session {
                     reflector: around.collector().await?,
@@ -187,11 +226,19 @@ async fn probe(
                 .await
             };
             let (peer, quantities) = (Peer::Collector, stamp::QUANTITIES);
-            Measured::new(Segment::Line, peer.name(), quantities, result.await, |report| {
-                report.readings()
-            })
+            Measured::new(
+                Segment::Line,
+                peer.name(),
+                quantities,
+                result.await,
+                |report| report.readings(),
+            )
         }
-        Probe::Ndt7 { direction, duration_ms, congestion } => {
+        Probe::Ndt7 {
+            direction,
+            duration_ms,
+            congestion,
+        } => {
             let result = async {
                 let server = around.server()?;
                 ndt7::client::Test {
@@ -209,9 +256,13 @@ async fn probe(
                 .await
             };
             let (peer, quantities) = (Peer::Collector, [Quantity::Goodput(*direction)]);
-            Measured::new(Segment::Line, peer.name(), &quantities, result.await, |report| {
-                report.readings()
-            })
+            Measured::new(
+                Segment::Line,
+                peer.name(),
+                &quantities,
+                result.await,
+                |report| report.readings(),
+            )
         }
         Probe::Dns { name, server } => dns(name, *server, binding).await,
         Probe::Tcp { target } => {
@@ -223,16 +274,24 @@ async fn probe(
                 })
                 .await
             };
-            Measured::new(Segment::Service, target, tcp::QUANTITIES, result.await, |report| {
-                report.readings()
-            })
+            Measured::new(
+                Segment::Service,
+                target,
+                tcp::QUANTITIES,
+                result.await,
+                |report| report.readings(),
+            )
         }
         Probe::Http { url } => page(url.as_deref(), binding, around).await,
         Probe::Link => {
             let name = vantage.interface.clone().unwrap_or_default();
-            Measured::new(inside(vantage), &name, link::QUANTITIES, link::read(&name), |state| {
-                state.readings()
-            })
+            Measured::new(
+                inside(vantage),
+                &name,
+                link::QUANTITIES,
+                link::read(&name),
+                |state| state.readings(),
+            )
         }
     }
 }
@@ -256,7 +315,10 @@ async fn dns(name: &str, server: Option<IpAddr>, binding: &Binding) -> Measured 
         Some(server) => Ok(SocketAddr::new(server, DNS_PORT)),
         None => dns::system_resolvers().and_then(|resolvers| {
             resolvers.first().copied().ok_or_else(|| {
-                Failure::new(FailureReason::NameResolution, "this host has no resolver configured")
+                Failure::new(
+                    FailureReason::NameResolution,
+                    "this host has no resolver configured",
+                )
             })
         }),
     };
@@ -274,7 +336,13 @@ async fn dns(name: &str, server: Option<IpAddr>, binding: &Binding) -> Measured 
         })
         .await
     };
-    Measured::new(Segment::Service, peer, dns::QUANTITIES, result.await, |report| report.readings())
+    Measured::new(
+        Segment::Service,
+        peer,
+        dns::QUANTITIES,
+        result.await,
+        |report| report.readings(),
+    )
 }
 
 async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Measured {
@@ -282,11 +350,20 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
         (Some(url), _) => (Segment::Service, url.to_owned(), url.to_owned(), Trust::Web),
         (None, Ok(server)) => {
             let url = format!("https://{}/v1/hello", server.address);
-            (Segment::Line, Peer::Collector.name().to_owned(), url, server.trust.clone())
+            (
+                Segment::Line,
+                Peer::Collector.name().to_owned(),
+                url,
+                server.trust.clone(),
+            )
         }
         (None, Err(failure)) => {
             let readings = Reading::failed(&[Quantity::HttpTime], &failure);
-            return Measured { segment: Segment::Line, peer: Peer::Collector.name().to_owned(), readings };
+            return Measured {
+                segment: Segment::Line,
+                peer: Peer::Collector.name().to_owned(),
+                readings,
+            };
         }
     };
     let url = match url.parse() {
@@ -294,7 +371,11 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
         Err(error) => {
             let failure = Failure::new(FailureReason::Protocol, format_args!("'{url}': {error}"));
             let readings = Reading::failed(&[Quantity::HttpTime], &failure);
-            return Measured { segment, peer, readings };
+            return Measured {
+                segment,
+                peer,
+                readings,
+            };
         }
     };
     let fetch = http::Fetch {
@@ -306,5 +387,7 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
         max_body: MAX_PAGE,
     };
     let quantities = fetch.quantities();
-    Measured::new(segment, peer, quantities, fetch.run().await, |report| report.readings())
+    Measured::new(segment, peer, quantities, fetch.run().await, |report| {
+        report.readings()
+    })
 }

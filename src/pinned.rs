@@ -18,7 +18,10 @@ pub(crate) const SERVER_NAME: &str = "messnetz-collector";
 /// TLS that accepts the one certificate.
 #[must_use]
 pub(crate) fn tls(fingerprint: Fingerprint) -> Tls {
-    Tls { trust: Trust::Pinned(fingerprint), server_name: SERVER_NAME.to_owned() }
+    Tls {
+        trust: Trust::Pinned(fingerprint),
+        server_name: SERVER_NAME.to_owned(),
+    }
 }
 
 /// The first address of `HOST:PORT`.
@@ -27,7 +30,10 @@ pub(crate) fn tls(fingerprint: Fingerprint) -> Tls {
 /// [`FailureReason::NameResolution`] where the name has none.
 pub(crate) async fn resolve(peer: &str) -> Result<SocketAddr, Failure> {
     let failed = |why: &dyn std::fmt::Display| {
-        Failure::new(FailureReason::NameResolution, format_args!("resolving {peer}: {why}"))
+        Failure::new(
+            FailureReason::NameResolution,
+            format_args!("resolving {peer}: {why}"),
+        )
     };
     tokio::net::lookup_host(peer)
         .await

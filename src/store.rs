@@ -96,26 +96,45 @@ impl Store {
     /// # Errors
     /// Where the file cannot be opened, is no SQLite file, or was written by a newer program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opening = |source| StoreError::Open { path: path.display().to_string(), source };
+        let opening = |source| StoreError::Open {
+            path: path.display().to_string(),
+            source,
+        };
         let mut connection = Connection::open(path).map_err(opening)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(opening)?;
+        connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .map_err(opening)?;
         // An acknowledged batch must survive a power cut: WAL alone syncs only at checkpoints.
-        connection.pragma_update(None, "synchronous", "FULL").map_err(opening)?;
-        connection.pragma_update(None, "foreign_keys", "ON").map_err(opening)?;
+        connection
+            .pragma_update(None, "synchronous", "FULL")
+            .map_err(opening)?;
+        connection
+            .pragma_update(None, "foreign_keys", "ON")
+            .map_err(opening)?;
 
-        let transaction =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(opening)?;
+        let transaction = connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(opening)?;
         let found: i64 = transaction
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(opening)?;
         match found {
             SCHEMA_VERSION => {}
             0 => {
-                transaction.execute_batch(include_str!("store/schema-1.sql")).map_err(opening)?;
-                transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(opening)?;
+                transaction
+                    .execute_batch(include_str!("store/schema-1.sql"))
+                    .map_err(opening)?;
+                transaction
+                    .pragma_update(None, "user_version", SCHEMA_VERSION)
+                    .map_err(opening)?;
             }
-            _ => return Err(StoreError::Newer { path: path.display().to_string(), found }),
+            _ => {
+                return Err(StoreError::Newer {
+                    path: path.display().to_string(),
+                    found,
+                });
+            }
         }
         transaction.commit().map_err(opening)?;
         Ok(Self { connection })
@@ -132,7 +151,9 @@ impl Store {
         now: UnixMillis,
         valid_for: Duration,
     ) -> Result<(), StoreError> {
-        let expires = now.0.saturating_add(i64::try_from(valid_for.as_millis()).unwrap_or(i64::MAX));
+        let expires = now
+            .0
+            .saturating_add(i64::try_from(valid_for.as_millis()).unwrap_or(i64::MAX));
         self.connection.execute(
             "INSERT INTO ticket (secret_hash, site, made_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
             params![secret.hash(), site, now.0, expires],
@@ -151,8 +172,9 @@ impl Store {
         public_key: &[u8],
         now: UnixMillis,
     ) -> Result<Result<AgentId, TicketRefused>, StoreError> {
-        let transaction =
-            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let ticket: Option<(i64, Option<i64>)> = transaction
             .query_row(
                 "SELECT expires_at, used_at FROM ticket WHERE secret_hash = ?1 AND site = ?2",
@@ -190,7 +212,13 @@ impl Store {
             .query_row(
                 "SELECT site, public_key FROM agent WHERE id = ?1",
                 params![id.as_str()],
-                |row| Ok(EnrolledAgent { id: id.clone(), site: row.get(0)?, public_key: row.get(1)? }),
+                |row| {
+                    Ok(EnrolledAgent {
+                        id: id.clone(),
+                        site: row.get(0)?,
+                        public_key: row.get(1)?,
+                    })
+                },
             )
             .optional()?)
     }
@@ -200,16 +228,27 @@ impl Store {
     /// # Errors
     /// Where the database refuses or a name in it is damaged.
     pub fn agents(&self) -> Result<Vec<EnrolledAgent>, StoreError> {
-        let mut statement =
-            self.connection.prepare("SELECT id, site, public_key FROM agent ORDER BY site, id")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT id, site, public_key FROM agent ORDER BY site, id")?;
         let rows = statement.query_map([], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, Vec<u8>>(2)?,
+            ))
         })?;
         rows.map(|row| {
             let (id, site, public_key) = row?;
-            let id = AgentId::try_from(id)
-                .map_err(|why| StoreError::Damaged { what: "an agent's name", why })?;
-            Ok(EnrolledAgent { id, site, public_key })
+            let id = AgentId::try_from(id).map_err(|why| StoreError::Damaged {
+                what: "an agent's name",
+                why,
+            })?;
+            Ok(EnrolledAgent {
+                id,
+                site,
+                public_key,
+            })
         })
         .collect()
     }
@@ -234,7 +273,11 @@ impl Store {
     pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self
             .connection
-            .query_row("SELECT value FROM setting WHERE name = ?1", params![name], |row| row.get(0))
+            .query_row(
+                "SELECT value FROM setting WHERE name = ?1",
+                params![name],
+                |row| row.get(0),
+            )
             .optional()?)
     }
 }
@@ -257,9 +300,13 @@ mod tests {
         let (_folder, mut store) = store();
         let secret = TicketSecret::random().unwrap();
         store.add_ticket(&secret, SITE, UnixMillis(0), DAY).unwrap();
-        let first = store.redeem_ticket(&secret, SITE, &[1; 32], UnixMillis(1)).unwrap();
+        let first = store
+            .redeem_ticket(&secret, SITE, &[1; 32], UnixMillis(1))
+            .unwrap();
         assert_eq!(first, Ok(AgentId::of_key(&[1; 32])));
-        let second = store.redeem_ticket(&secret, SITE, &[2; 32], UnixMillis(2)).unwrap();
+        let second = store
+            .redeem_ticket(&secret, SITE, &[2; 32], UnixMillis(2))
+            .unwrap();
         assert_eq!(second, Err(TicketRefused::Used));
         assert_eq!(store.agents().unwrap().len(), 1);
     }
@@ -269,7 +316,9 @@ mod tests {
         let (_folder, mut store) = store();
         let secret = TicketSecret::random().unwrap();
         store.add_ticket(&secret, SITE, UnixMillis(0), DAY).unwrap();
-        let refused = store.redeem_ticket(&secret, "XX-1/x", &[1; 32], UnixMillis(1)).unwrap();
+        let refused = store
+            .redeem_ticket(&secret, "XX-1/x", &[1; 32], UnixMillis(1))
+            .unwrap();
         assert_eq!(refused, Err(TicketRefused::Unknown));
     }
 
@@ -288,20 +337,31 @@ mod tests {
         let (folder, store) = store();
         let secret = TicketSecret::random().unwrap();
         store.add_ticket(&secret, SITE, UnixMillis(0), DAY).unwrap();
-        store.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        store
+            .connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+            .unwrap();
         let file = std::fs::read(folder.path().join("store.db")).unwrap();
         let text = String::from(secret);
         use base64::Engine as _;
-        let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap();
+        let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(text)
+            .unwrap();
         assert!(!file.windows(raw.len()).any(|window| window == raw));
     }
 
     #[test]
     fn a_file_of_a_newer_program_is_left_alone() {
         let (folder, store) = store();
-        store.connection.pragma_update(None, "user_version", 99).unwrap();
+        store
+            .connection
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
         drop(store);
         let error = Store::open(&folder.path().join("store.db")).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::Newer { found: 99, .. }),
+            "{error}"
+        );
     }
 }

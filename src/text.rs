@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use unic_langid::LanguageIdentifier;
 
 /// A language that this program speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// German.
@@ -70,7 +72,9 @@ pub struct Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Text").field("language", &self.language).finish_non_exhaustive()
+        f.debug_struct("Text")
+            .field("language", &self.language)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,14 +104,20 @@ impl Text {
     /// a test makes impossible for the keys of this program.
     #[must_use]
     pub fn say_with(&self, key: &str, gaps: &[(&str, FluentValue<'_>)]) -> String {
-        let Some(pattern) = self.bundle.get_message(key).and_then(|message| message.value()) else {
+        let Some(pattern) = self
+            .bundle
+            .get_message(key)
+            .and_then(|message| message.value())
+        else {
             return key.to_owned();
         };
         let mut arguments = FluentArgs::new();
         for (name, value) in gaps {
             arguments.set(*name, value.clone());
         }
-        self.bundle.format_pattern(pattern, Some(&arguments), &mut Vec::new()).into_owned()
+        self.bundle
+            .format_pattern(pattern, Some(&arguments), &mut Vec::new())
+            .into_owned()
     }
 }
 
@@ -120,13 +130,21 @@ mod tests {
     /// Key → names of its gaps.
     fn messages(language: Language) -> BTreeMap<String, BTreeSet<String>> {
         let mut messages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for line in language.source().lines().filter(|line| !line.starts_with('#')) {
+        for line in language
+            .source()
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+        {
             let gaps = |text: &str| -> Vec<String> {
-                text.split("{ $").skip(1).filter_map(|rest| {
-                    rest.split([' ', '}']).next().map(str::to_owned)
-                }).collect()
+                text.split("{ $")
+                    .skip(1)
+                    .filter_map(|rest| rest.split([' ', '}']).next().map(str::to_owned))
+                    .collect()
             };
-            if let Some((key, text)) = line.split_once(" =").filter(|(key, _)| !key.starts_with(' ') && !key.is_empty()) {
+            if let Some((key, text)) = line
+                .split_once(" =")
+                .filter(|(key, _)| !key.starts_with(' ') && !key.is_empty())
+            {
                 messages.insert(key.to_owned(), gaps(text).into_iter().collect());
             } else if let Some(mut last) = messages.last_entry() {
                 last.get_mut().extend(gaps(line));
@@ -139,7 +157,11 @@ mod tests {
     fn both_files_are_read_without_errors() {
         for language in [Language::De, Language::En] {
             let read = FluentResource::try_new(language.source().to_owned());
-            assert!(read.is_ok(), "{language:?}: {:?}", read.err().map(|(_, errors)| errors));
+            assert!(
+                read.is_ok(),
+                "{language:?}: {:?}",
+                read.err().map(|(_, errors)| errors)
+            );
         }
     }
 
@@ -152,22 +174,42 @@ mod tests {
     fn every_key_that_the_program_says_exists() {
         let known = messages(Language::En);
         let mut seen = 0;
-        for path in rust_files(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
+        for path in rust_files(std::path::Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src"
+        ))) {
             let source = std::fs::read_to_string(&path).unwrap();
-            for piece in source.split(".say(\"").skip(1).chain(source.split(".say_with(\"").skip(1)) {
+            for piece in source
+                .split(".say(\"")
+                .skip(1)
+                .chain(source.split(".say_with(\"").skip(1))
+            {
                 let key = piece.split('"').next().unwrap();
-                assert!(known.contains_key(key), "{}: no sentence '{key}'", path.display());
+                assert!(
+                    known.contains_key(key),
+                    "{}: no sentence '{key}'",
+                    path.display()
+                );
                 seen += 1;
             }
         }
-        assert!(seen > 10, "only {seen} keys were found: does this test still see the calls?");
+        assert!(
+            seen > 10,
+            "only {seen} keys were found: does this test still see the calls?"
+        );
     }
 
     fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+            .flat_map(|path| {
+                if path.is_dir() {
+                    rust_files(&path)
+                } else {
+                    vec![path]
+                }
+            })
             .filter(|path| path.extension().is_some_and(|end| end == "rs"))
             .collect()
     }

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use messnetz_sites::verdict::VerdictKind;
 
-use crate::collector::{Report, Row};
+use crate::judging::{Report, Row};
 use crate::report::chart::{Chart, ChartError};
 use crate::report::charts;
 use crate::text::{Language, Text};
@@ -16,7 +16,10 @@ const STYLE: &str = include_str!("web/style.css");
 /// # Errors
 /// Where a chart cannot be drawn.
 pub fn dashboard(report: &Report, text: &Text) -> Result<String, ChartError> {
-    let title = text.say_with("dashboard-title", &[("authority", report.authority.as_str().into())]);
+    let title = text.say_with(
+        "dashboard-title",
+        &[("authority", report.authority.as_str().into())],
+    );
     let coverage = inline(&charts::coverage(report, text))?;
     let throughput = inline(&charts::throughput(report, text))?;
     let other = match text.language {
@@ -74,7 +77,11 @@ fn inline(chart: &Chart) -> Result<Markup, ChartError> {
 
 fn lead(report: &Report, text: &Text) -> String {
     let count = |kind: VerdictKind| {
-        report.rows.iter().filter(|row| row.judgement.verdict.kind() == kind).count()
+        report
+            .rows
+            .iter()
+            .filter(|row| row.judgement.verdict.kind() == kind)
+            .count()
     };
     text.say_with(
         "dashboard-lead",

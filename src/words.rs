@@ -70,20 +70,27 @@ impl Text {
     /// What was observed, with the statistic it is and the samples behind it.
     #[must_use]
     pub fn observed(&self, judgement: &Judgement) -> String {
-        judgement.observed.map_or_else(|| "\u{2013}".to_owned(), |value| self.value(value))
+        judgement
+            .observed
+            .map_or_else(|| "\u{2013}".to_owned(), |value| self.value(value))
     }
 
     /// The threshold, and the tolerated one where they differ.
     #[must_use]
     pub fn threshold(&self, judgement: &Judgement) -> String {
         let strict = self.strict_threshold(judgement);
-        let Some(threshold) = &judgement.threshold else { return strict };
+        let Some(threshold) = &judgement.threshold else {
+            return strict;
+        };
         if threshold.strict == threshold.tolerated {
             strict
         } else {
             let gaps = [
                 ("strict", text(strict)),
-                ("tolerated", text(self.bound(judgement.op, threshold.tolerated))),
+                (
+                    "tolerated",
+                    text(self.bound(judgement.op, threshold.tolerated)),
+                ),
             ];
             self.say_with("threshold-tolerated", &gaps)
         }
@@ -92,8 +99,14 @@ impl Text {
     /// The threshold as the source states it.
     #[must_use]
     pub fn strict_threshold(&self, judgement: &Judgement) -> String {
-        let strict = judgement.threshold.as_ref().map(|threshold| threshold.strict);
-        strict.map_or_else(|| "\u{2013}".to_owned(), |strict| self.bound(judgement.op, strict))
+        let strict = judgement
+            .threshold
+            .as_ref()
+            .map(|threshold| threshold.strict);
+        strict.map_or_else(
+            || "\u{2013}".to_owned(),
+            |strict| self.bound(judgement.op, strict),
+        )
     }
 
     fn bound(&self, op: Operator, value: Value) -> String {
@@ -124,13 +137,16 @@ impl Text {
 
     fn why_undecided(&self, why: &Undecided) -> String {
         match why {
-            Undecided::TooFew { have, need } => {
-                self.say_with("undecided-too-few", &[("have", count(*have)), ("need", count(*need))])
-            }
-            Undecided::Straddles { at_least_more: Some(more) } => {
-                self.say_with("undecided-straddles", &[("more", count(*more))])
-            }
-            Undecided::Straddles { at_least_more: None } => self.say("undecided-at-threshold"),
+            Undecided::TooFew { have, need } => self.say_with(
+                "undecided-too-few",
+                &[("have", count(*have)), ("need", count(*need))],
+            ),
+            Undecided::Straddles {
+                at_least_more: Some(more),
+            } => self.say_with("undecided-straddles", &[("more", count(*more))]),
+            Undecided::Straddles {
+                at_least_more: None,
+            } => self.say("undecided-at-threshold"),
             Undecided::PortTooSmall(full) => self.why_port_too_small(full),
         }
     }
@@ -156,12 +172,16 @@ impl Text {
             NoData::OnlyFailures { failures } => {
                 self.say_with("no-data-only-failures", &[("failures", count(*failures))])
             }
-            NoData::NotAssessable { because } => {
-                self.say_with("no-data-not-assessable", &[("because", text(because.to_string()))])
-            }
+            NoData::NotAssessable { because } => self.say_with(
+                "no-data-not-assessable",
+                &[("because", text(because.to_string()))],
+            ),
             NoData::WrongUnit { expected, found } => self.say_with(
                 "no-data-wrong-unit",
-                &[("expected", text(expected.to_string())), ("found", text(found.to_string()))],
+                &[
+                    ("expected", text(expected.to_string())),
+                    ("found", text(found.to_string())),
+                ],
             ),
         }
     }
@@ -172,15 +192,27 @@ impl Text {
         let rate = |rate: BitRate| text(self.rate(rate));
         let value = |value: Value| text(self.value(value));
         match cause {
-            Cause::ContractTooSmall { contract, needed, .. } => self.say_with(
+            Cause::ContractTooSmall {
+                contract, needed, ..
+            } => self.say_with(
                 "cause-contract-too-small",
                 &[("contract", rate(*contract)), ("needed", rate(*needed))],
             ),
-            Cause::LineUnderDelivers { contract, measured, .. } => self.say_with(
+            Cause::LineUnderDelivers {
+                contract, measured, ..
+            } => self.say_with(
                 "cause-line-under-delivers",
-                &[("contract", rate(*contract)), ("measured", value(*measured))],
+                &[
+                    ("contract", rate(*contract)),
+                    ("measured", value(*measured)),
+                ],
             ),
-            Cause::LineQuality { metric, measured, limit, .. } => self.say_with(
+            Cause::LineQuality {
+                metric,
+                measured,
+                limit,
+                ..
+            } => self.say_with(
                 "cause-line-quality",
                 &[
                     ("quantity", text(self.quantity(*metric))),
@@ -188,7 +220,11 @@ impl Text {
                     ("limit", value(*limit)),
                 ],
             ),
-            Cause::Lan { metric, measured, limit } => self.say_with(
+            Cause::Lan {
+                metric,
+                measured,
+                limit,
+            } => self.say_with(
                 "cause-lan",
                 &[
                     ("quantity", text(self.quantity(*metric))),
@@ -198,12 +234,20 @@ impl Text {
             ),
             Cause::Wlan { metric, measured } => self.say_with(
                 "cause-wlan",
-                &[("quantity", text(self.quantity(*metric))), ("measured", value(*measured))],
+                &[
+                    ("quantity", text(self.quantity(*metric))),
+                    ("measured", value(*measured)),
+                ],
             ),
-            Cause::AgentPort(full) => self.say_with("cause-agent-port", &[("port", rate(full.port))]),
+            Cause::AgentPort(full) => {
+                self.say_with("cause-agent-port", &[("port", rate(full.port))])
+            }
             Cause::Service { metric, measured } => self.say_with(
                 "cause-service",
-                &[("quantity", text(self.quantity(*metric))), ("measured", value(*measured))],
+                &[
+                    ("quantity", text(self.quantity(*metric))),
+                    ("measured", value(*measured)),
+                ],
             ),
             Cause::Undecidable { measure_next } => {
                 let next: Vec<String> = measure_next
@@ -256,10 +300,18 @@ impl Text {
         match price {
             Price::None => "\u{2013}".to_owned(),
             Price::YourPrice => self.say("price-yours"),
-            Price::Range { from_cents, to_cents, .. } if from_cents == to_cents => {
+            Price::Range {
+                from_cents,
+                to_cents,
+                ..
+            } if from_cents == to_cents => {
                 format!("{}\u{a0}€", euros(*from_cents))
             }
-            Price::Range { from_cents, to_cents, .. } => {
+            Price::Range {
+                from_cents,
+                to_cents,
+                ..
+            } => {
                 format!("{}\u{2013}{}\u{a0}€", euros(*from_cents), euros(*to_cents))
             }
         }
@@ -296,8 +348,14 @@ mod tests {
         let rate = Value::Rate(BitRate::from_mbps(1_234.5));
         assert_eq!(de.value(rate), "1.234\u{a0}Mbit/s");
         assert_eq!(en.value(rate), "1,234\u{a0}Mbit/s");
-        assert_eq!(de.value(Value::Rate(BitRate::from_mbps(38.26))), "38,3\u{a0}Mbit/s");
-        assert_eq!(de.value(Value::Time(Micros::from_micros(250))), "0,250\u{a0}ms");
+        assert_eq!(
+            de.value(Value::Rate(BitRate::from_mbps(38.26))),
+            "38,3\u{a0}Mbit/s"
+        );
+        assert_eq!(
+            de.value(Value::Time(Micros::from_micros(250))),
+            "0,250\u{a0}ms"
+        );
         assert_eq!(en.value(Value::Share(Ppm::from_ppm(12_300))), "1.2\u{a0}%");
     }
 }

@@ -14,9 +14,9 @@ use std::io;
 use std::net::IpAddr;
 
 use messnetz_metric::{BitRate, Failure, FailureReason, Medium, Quantity, Reading, Value};
-use serde::Serialize;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
+use serde::Serialize;
 
 pub use proc_net::{Counters, Route};
 

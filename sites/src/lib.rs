@@ -30,6 +30,6 @@ pub mod verdict;
 
 pub use ident::InvalidId;
 pub use judging::Judging;
-pub use spelling::nearest;
 pub use source::{Day, Mark, NotADay, RefusedMark, Source};
+pub use spelling::nearest;
 pub use text::Bilingual;

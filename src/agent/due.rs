@@ -8,7 +8,11 @@ pub(super) fn next_due(task: &Task, now_ms: u64) -> u64 {
     let every = task.every_ms.max(1);
     let phase = task.phase_ms % every;
     let into_period = (now_ms % every + every - phase) % every;
-    if into_period == 0 { now_ms } else { now_ms.saturating_add(every - into_period) }
+    if into_period == 0 {
+        now_ms
+    } else {
+        now_ms.saturating_add(every - into_period)
+    }
 }
 
 #[cfg(test)]
@@ -17,7 +21,12 @@ mod tests {
     use crate::wire::Probe;
 
     fn task(every_ms: u64, phase_ms: u64) -> Task {
-        Task { every_ms, phase_ms, interface: None, probe: Probe::Link }
+        Task {
+            every_ms,
+            phase_ms,
+            interface: None,
+            probe: Probe::Link,
+        }
     }
 
     #[test]

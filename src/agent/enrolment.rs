@@ -25,7 +25,9 @@ pub enum EnrolError {
         source: UploadError,
     },
     /// The collector gave another name than the key's.
-    #[error("the collector named this agent {named}, but its key says {expected}; the collector is not to be trusted")]
+    #[error(
+        "the collector named this agent {named}, but its key says {expected}; the collector is not to be trusted"
+    )]
     WrongName {
         /// What it was named.
         named: String,
@@ -52,10 +54,15 @@ pub async fn enrol(ticket: &Ticket, state: &StateDirectory) -> Result<Enrolment,
         secret: ticket.secret.clone(),
         public_key: key.public_base64(),
     };
-    let collector_error =
-        |source| EnrolError::Collector { site: ticket.site.clone(), source };
+    let collector_error = |source| EnrolError::Collector {
+        site: ticket.site.clone(),
+        source,
+    };
     let body = serde_json::to_vec(&request).map_err(|source| {
-        collector_error(UploadError::Answer { collector: ticket.collector.clone(), source })
+        collector_error(UploadError::Answer {
+            collector: ticket.collector.clone(),
+            source,
+        })
     })?;
     let response: EnrolResponse =
         upload::post(&ticket.collector, ticket.fingerprint, ENROL_PATH, &[], body)

@@ -14,7 +14,9 @@ pub(super) struct AgentKey(Ed25519KeyPair);
 impl AgentKey {
     /// A new key pair as a PKCS #8 document (RFC 8410), to be kept in a file.
     pub(super) fn generate() -> Result<Vec<u8>, Unspecified> {
-        Ok(Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())?.as_ref().to_vec())
+        Ok(Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())?
+            .as_ref()
+            .to_vec())
     }
 
     /// The key pair of a PKCS #8 document.

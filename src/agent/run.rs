@@ -57,23 +57,29 @@ struct Agent {
 /// # Errors
 /// Where the directory holds no enrolment, or state or spool cannot be used. A collector that cannot
 /// be reached is no error: the measurements wait in the spool.
-pub async fn run(
-    state: StateDirectory,
-    stop: impl Future<Output = ()>,
-) -> Result<(), RunError> {
+pub async fn run(state: StateDirectory, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let enrolment = state.enrolment()?;
-    let spool_error =
-        |source| RunError::Spool { path: state.spool_file().display().to_string(), source };
+    let spool_error = |source| RunError::Spool {
+        path: state.spool_file().display().to_string(),
+        source,
+    };
     let spool = Spool::open(&state.spool_file()).map_err(spool_error)?;
     let key = state.key()?;
     tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
     let (new_schedule, schedule) = watch::channel(enrolment.schedule.clone());
-    let agent = Arc::new(Agent { state, key, spool: Mutex::new(spool), line: Mutex::new(()) });
+    let agent = Arc::new(Agent {
+        state,
+        key,
+        spool: Mutex::new(spool),
+        line: Mutex::new(()),
+    });
     let server = TestServer {
         address: enrolment.collector.clone(),
         trust: Trust::Pinned(enrolment.fingerprint),
     };
-    let around = Surroundings { server: Some(server) };
+    let around = Surroundings {
+        server: Some(server),
+    };
     tokio::select! {
         () = measure_for_ever(&agent, &around, schedule) => {}
         () = upload_for_ever(&agent, enrolment, &new_schedule) => {}
@@ -119,16 +125,27 @@ async fn follow(agent: &Agent, around: &Surroundings, schedule: &Schedule) {
             continue;
         }
         let saturates = task.probe.saturates();
-        let _line = if saturates { Some(agent.line.lock().await) } else { None };
+        let _line = if saturates {
+            Some(agent.line.lock().await)
+        } else {
+            None
+        };
         let late = Duration::from_millis(now_ms().saturating_sub(at));
         due[index] = next_due(task, now_ms() + 1);
         if saturates && late > LATEST_START {
-            tracing::warn!(?task, ?late, "a capacity test came too late for its turn and was left out");
+            tracing::warn!(
+                ?task,
+                ?late,
+                "a capacity test came too late for its turn and was left out"
+            );
             continue;
         }
         let observations = measure(task, around).await;
         if let Err(error) = agent.spool.lock().await.keep(&observations) {
-            tracing::error!(error = &error as &dyn std::error::Error, "measurements could not be kept");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "measurements could not be kept"
+            );
         }
     }
 }
@@ -177,7 +194,11 @@ async fn upload_waiting(
             upload::send(enrolment, &agent.key, &batch).await?
         };
         check(&acknowledgement, &batch)?;
-        agent.spool.lock().await.acknowledged(batch.epoch, batch.sequence)?;
+        agent
+            .spool
+            .lock()
+            .await
+            .acknowledged(batch.epoch, batch.sequence)?;
         if acknowledgement.schedule != enrolment.schedule {
             enrolment.schedule = acknowledgement.schedule;
             agent.state.keep_enrolment(enrolment)?;
@@ -191,7 +212,9 @@ fn check(acknowledgement: &Acknowledgement, batch: &SealedBatch) -> Result<(), U
     if (acknowledgement.epoch, acknowledgement.sequence) == (batch.epoch, batch.sequence) {
         Ok(())
     } else {
-        Err(UploadError::WrongAcknowledgement { sequence: batch.sequence })
+        Err(UploadError::WrongAcknowledgement {
+            sequence: batch.sequence,
+        })
     }
 }
 

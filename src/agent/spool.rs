@@ -89,7 +89,10 @@ impl Spool {
         )?;
         if given_up > 0 {
             count(&transaction, "given-up", given_up as i64)?;
-            tracing::warn!(given_up, "the spool is full: the oldest observations were given up");
+            tracing::warn!(
+                given_up,
+                "the spool is full: the oldest observations were given up"
+            );
         }
         transaction.commit()?;
         Ok(())
@@ -154,7 +157,11 @@ impl Spool {
         )?;
         transaction.execute("DELETE FROM observation WHERE id <= ?1", params![last_id])?;
         transaction.commit()?;
-        Ok(Some(SealedBatch { epoch, sequence, body }))
+        Ok(Some(SealedBatch {
+            epoch,
+            sequence,
+            body,
+        }))
     }
 
     /// Lets go of a batch that the collector has committed.
@@ -194,9 +201,7 @@ fn count(connection: &Connection, name: &str, add: i64) -> Result<i64, rusqlite:
 
 #[cfg(test)]
 mod tests {
-    use messnetz_metric::{
-        Metric, Micros, Outcome, Quantity, Segment, UnixMillis, Value, Vantage,
-    };
+    use messnetz_metric::{Metric, Micros, Outcome, Quantity, Segment, UnixMillis, Value, Vantage};
 
     use super::*;
 

@@ -54,13 +54,17 @@ pub enum StateError {
         source: io::Error,
     },
     /// There is no enrolment yet.
-    #[error("{path} holds no enrolment; enrol first with `messnetz agent enrol TICKET --state {path}`")]
+    #[error(
+        "{path} holds no enrolment; enrol first with `messnetz agent enrol TICKET --state {path}`"
+    )]
     NotEnrolled {
         /// The directory.
         path: String,
     },
     /// There is one already.
-    #[error("{path} is enrolled already as agent {agent} for {site}; use another directory, or remove this one to start anew")]
+    #[error(
+        "{path} is enrolled already as agent {agent} for {site}; use another directory, or remove this one to start anew"
+    )]
     AlreadyEnrolled {
         /// The directory.
         path: String,
@@ -86,7 +90,9 @@ impl StateDirectory {
     /// The state in this directory, which need not exist yet.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self {
+            path: path.to_owned(),
+        }
     }
 
     /// Where the spool lies.
@@ -104,7 +110,9 @@ impl StateDirectory {
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StateError::NotEnrolled { path: self.path.display().to_string() });
+                return Err(StateError::NotEnrolled {
+                    path: self.path.display().to_string(),
+                });
             }
             Err(source) => return Err(file_error("reading", &path, source)),
         };
@@ -178,7 +186,11 @@ fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
 }
 
 fn file_error(doing: &'static str, path: &Path, source: io::Error) -> StateError {
-    StateError::File { doing, path: path.display().to_string(), source }
+    StateError::File {
+        doing,
+        path: path.display().to_string(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +205,10 @@ mod tests {
         let state = StateDirectory::new(&folder.path().join("agent"));
         let first = state.key().unwrap().id();
         assert_eq!(state.key().unwrap().id(), first);
-        let mode = fs::metadata(state.path.join(KEY_FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(state.path.join(KEY_FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -201,6 +216,9 @@ mod tests {
     fn a_directory_without_enrolment_says_how_to_enrol() {
         let folder = tempfile::tempdir().unwrap();
         let error = StateDirectory::new(folder.path()).enrolment().unwrap_err();
-        assert!(error.to_string().contains("messnetz agent enrol TICKET"), "{error}");
+        assert!(
+            error.to_string().contains("messnetz agent enrol TICKET"),
+            "{error}"
+        );
     }
 }

@@ -11,8 +11,8 @@ use thiserror::Error;
 use super::key::AgentKey;
 use super::spool::{SealedBatch, SpoolError};
 use super::state::{Enrolment, StateError};
-use messnetz_probes::tls::Fingerprint;
 use crate::wire::{Acknowledgement, BATCH_PATH, Refusal, SIGNATURE_HEADER};
+use messnetz_probes::tls::Fingerprint;
 
 /// Longest time for one exchange with the collector.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -82,7 +82,14 @@ pub(super) async fn send(
         (header::CONTENT_ENCODING.as_str(), "zstd".to_owned()),
         (SIGNATURE_HEADER, key.sign_batch(&batch.body)),
     ];
-    post(&enrolment.collector, enrolment.fingerprint, BATCH_PATH, &headers, body).await
+    post(
+        &enrolment.collector,
+        enrolment.fingerprint,
+        BATCH_PATH,
+        &headers,
+        body,
+    )
+    .await
 }
 
 /// Posts JSON to the collector that has this certificate, and reads its JSON answer.
@@ -93,18 +100,24 @@ pub(super) async fn post<Answer: DeserializeOwned>(
     headers: &[(&str, String)],
     body: Vec<u8>,
 ) -> Result<Answer, UploadError> {
-    let no_answer =
-        |source| UploadError::NoAnswer { collector: collector.to_owned(), source };
+    let no_answer = |source| UploadError::NoAnswer {
+        collector: collector.to_owned(),
+        source,
+    };
     let request = headers
         .iter()
-        .fold(http::Request::builder().method(Method::POST).uri(path), |request, (name, value)| {
-            request.header(*name, value)
-        })
+        .fold(
+            http::Request::builder().method(Method::POST).uri(path),
+            |request, (name, value)| request.header(*name, value),
+        )
         .header(header::HOST, collector)
         .header(header::CONTENT_TYPE, "application/json")
         .body(http_body_util::Full::new(Bytes::from(body)))
         .map_err(|error| {
-            no_answer(Failure::new(messnetz_metric::FailureReason::Protocol, error))
+            no_answer(Failure::new(
+                messnetz_metric::FailureReason::Protocol,
+                error,
+            ))
         })?;
     let response = crate::pinned::exchange(collector, fingerprint, request, DEADLINE, MAX_ANSWER)
         .await
@@ -112,14 +125,18 @@ pub(super) async fn post<Answer: DeserializeOwned>(
     let status = response.status();
     if !status.is_success() {
         let text = response.body();
-        let error = serde_json::from_slice::<Refusal>(text)
-            .map_or_else(|_| String::from_utf8_lossy(text).into_owned(), |refusal| refusal.error);
+        let error = serde_json::from_slice::<Refusal>(text).map_or_else(
+            |_| String::from_utf8_lossy(text).into_owned(),
+            |refusal| refusal.error,
+        );
         return Err(UploadError::Refused {
             collector: collector.to_owned(),
             status,
             error: error.chars().take(200).collect(),
         });
     }
-    serde_json::from_slice(response.body())
-        .map_err(|source| UploadError::Answer { collector: collector.to_owned(), source })
+    serde_json::from_slice(response.body()).map_err(|source| UploadError::Answer {
+        collector: collector.to_owned(),
+        source,
+    })
 }

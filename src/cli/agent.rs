@@ -19,7 +19,9 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Enrol this box with a ticket from `messnetz collector ticket`
-    #[command(after_help = "Example:\n  messnetz agent enrol messnetz1.eyJjb2xsZWN0b3I… --state /var/lib/messnetz")]
+    #[command(
+        after_help = "Example:\n  messnetz agent enrol messnetz1.eyJjb2xsZWN0b3I… --state /var/lib/messnetz"
+    )]
     Enrol {
         /// The ticket; `-` reads it from standard input
         ticket: String,
@@ -53,7 +55,11 @@ enum Command {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     match arguments.command {
-        Command::Enrol { ticket, state, json } => {
+        Command::Enrol {
+            ticket,
+            state,
+            json,
+        } => {
             let ticket = if ticket == "-" {
                 std::io::read_to_string(std::io::stdin()).context("reading the ticket")?
             } else {
@@ -65,7 +71,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             if json {
                 print_json(&enrolment)?;
             } else {
-                print(&format!("enrolled as {} for {}", enrolment.agent, enrolment.site))?;
+                print(&format!(
+                    "enrolled as {} for {}",
+                    enrolment.agent, enrolment.site
+                ))?;
             }
         }
         Command::Run { state } => {

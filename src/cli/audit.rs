@@ -103,7 +103,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             if let Some(bar) = &bar {
                 bar.set_length(all as u64);
                 bar.set_position(done as u64);
-                bar.set_message(format!("{:?}", task.probe).chars().take(50).collect::<String>());
+                bar.set_message(
+                    format!("{:?}", task.probe)
+                        .chars()
+                        .take(50)
+                        .collect::<String>(),
+                );
             }
         })
         .await)
@@ -125,7 +130,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             text.say_with("audit-saved", &[("path", saved.into())])
         ))?;
     }
-    Ok(if audit.has_unfavourable() { Ending::Findings } else { Ending::Well })
+    Ok(if audit.has_unfavourable() {
+        Ending::Findings
+    } else {
+        Ending::Well
+    })
 }
 
 fn progress() -> Option<ProgressBar> {
@@ -141,11 +150,18 @@ fn progress() -> Option<ProgressBar> {
 /// The school that is visited, and the profiles it is held against.
 fn subject(arguments: &Arguments) -> anyhow::Result<(School, Site, Vec<ProfileId>)> {
     let chosen = |default: Vec<ProfileId>| {
-        if arguments.profiles.is_empty() { default } else { arguments.profiles.clone() }
+        if arguments.profiles.is_empty() {
+            default
+        } else {
+            arguments.profiles.clone()
+        }
     };
     let (Some(file), Some(id)) = (&arguments.sites, &arguments.site) else {
         let (school, site) = described(arguments)?;
-        let all = Profiles::built_in().iter().map(|profile| profile.id.clone()).collect();
+        let all = Profiles::built_in()
+            .iter()
+            .map(|profile| profile.id.clone())
+            .collect();
         return Ok((school, site, chosen(all)));
     };
     let name = file.display().to_string();
@@ -175,7 +191,11 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
         id,
         name: arguments.school.clone(),
         form: SchoolForm::Other,
-        facts: Facts { classes: arguments.classes, pupils: arguments.pupils, ..Facts::default() },
+        facts: Facts {
+            classes: arguments.classes,
+            pupils: arguments.pupils,
+            ..Facts::default()
+        },
         profiles: None,
         sites: vec![site.clone()],
     };
@@ -187,7 +207,10 @@ fn targets(profiles: &[ProfileId]) -> anyhow::Result<Vec<&'static Target>> {
     let mut targets = Vec::new();
     for id in profiles {
         let Some(profile) = built_in.get(id) else {
-            let known: Vec<String> = built_in.iter().map(|profile| profile.id.to_string()).collect();
+            let known: Vec<String> = built_in
+                .iter()
+                .map(|profile| profile.id.to_string())
+                .collect();
             bail!("there is no profile '{id}'; there are {}", known.join(", "));
         };
         targets.extend(&profile.targets);
@@ -208,7 +231,10 @@ fn findings(audit: &Audit, text: &Text) -> String {
             .iter()
             .filter(|finding| finding.snapshot.metric.segment == segment)
             .collect();
-        let is_own = audit.link.as_ref().is_some_and(|link| own_segment(link) == segment);
+        let is_own = audit
+            .link
+            .as_ref()
+            .is_some_and(|link| own_segment(link) == segment);
         if measured.is_empty() && snapshots.is_empty() && !is_own {
             continue;
         }
@@ -223,7 +249,11 @@ fn findings(audit: &Audit, text: &Text) -> String {
             lines.push(format!("  {}", own_link(link, text)));
         }
         lines.extend(measured.into_iter().map(|line| format!("  {line}")));
-        lines.extend(snapshots.iter().map(|finding| format!("  {}", standing(finding, text))));
+        lines.extend(
+            snapshots
+                .iter()
+                .map(|finding| format!("  {}", standing(finding, text))),
+        );
     }
     if audit.link.is_none() {
         lines.push(String::new());
@@ -241,7 +271,9 @@ const fn own_segment(link: &LinkState) -> Segment {
 }
 
 fn own_link(link: &LinkState, text: &Text) -> String {
-    let speed = link.speed.map_or_else(|| text.say("audit-speed-unknown"), |speed| text.rate(speed));
+    let speed = link
+        .speed
+        .map_or_else(|| text.say("audit-speed-unknown"), |speed| text.rate(speed));
     let duplex = match link.duplex {
         Some(Duplex::Full) => text.say("audit-duplex-full"),
         Some(Duplex::Half) => text.say("audit-duplex-half"),
@@ -268,8 +300,14 @@ fn own_link(link: &LinkState, text: &Text) -> String {
 /// One line for each metric and peer of a segment: the median of the values, or the last failure.
 fn measured(audit: &Audit, segment: Segment, text: &Text) -> Vec<String> {
     let mut series: BTreeMap<(&str, Metric), (Vec<Value>, Option<String>)> = BTreeMap::new();
-    for observation in audit.observations.iter().filter(|o| o.metric.segment == segment) {
-        let entry = series.entry((&observation.peer, observation.metric)).or_default();
+    for observation in audit
+        .observations
+        .iter()
+        .filter(|o| o.metric.segment == segment)
+    {
+        let entry = series
+            .entry((&observation.peer, observation.metric))
+            .or_default();
         match &observation.outcome {
             Outcome::Value(value) => entry.0.push(*value),
             Outcome::Failed(failure) => entry.1 = Some(failure.to_string()),
@@ -309,7 +347,12 @@ fn standing(finding: &Finding, text: &Text) -> String {
         None => ("–", String::new()),
     };
     let value = |value: Option<Value>| value.map(|value| text.value(value)).unwrap_or_default();
-    let threshold = value(snapshot.threshold.as_ref().map(|threshold| threshold.tolerated));
+    let threshold = value(
+        snapshot
+            .threshold
+            .as_ref()
+            .map(|threshold| threshold.tolerated),
+    );
     format!(
         "{sign} {title}: {word} ({good}), {} {} {threshold}, n = {}",
         value(snapshot.observed),

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::{Ending, asked_to_stop, print, print_json};
 use crate::clock;
-use crate::collector::{self, AdminToken, Collector, Config, Listeners, Report};
+use crate::collector::{self, AdminToken, Collector, Config, Listeners};
 use crate::report::table;
 use crate::text::{Language, Text};
 use crate::wire::{Ticket, TicketSecret};
@@ -40,7 +40,9 @@ enum Command {
         directory: PathBuf,
     },
     /// Serve agents and the dashboard until stopped
-    #[command(after_help = "Example:\n  messnetz collector run --config /etc/messnetz/collector.toml")]
+    #[command(
+        after_help = "Example:\n  messnetz collector run --config /etc/messnetz/collector.toml"
+    )]
     Run {
         /// Serve the dashboard on this inherited listening socket instead
         #[arg(long, hide = true)]
@@ -67,7 +69,9 @@ enum Command {
     /// Make a new admin token for dashboard and API; the old one ends (takes effect at the next start)
     Token,
     /// Print target against measurement for every school (Soll-Ist-Vergleich)
-    #[command(after_help = "Example:\n  messnetz collector report --lang en\n\nExit code 1 where a target is missed.")]
+    #[command(
+        after_help = "Example:\n  messnetz collector report --lang en\n\nExit code 1 where a target is missed."
+    )]
     Report {
         /// Language
         #[arg(long, value_enum)]
@@ -129,7 +133,9 @@ fn inherited_listener(socket: RawFd) -> std::net::TcpListener {
 }
 
 fn serve(config: Config, dashboard: Option<std::net::TcpListener>) -> anyhow::Result<Ending> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let listeners = Listeners::bind(&config, dashboard).await?;
         let collector = Arc::new(Collector::open(config)?);
@@ -140,8 +146,11 @@ fn serve(config: Config, dashboard: Option<std::net::TcpListener>) -> anyhow::Re
 
 fn ticket(config: Config, site: &str, hours: u64, json: bool) -> anyhow::Result<Ending> {
     let collector = Collector::open(config)?;
-    let known: Vec<String> =
-        collector.authority.sites().map(|known| known.id.to_string()).collect();
+    let known: Vec<String> = collector
+        .authority
+        .sites()
+        .map(|known| known.id.to_string())
+        .collect();
     if !known.iter().any(|known| known == site) {
         bail!(
             "there is no site '{site}' in the site file{}; it knows {}",
@@ -151,8 +160,8 @@ fn ticket(config: Config, site: &str, hours: u64, json: bool) -> anyhow::Result<
             known.join(", ")
         );
     }
-    let secret =
-        TicketSecret::random().map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
+    let secret = TicketSecret::random()
+        .map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
     let valid_for = Duration::from_secs(hours.saturating_mul(3600));
     collector.with_store_now(|store| store.add_ticket(&secret, site, clock::now(), valid_for))?;
     let ticket = Ticket {
@@ -162,7 +171,9 @@ fn ticket(config: Config, site: &str, hours: u64, json: bool) -> anyhow::Result<
         secret,
     };
     if json {
-        print_json(&serde_json::json!({ "ticket": ticket.to_string(), "site": site, "hours": hours }))?;
+        print_json(
+            &serde_json::json!({ "ticket": ticket.to_string(), "site": site, "hours": hours }),
+        )?;
     } else {
         print(&ticket.to_string())?;
     }
@@ -188,11 +199,15 @@ fn agents(config: Config, json: bool) -> anyhow::Result<Ending> {
 fn report(config: Config, lang: Option<Language>, json: bool) -> anyhow::Result<Ending> {
     let language = lang.unwrap_or(config.language);
     let collector = Collector::open(config)?;
-    let report: Report = collector.report_now()?;
+    let report = collector.report_now()?;
     if json {
         print_json(&report)?;
     } else {
         print(&table::soll_ist(&report, &Text::new(language)))?;
     }
-    Ok(if report.has_missed() { Ending::Findings } else { Ending::Well })
+    Ok(if report.has_missed() {
+        Ending::Findings
+    } else {
+        Ending::Well
+    })
 }

@@ -82,9 +82,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
                 print(&table)?;
             }
             let mut stderr = io::stderr();
-            writeln!(stderr, "charts, recommendations and report: {}", options.results.display())?;
+            writeln!(
+                stderr,
+                "charts, recommendations and report: {}",
+                options.results.display()
+            )?;
             if !arguments.once {
-                writeln!(stderr, "dashboard: {}   (Ctrl-C ends the demo)", demo.dashboard())?;
+                writeln!(
+                    stderr,
+                    "dashboard: {}   (Ctrl-C ends the demo)",
+                    demo.dashboard()
+                )?;
                 std::future::pending::<()>().await;
             }
             anyhow::Ok(())
@@ -98,10 +106,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 }
 
 fn write_config(folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
-    for (name, content) in
-        [("network.toml", Network::built_in_text()), ("authority.toml", AUTHORITY)]
-    {
+    fs::create_dir_all(folder)
+        .with_context(|| format!("making the folder {}", folder.display()))?;
+    for (name, content) in [
+        ("network.toml", Network::built_in_text()),
+        ("authority.toml", AUTHORITY),
+    ] {
         let path = folder.join(name);
         fs::OpenOptions::new()
             .write(true)
@@ -124,12 +134,17 @@ impl Display {
     fn new() -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(1);
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} s") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} s")
+            {
                 bar.set_style(style);
             }
             bar
         });
-        Self { bar, reported: Cell::new(usize::MAX) }
+        Self {
+            bar,
+            reported: Cell::new(usize::MAX),
+        }
     }
 
     fn end(&self) {
@@ -157,7 +172,10 @@ impl Progress for Display {
                 bar.set_message(format!("measuring: {decided} of {all} verdicts"));
             }
             None if self.reported.replace(decided) != decided => {
-                eprintln!("measuring: {decided} of {all} verdicts after {} s", elapsed.as_secs());
+                eprintln!(
+                    "measuring: {decided} of {all} verdicts after {} s",
+                    elapsed.as_secs()
+                );
             }
             None => {}
         }

@@ -17,7 +17,9 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Read a site file and say what is wrong with it, or what is in it
-    #[command(after_help = "Example:\n  messnetz sites check authority.toml\n\nExit code 2 where the file cannot be used.")]
+    #[command(
+        after_help = "Example:\n  messnetz sites check authority.toml\n\nExit code 2 where the file cannot be used."
+    )]
     Check {
         /// The site file
         file: PathBuf,

@@ -44,7 +44,9 @@ pub enum CertificateError {
     #[error("making the collector's certificate")]
     Make(#[from] rcgen::Error),
     /// Using it.
-    #[error("using the collector's certificate in {path}; restore both files from a backup, or remove both and enrol the agents anew")]
+    #[error(
+        "using the collector's certificate in {path}; restore both files from a backup, or remove both and enrol the agents anew"
+    )]
     Use {
         /// The directory.
         path: String,
@@ -70,8 +72,10 @@ impl Certificate {
         let certificate = read(&certificate_path)?;
         let key = read(&key_path)?;
         let fingerprint = Fingerprint::of(&certificate);
-        let using =
-            |source| CertificateError::Use { path: directory.display().to_string(), source };
+        let using = |source| CertificateError::Use {
+            path: directory.display().to_string(),
+            source,
+        };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -83,7 +87,10 @@ impl Certificate {
             )
             .map_err(using)?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { fingerprint, server: Arc::new(server) })
+        Ok(Self {
+            fingerprint,
+            server: Arc::new(server),
+        })
     }
 }
 

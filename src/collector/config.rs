@@ -94,8 +94,8 @@ impl Config {
     /// Where a file cannot be read or does not say what it should, with file, line and field.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let name = path.display().to_string();
-        let written: Written =
-            toml_file::read(&name, &read(path)?).map_err(|problem| ConfigError::Problems(vec![problem]))?;
+        let written: Written = toml_file::read(&name, &read(path)?)
+            .map_err(|problem| ConfigError::Problems(vec![problem]))?;
         let directory = path.parent().unwrap_or(Path::new("."));
         let authority = load_authority(&directory.join(&written.sites))?;
         let catalogue = match &written.catalogue {
@@ -109,13 +109,21 @@ impl Config {
         let schedule = written.schedule.unwrap_or_else(default_schedule);
         if schedule.tasks.len() > MAX_TASKS {
             let why = format!("{} tasks are more than {MAX_TASKS}", schedule.tasks.len());
-            return Err(ConfigError::Value { path: name, key: "schedule.task", why });
+            return Err(ConfigError::Value {
+                path: name,
+                key: "schedule.task",
+                why,
+            });
         }
         let public = match written.public {
             Some(public) => public,
             None if written.agents.ip().is_unspecified() => {
                 let why = "agents listen on every address, so tickets need one that schools can reach: public = \"HOST:PORT\"";
-                return Err(ConfigError::Value { path: name, key: "public", why: why.to_owned() });
+                return Err(ConfigError::Value {
+                    path: name,
+                    key: "public",
+                    why: why.to_owned(),
+                });
             }
             None => written.agents.to_string(),
         };
@@ -142,8 +150,10 @@ pub fn load_authority(path: &Path) -> Result<Authority, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path)
-        .map_err(|source| ConfigError::File { path: path.display().to_string(), source })
+    fs::read_to_string(path).map_err(|source| ConfigError::File {
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 fn default_data() -> PathBuf {
@@ -167,7 +177,10 @@ fn default_schedule() -> Schedule {
     }
     // The example is part of the program, and a test reads it.
     toml::from_str::<Example>(EXAMPLE).map_or_else(
-        |_| Schedule { upload_every_ms: 30_000, tasks: Vec::new() },
+        |_| Schedule {
+            upload_every_ms: 30_000,
+            tasks: Vec::new(),
+        },
         |example| example.schedule,
     )
 }
@@ -179,7 +192,11 @@ mod tests {
     fn load(text: &str) -> Result<Config, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("collector.toml");
-        fs::write(folder.path().join("authority.toml"), messnetz_sites::site::EXAMPLE).unwrap();
+        fs::write(
+            folder.path().join("authority.toml"),
+            messnetz_sites::site::EXAMPLE,
+        )
+        .unwrap();
         fs::write(&path, text).unwrap();
         Config::load(&path)
     }

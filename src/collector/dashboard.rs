@@ -12,10 +12,10 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::judging::Report;
 use super::listener;
 use super::run::Collector;
 use super::token::AdminToken;
+use crate::judging::Report;
 use crate::report::chart::Chart;
 use crate::report::charts;
 use crate::store::StoreError;
@@ -60,19 +60,31 @@ pub(super) async fn serve(
 
 /// The answer to whoever may not see this, or `None` to whoever may.
 fn refuse(token: Option<&AdminToken>, headers: &HeaderMap) -> Option<Response> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     match token {
         Some(token) if token.is_shown_by(text(header::AUTHORIZATION)) => None,
         Some(_) => {
-            let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"messnetz\", charset=\"UTF-8\"")];
+            let ask = [(
+                header::WWW_AUTHENTICATE,
+                "Basic realm=\"messnetz\", charset=\"UTF-8\"",
+            )];
             Some((StatusCode::UNAUTHORIZED, ask, "the admin token is needed\n").into_response())
         }
         // Without a token only this machine may look. A web page from elsewhere could make the reader's
         // browser ask, under a name of its own that it lets point here: then the name gives it away.
         None if is_loopback_name(text(header::HOST)) => None,
-        None => {
-            Some((StatusCode::FORBIDDEN, "ask for http://localhost or 127.0.0.1\n").into_response())
-        }
+        None => Some(
+            (
+                StatusCode::FORBIDDEN,
+                "ask for http://localhost or 127.0.0.1\n",
+            )
+                .into_response(),
+        ),
     }
 }
 
@@ -84,7 +96,9 @@ fn is_loopback_name(host: &str) -> bool {
     };
     let name = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The page needs nothing from elsewhere, and may not be framed.
@@ -160,7 +174,10 @@ async fn chart(
     draw: fn(&Report, &Text) -> Chart,
 ) -> Result<Chart, Broken> {
     let report = collector.report().await?;
-    Ok(draw(&report, &Text::new(choice.lang.unwrap_or(collector.language))))
+    Ok(draw(
+        &report,
+        &Text::new(choice.lang.unwrap_or(collector.language)),
+    ))
 }
 
 fn svg(chart: &Chart) -> Result<Response, Broken> {
@@ -188,8 +205,14 @@ impl From<crate::report::chart::ChartError> for Broken {
 
 impl IntoResponse for Broken {
     fn into_response(self) -> Response {
-        tracing::error!(error = &*self.0 as &dyn std::error::Error, "a page could not be made");
-        (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made; the collector's log says why\n")
+        tracing::error!(
+            error = &*self.0 as &dyn std::error::Error,
+            "a page could not be made"
+        );
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the page could not be made; the collector's log says why\n",
+        )
             .into_response()
     }
 }
@@ -200,10 +223,22 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_served_without_a_token() {
-        for host in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "127.0.0.1"] {
+        for host in [
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "127.0.0.1",
+        ] {
             assert!(is_loopback_name(host), "{host}");
         }
-        for host in ["", "evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.1:80"] {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "10.0.0.1:80",
+        ] {
             assert!(!is_loopback_name(host), "{host}");
         }
     }

@@ -53,7 +53,10 @@ struct Door {
 
 /// Serves agents until the task is dropped.
 pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, collector: Arc<Collector>) {
-    let door = Door { collector, tests: Arc::new(Semaphore::new(MAX_TESTS)) };
+    let door = Door {
+        collector,
+        tests: Arc::new(Semaphore::new(MAX_TESTS)),
+    };
     let router = Router::new()
         .route("/v1/hello", get(|| async { "messnetz collector\n" }))
         .route(ENROL_PATH, post(enrol))
@@ -79,9 +82,16 @@ async fn enrol(
     use base64::Engine as _;
     let public_key = base64::engine::general_purpose::STANDARD.decode(&request.public_key);
     let Ok(public_key) = public_key.map_err(drop).and_then(|key| {
-        if key.len() == ring::signature::ED25519_PUBLIC_KEY_LEN { Ok(key) } else { Err(()) }
+        if key.len() == ring::signature::ED25519_PUBLIC_KEY_LEN {
+            Ok(key)
+        } else {
+            Err(())
+        }
     }) else {
-        return refuse(StatusCode::BAD_REQUEST, "public_key is no base64 of an Ed25519 public key");
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "public_key is no base64 of an Ed25519 public key",
+        );
     };
     let site = request.site.clone();
     let redeemed = door
@@ -168,13 +178,15 @@ async fn ndt7_test(
     let test = match ndt7::Request::parse(uri.path(), uri.query(), request.headers()) {
         Ok(test) => test,
         Err(refusal) => {
-            let status =
-                StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+            let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
             return refuse(status, refusal.message);
         }
     };
     let Ok(place) = Arc::clone(&door.tests).try_acquire_owned() else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "the test server is busy; try again later");
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the test server is busy; try again later",
+        );
     };
     let limits = door.collector.test_limits();
     let upgrade = hyper::upgrade::on(&mut request);
@@ -190,7 +202,9 @@ async fn ndt7_test(
         };
         match ndt7::serve(TokioIo::new(upgraded), connection.tcp, &test, &limits).await {
             Ok(summary) => tracing::info!(peer = %connection.peer, ?summary, "an ndt7 test ended"),
-            Err(failure) => tracing::info!(peer = %connection.peer, %failure, "an ndt7 test failed"),
+            Err(failure) => {
+                tracing::info!(peer = %connection.peer, %failure, "an ndt7 test failed")
+            }
         }
     });
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
@@ -199,12 +213,23 @@ async fn ndt7_test(
 }
 
 fn refuse(status: StatusCode, error: impl std::fmt::Display) -> Response {
-    (status, Json(Refusal { error: error.to_string() })).into_response()
+    (
+        status,
+        Json(Refusal {
+            error: error.to_string(),
+        }),
+    )
+        .into_response()
 }
 
 fn store_failed(error: &StoreError) -> Response {
-    tracing::error!(error = error as &(dyn std::error::Error + 'static), "the store failed");
+    tracing::error!(
+        error = error as &(dyn std::error::Error + 'static),
+        "the store failed"
+    );
     let retry = [(header::RETRY_AFTER, "60")];
-    let refusal = Refusal { error: "the collector cannot store anything at present".to_owned() };
+    let refusal = Refusal {
+        error: "the collector cannot store anything at present".to_owned(),
+    };
     (StatusCode::SERVICE_UNAVAILABLE, retry, Json(refusal)).into_response()
 }

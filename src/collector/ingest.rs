@@ -25,7 +25,9 @@ pub enum BatchRefused {
     #[error("the batch is not signed by an agent that is enrolled for its site")]
     NotAuthentic,
     /// Another batch has this number.
-    #[error("another batch with this number was taken before: this agent's state was copied or restored; enrol it anew")]
+    #[error(
+        "another batch with this number was taken before: this agent's state was copied or restored; enrol it anew"
+    )]
     Fork,
     /// The store failed; the agent shall try again.
     #[error("the store could not take the batch")]
@@ -40,8 +42,15 @@ pub(super) fn decompress(body: &[u8]) -> Result<Vec<u8>, BatchRefused> {
     let malformed = |error: std::io::Error| BatchRefused::Malformed(error.to_string());
     let reader = zstd::stream::read::Decoder::new(body).map_err(malformed)?;
     let mut unpacked = Vec::new();
-    reader.take(MAX_BATCH_BYTES as u64 + 1).read_to_end(&mut unpacked).map_err(malformed)?;
-    if unpacked.len() > MAX_BATCH_BYTES { Err(BatchRefused::TooLarge) } else { Ok(unpacked) }
+    reader
+        .take(MAX_BATCH_BYTES as u64 + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(malformed)?;
+    if unpacked.len() > MAX_BATCH_BYTES {
+        Err(BatchRefused::TooLarge)
+    } else {
+        Ok(unpacked)
+    }
 }
 
 /// Verifies a batch as it was signed, and stores it with all its observations or nothing of it.
@@ -70,7 +79,9 @@ pub(super) fn take_batch(
         .agent(&batch.agent)?
         .filter(|agent| agent.site == batch.site)
         .ok_or(BatchRefused::NotAuthentic)?;
-    let signature = STANDARD.decode(signature).map_err(|_| BatchRefused::NotAuthentic)?;
+    let signature = STANDARD
+        .decode(signature)
+        .map_err(|_| BatchRefused::NotAuthentic)?;
     UnparsedPublicKey::new(&ED25519, &agent.public_key)
         .verify(&Batch::signed_bytes(body), &signature)
         .map_err(|_| BatchRefused::NotAuthentic)?;
@@ -101,9 +112,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("store.db")).unwrap();
         let secret = TicketSecret::random().unwrap();
-        store.add_ticket(&secret, SITE, UnixMillis(0), Duration::from_secs(60)).unwrap();
+        store
+            .add_ticket(&secret, SITE, UnixMillis(0), Duration::from_secs(60))
+            .unwrap();
         let public_key = key.public_key().as_ref();
-        store.redeem_ticket(&secret, SITE, public_key, UnixMillis(1)).unwrap().unwrap();
+        store
+            .redeem_ticket(&secret, SITE, public_key, UnixMillis(1))
+            .unwrap()
+            .unwrap();
         (folder, store)
     }
 
@@ -140,7 +156,11 @@ mod tests {
         let (_folder, mut store) = store_with(&key);
         let mut body = body(&key, SITE);
         let signature = sign(&key, &body);
-        let sequence = body.windows(12).position(|w| w == b"\"sequence\":1").unwrap() + 11;
+        let sequence = body
+            .windows(12)
+            .position(|w| w == b"\"sequence\":1")
+            .unwrap()
+            + 11;
         body[sequence] = b'2';
         let refused = take_batch(&mut store, &body, &signature, UnixMillis(2)).unwrap_err();
         assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
@@ -169,7 +189,10 @@ mod tests {
     fn a_zip_bomb_is_too_large() {
         let bomb = zstd::encode_all(&vec![0_u8; 64 * 1024 * 1024][..], 1).unwrap();
         assert!(bomb.len() < 100_000);
-        assert!(matches!(decompress(&bomb).unwrap_err(), BatchRefused::TooLarge));
+        assert!(matches!(
+            decompress(&bomb).unwrap_err(),
+            BatchRefused::TooLarge
+        ));
     }
 
     proptest::proptest! {

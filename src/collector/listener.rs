@@ -33,7 +33,9 @@ pub(super) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let accepted = listener.accept().await.and_then(|(stream, peer)| {
             stream.set_nodelay(true)?;
             let tcp = TcpHandle::of(&stream)?;

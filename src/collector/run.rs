@@ -16,11 +16,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificate::{Certificate, CertificateError};
 use super::config::Config;
-use super::judging::{self, Report};
 use super::token::AdminToken;
 use super::turns::schedule_for;
 use super::{dashboard, door};
 use crate::clock;
+use crate::judging::{self, Report};
 use crate::store::{Store, StoreError};
 use crate::text::Language;
 use crate::wire::Schedule;
@@ -117,17 +117,27 @@ impl Listeners {
         config: &Config,
         dashboard: Option<std::net::TcpListener>,
     ) -> Result<Self, RunError> {
-        let error = |what, address| move |source| RunError::Listen { what, address, source };
+        let error = |what, address| {
+            move |source| RunError::Listen {
+                what,
+                address,
+                source,
+            }
+        };
         let agents = config.agents;
         let dashboard = match dashboard {
-            Some(inherited) => {
-                inherited.set_nonblocking(true).and_then(|()| TcpListener::from_std(inherited))
-            }
+            Some(inherited) => inherited
+                .set_nonblocking(true)
+                .and_then(|()| TcpListener::from_std(inherited)),
             None => TcpListener::bind(config.dashboard).await,
         };
         Ok(Self {
-            agents: TcpListener::bind(agents).await.map_err(error("agents", agents))?,
-            reflector: UdpSocket::bind(agents).await.map_err(error("STAMP packets", agents))?,
+            agents: TcpListener::bind(agents)
+                .await
+                .map_err(error("agents", agents))?,
+            reflector: UdpSocket::bind(agents)
+                .await
+                .map_err(error("STAMP packets", agents))?,
             dashboard: dashboard.map_err(error("the dashboard", config.dashboard))?,
         })
     }
@@ -177,14 +187,24 @@ impl Collector {
     /// What an agent of this site measures: sites take turns.
     #[must_use]
     pub fn schedule_for(&self, site: &str) -> Schedule {
-        let turn = self.authority.sites().position(|known| known.id.to_string() == site);
-        schedule_for(&self.schedule, turn.unwrap_or_default(), self.authority.sites().count())
+        let turn = self
+            .authority
+            .sites()
+            .position(|known| known.id.to_string() == site);
+        schedule_for(
+            &self.schedule,
+            turn.unwrap_or_default(),
+            self.authority.sites().count(),
+        )
     }
 
     /// How long ndt7 tests may last, and what downloads are sent with.
     pub(super) fn test_limits(&self) -> ndt7::Limits {
         let limits = ndt7::Limits::default();
-        ndt7::Limits { congestion: self.congestion.or(limits.congestion), ..limits }
+        ndt7::Limits {
+            congestion: self.congestion.or(limits.congestion),
+            ..limits
+        }
     }
 
     /// What the stored samples say now.
@@ -226,10 +246,16 @@ pub async fn run(
         source,
     })?;
     if token.is_none() && !dashboard_address.ip().is_loopback() {
-        return Err(RunError::OpenDashboard { address: dashboard_address });
+        return Err(RunError::OpenDashboard {
+            address: dashboard_address,
+        });
     }
     let tls = TlsAcceptor::from(Arc::clone(&collector.certificate.server));
-    let scheme = if dashboard_address.ip().is_loopback() { "http" } else { "https" };
+    let scheme = if dashboard_address.ip().is_loopback() {
+        "http"
+    } else {
+        "https"
+    };
     tracing::info!(
         agents = ?local(&listeners.agents).ok(),
         dashboard = %format_args!("{scheme}://{dashboard_address}/"),

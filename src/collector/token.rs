@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ring::rand::{SecureRandom, SystemRandom};
 use ring::digest;
+use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
@@ -36,7 +36,9 @@ impl AdminToken {
     /// Where there are no random numbers or the store fails.
     pub fn renew(store: &Store) -> Result<String, TokenError> {
         let mut bytes = [0_u8; 32];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| TokenError::NoRandom)?;
+        SystemRandom::new()
+            .fill(&mut bytes)
+            .map_err(|_| TokenError::NoRandom)?;
         let token = URL_SAFE_NO_PAD.encode(bytes);
         store.set_setting(SETTING, hash(&token).as_ref())?;
         Ok(token)
@@ -54,13 +56,18 @@ impl AdminToken {
     /// the token as password and any user name, which is what a browser can ask for (RFC 7617).
     #[must_use]
     pub fn is_shown_by(&self, authorization: &str) -> bool {
-        let Some((scheme, credentials)) = authorization.split_once(' ') else { return false };
+        let Some((scheme, credentials)) = authorization.split_once(' ') else {
+            return false;
+        };
         let token = if scheme.eq_ignore_ascii_case("bearer") {
             credentials.trim().to_owned()
         } else if scheme.eq_ignore_ascii_case("basic") {
             let decoded = STANDARD.decode(credentials.trim()).unwrap_or_default();
             let decoded = String::from_utf8(decoded).unwrap_or_default();
-            decoded.split_once(':').map(|(_, password)| password.to_owned()).unwrap_or_default()
+            decoded
+                .split_once(':')
+                .map(|(_, password)| password.to_owned())
+                .unwrap_or_default()
         } else {
             return false;
         };
@@ -85,8 +92,13 @@ mod tests {
         let text = AdminToken::renew(&store).unwrap();
         let token = AdminToken::of(&store).unwrap().unwrap();
         assert!(token.is_shown_by(&format!("Bearer {text}")));
-        assert!(token.is_shown_by(&format!("Basic {}", STANDARD.encode(format!("admin:{text}")))));
-        for wrong in ["", "Bearer", "Bearer ", "Basic ", "Basic !!", "Bearer x", "Digest x"] {
+        assert!(token.is_shown_by(&format!(
+            "Basic {}",
+            STANDARD.encode(format!("admin:{text}"))
+        )));
+        for wrong in [
+            "", "Bearer", "Bearer ", "Basic ", "Basic !!", "Bearer x", "Digest x",
+        ] {
             assert!(!token.is_shown_by(wrong), "{wrong}");
         }
         AdminToken::renew(&store).unwrap();

@@ -11,10 +11,16 @@ pub(super) fn schedule_for(template: &Schedule, turn: usize, sites: usize) -> Sc
         .iter()
         .map(|task| {
             let shift = u128::from(task.every_ms) * u128::from(turn % sites) / u128::from(sites);
-            Task { phase_ms: task.phase_ms.wrapping_add(shift as u64), ..task.clone() }
+            Task {
+                phase_ms: task.phase_ms.wrapping_add(shift as u64),
+                ..task.clone()
+            }
         })
         .collect();
-    Schedule { tasks, ..template.clone() }
+    Schedule {
+        tasks,
+        ..template.clone()
+    }
 }
 
 #[cfg(test)]
@@ -24,10 +30,19 @@ mod tests {
 
     #[test]
     fn sites_take_turns_within_one_period() {
-        let task = Task { every_ms: 24_000, phase_ms: 500, interface: None, probe: Probe::Link };
-        let template = Schedule { upload_every_ms: 1, tasks: vec![task] };
-        let phases: Vec<u64> =
-            (0..3).map(|turn| schedule_for(&template, turn, 3).tasks[0].phase_ms).collect();
+        let task = Task {
+            every_ms: 24_000,
+            phase_ms: 500,
+            interface: None,
+            probe: Probe::Link,
+        };
+        let template = Schedule {
+            upload_every_ms: 1,
+            tasks: vec![task],
+        };
+        let phases: Vec<u64> = (0..3)
+            .map(|turn| schedule_for(&template, turn, 3).tasks[0].phase_ms)
+            .collect();
         assert_eq!(phases, [500, 8_500, 16_500]);
     }
 }

@@ -31,6 +31,9 @@ pub(super) async fn get(dashboard: SocketAddr, path: &str) -> Result<Vec<u8>, Fa
     if response.status().is_success() {
         Ok(response.into_body().to_vec())
     } else {
-        Err(Failure::new(FailureReason::Protocol, format_args!("HTTP {}", response.status())))
+        Err(Failure::new(
+            FailureReason::Protocol,
+            format_args!("HTTP {}", response.status()),
+        ))
     }
 }

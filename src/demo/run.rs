@@ -84,7 +84,9 @@ pub enum DemoError {
         source: io::Error,
     },
     /// The dashboard's port.
-    #[error("listening on 127.0.0.1:{port} for the dashboard; another demo or collector may be running: choose another port with --port")]
+    #[error(
+        "listening on 127.0.0.1:{port} for the dashboard; another demo or collector may be running: choose another port with --port"
+    )]
     Port {
         /// Which.
         port: u16,
@@ -151,11 +153,15 @@ impl Demo {
     pub fn start(options: &Options, progress: &impl Progress) -> Result<Self, DemoError> {
         let started = Instant::now();
         let (network, authority) = configuration(options.config.as_deref())?;
-        let dashboard_socket = TcpListener::bind(("127.0.0.1", options.port))
-            .map_err(|source| DemoError::Port { port: options.port, source })?;
+        let dashboard_socket =
+            TcpListener::bind(("127.0.0.1", options.port)).map_err(|source| DemoError::Port {
+                port: options.port,
+                source,
+            })?;
         let system = |doing| move |source| DemoError::System { doing, source };
-        let dashboard =
-            dashboard_socket.local_addr().map_err(system("asking for the dashboard's address"))?;
+        let dashboard = dashboard_socket
+            .local_addr()
+            .map_err(system("asking for the dashboard's address"))?;
 
         progress.stage("building the town");
         let lab = Lab::enter()?;
@@ -165,7 +171,10 @@ impl Demo {
         write(&work.join("authority.toml"), &authority)?;
         write(
             &work.join("collector.toml"),
-            &format!("agents = \"{door}\"\nlanguage = \"{}\"\n{COLLECTOR}", options.language.tag()),
+            &format!(
+                "agents = \"{door}\"\nlanguage = \"{}\"\n{COLLECTOR}",
+                options.language.tag()
+            ),
         )?;
         let mut demo = Self {
             processes: Vec::new(),
@@ -229,7 +238,10 @@ impl Demo {
             let path = self.results.join(file);
             fs::write(&path, &content).map_err(file_error("writing", &path))?;
         }
-        self.messnetz(&self.server, &["collector", "report", "--lang", self.language.tag()])
+        self.messnetz(
+            &self.server,
+            &["collector", "report", "--lang", self.language.tag()],
+        )
     }
 
     /// The whole report as the API gives it.
@@ -262,7 +274,10 @@ impl Demo {
             if Instant::now() > end {
                 return Err(DemoError::Command {
                     command: "collector run".to_owned(),
-                    why: format!("it did not come up; see {}", self.log_path("collector").display()),
+                    why: format!(
+                        "it did not come up; see {}",
+                        self.log_path("collector").display()
+                    ),
                 });
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -277,7 +292,10 @@ impl Demo {
         let name = format!("agent-{}", index + 1);
         let state = self.work.join(&name);
         let state = state.to_string_lossy();
-        self.messnetz(&agent, &["agent", "enrol", ticket.trim(), "--state", &state])?;
+        self.messnetz(
+            &agent,
+            &["agent", "enrol", ticket.trim(), "--state", &state],
+        )?;
         let mut command = self.command(&["agent", "run", "--state", &state])?;
         command.stdout(Stdio::null()).stderr(self.log(&name)?);
         self.processes.push(agent.spawn(command)?);
@@ -286,10 +304,15 @@ impl Demo {
 
     /// This program with these arguments, at work in the demo's folder.
     fn command(&self, arguments: &[&str]) -> Result<Command, DemoError> {
-        let program = std::env::current_exe()
-            .map_err(|source| DemoError::System { doing: "finding this program's file", source })?;
+        let program = std::env::current_exe().map_err(|source| DemoError::System {
+            doing: "finding this program's file",
+            source,
+        })?;
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.work).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(&self.work)
+            .stdin(Stdio::null());
         Ok(command)
     }
 
@@ -297,14 +320,23 @@ impl Demo {
     /// was found.
     fn messnetz(&self, place: &Namespace, arguments: &[&str]) -> Result<String, DemoError> {
         let failed = |why: String| DemoError::Command {
-            command: arguments.iter().take(2).copied().collect::<Vec<_>>().join(" "),
+            command: arguments
+                .iter()
+                .take(2)
+                .copied()
+                .collect::<Vec<_>>()
+                .join(" "),
             why,
         };
         let mut command = place.command(self.command(arguments)?);
-        let output = command.output().map_err(|error| failed(error.to_string()))?;
+        let output = command
+            .output()
+            .map_err(|error| failed(error.to_string()))?;
         match output.status.code() {
             Some(0 | 1) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            _ => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+            _ => Err(failed(
+                String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            )),
         }
     }
 
@@ -352,16 +384,25 @@ impl Demo {
         let path = "/api/v1/report";
         let report: Report = serde_json::from_slice(&self.ask(path).await?).map_err(|error| {
             let reason = messnetz_metric::FailureReason::Protocol;
-            DemoError::Ask { path: path.to_owned(), source: Failure::new(reason, error) }
+            DemoError::Ask {
+                path: path.to_owned(),
+                source: Failure::new(reason, error),
+            }
         })?;
         let decided = |row: &&Row| matches!(row.judgement.verdict.word.as_str(), "met" | "missed");
-        Ok(Counts { decided: report.rows.iter().filter(decided).count(), all: report.rows.len() })
+        Ok(Counts {
+            decided: report.rows.iter().filter(decided).count(),
+            all: report.rows.len(),
+        })
     }
 
     async fn ask(&self, path: &str) -> Result<Vec<u8>, DemoError> {
         page::get(self.dashboard, path)
             .await
-            .map_err(|source| DemoError::Ask { path: path.to_owned(), source })
+            .map_err(|source| DemoError::Ask {
+                path: path.to_owned(),
+                source,
+            })
     }
 }
 
@@ -385,7 +426,11 @@ struct Counts {
 /// The town and the text of its site file, held against each other.
 fn configuration(folder: Option<&Path>) -> Result<(Network, String), DemoError> {
     let (network, authority, name) = match folder {
-        None => (Network::built_in()?, AUTHORITY.to_owned(), "the demo's authority.toml".to_owned()),
+        None => (
+            Network::built_in()?,
+            AUTHORITY.to_owned(),
+            "the demo's authority.toml".to_owned(),
+        ),
         Some(folder) => {
             let read = |name: &str| {
                 let path = folder.join(name);
@@ -398,7 +443,8 @@ fn configuration(folder: Option<&Path>) -> Result<(Network, String), DemoError> 
             (Network::parse(&network_name, &network)?, authority, name)
         }
     };
-    let parsed = messnetz_sites::site::Authority::parse(&name, &authority).map_err(ConfigError::Problems)?;
+    let parsed =
+        messnetz_sites::site::Authority::parse(&name, &authority).map_err(ConfigError::Problems)?;
     for school in &network.schools {
         if parsed.site(&school.site).is_none() {
             let known: Vec<String> = parsed.sites().map(|site| site.id.to_string()).collect();
@@ -430,5 +476,9 @@ fn write(path: &Path, content: &str) -> Result<(), DemoError> {
 
 fn file_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DemoError + use<> {
     let path = path.display().to_string();
-    move |source| DemoError::File { doing, path, source }
+    move |source| DemoError::File {
+        doing,
+        path,
+        source,
+    }
 }

@@ -4,7 +4,7 @@ use messnetz_metric::{BitRate, Direction, Metric, Quantity, Segment, Value};
 use messnetz_sites::verdict::VerdictKind;
 
 use super::chart::{self, Chart, ChartWords, CoverageRow, Mark, ThroughputRow};
-use crate::collector::{Report, Row};
+use crate::judging::{Report, Row};
 use crate::text::{Language, Text};
 
 /// Share of schools met, missed, undecided and without data, for each target.
@@ -31,7 +31,11 @@ pub fn coverage(report: &Report, text: &Text) -> Chart {
 pub fn throughput(report: &Report, text: &Text) -> Chart {
     let download = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
     let mut rows: Vec<&Row> = Vec::new();
-    for row in report.rows.iter().filter(|row| row.judgement.metric == download) {
+    for row in report
+        .rows
+        .iter()
+        .filter(|row| row.judgement.metric == download)
+    {
         match rows.last_mut() {
             Some(last) if last.judgement.site == row.judgement.site => {
                 if required(row) > required(last) {
@@ -46,7 +50,11 @@ pub fn throughput(report: &Report, text: &Text) -> Chart {
         .map(|row| ThroughputRow {
             school: row.school_name.clone(),
             required: required(row),
-            tolerated: row.judgement.threshold.as_ref().and_then(|t| rate(t.tolerated)),
+            tolerated: row
+                .judgement
+                .threshold
+                .as_ref()
+                .and_then(|t| rate(t.tolerated)),
             measured: row.judgement.observed.and_then(rate),
             contract: row.judgement.contract.map(|check| check.contract),
             verdict: Some(mark(row.judgement.verdict.kind())),
@@ -56,7 +64,10 @@ pub fn throughput(report: &Report, text: &Text) -> Chart {
 }
 
 fn required(row: &Row) -> Option<BitRate> {
-    row.judgement.threshold.as_ref().and_then(|threshold| rate(threshold.strict))
+    row.judgement
+        .threshold
+        .as_ref()
+        .and_then(|threshold| rate(threshold.strict))
 }
 
 fn rate(value: Value) -> Option<BitRate> {

@@ -1,6 +1,6 @@
 //! The Soll-Ist table (target against measurement) and the recommendations, for a terminal.
 
-use crate::collector::{Report, Row};
+use crate::judging::{Report, Row};
 use crate::text::Text;
 use crate::words::symbol;
 
@@ -94,9 +94,7 @@ fn columns<const N: usize>(head: &[String; N], rows: &[[String; N]]) -> Vec<Stri
         let padded: Vec<String> = cells
             .iter()
             .zip(&widths)
-            .map(|(cell, width)| {
-                format!("{cell}{}", " ".repeat(width - cell.chars().count()))
-            })
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
             .collect();
         padded.join(GAP).trim_end().to_owned()
     };
@@ -115,7 +113,10 @@ mod tests {
         let cell = str::to_owned;
         let lines = columns(
             &[cell("Schule"), cell("n")],
-            &[[cell("Öffentliche Übungsschule"), cell("3")], [cell("A"), cell("12")]],
+            &[
+                [cell("Öffentliche Übungsschule"), cell("3")],
+                [cell("A"), cell("12")],
+            ],
         );
         assert_eq!(lines[0], "Schule                    n");
         assert_eq!(lines[2], "Öffentliche Übungsschule  3");

@@ -29,9 +29,13 @@ impl Store {
         hash: &[u8; 32],
         now: UnixMillis,
     ) -> Result<Stored, StoreError> {
-        let transaction =
-            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let (epoch, sequence) = (sqlite_integer(batch.epoch)?, sqlite_integer(batch.sequence)?);
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let (epoch, sequence) = (
+            sqlite_integer(batch.epoch)?,
+            sqlite_integer(batch.sequence)?,
+        );
         let key = params![batch.site, batch.agent.as_str(), epoch, sequence];
         let known: Option<Vec<u8>> = transaction
             .query_row(
@@ -48,15 +52,24 @@ impl Store {
         transaction.execute(
             "INSERT INTO batch (site, agent, epoch, sequence, hash, received_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![batch.site, batch.agent.as_str(), epoch, sequence, hash, now.0],
+            params![
+                batch.site,
+                batch.agent.as_str(),
+                epoch,
+                sequence,
+                hash,
+                now.0
+            ],
         )?;
         for (position, observation) in batch.observations.iter().enumerate() {
             let series = series_id(&transaction, batch, observation)?;
             let (value, failure, detail) = match &observation.outcome {
                 Outcome::Value(value) => (Some(sqlite_integer(value.number())?), None, None),
-                Outcome::Failed(failure) => {
-                    (None, Some(failure.reason.name()), Some(failure.detail.as_str()))
-                }
+                Outcome::Failed(failure) => (
+                    None,
+                    Some(failure.reason.name()),
+                    Some(failure.detail.as_str()),
+                ),
             };
             transaction
                 .prepare_cached(
@@ -123,8 +136,10 @@ pub(super) const fn medium_name(medium: Medium) -> &'static str {
 
 /// SQLite's integers are signed: a number beyond them is refused, not wrapped.
 fn sqlite_integer(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number)
-        .map_err(|_| StoreError::Damaged { what: "a number", why: format!("{number} is too large") })
+    i64::try_from(number).map_err(|_| StoreError::Damaged {
+        what: "a number",
+        why: format!("{number} is too large"),
+    })
 }
 
 #[cfg(test)]
@@ -153,8 +168,14 @@ mod tests {
             epoch: 1,
             sequence,
             observations: vec![
-                observation(1, Outcome::Value(Value::Rate(BitRate::from_bps(95_000_000)))),
-                observation(2, Outcome::Failed(Failure::new(FailureReason::Timeout, "no answer"))),
+                observation(
+                    1,
+                    Outcome::Value(Value::Rate(BitRate::from_bps(95_000_000))),
+                ),
+                observation(
+                    2,
+                    Outcome::Failed(Failure::new(FailureReason::Timeout, "no answer")),
+                ),
             ],
         }
     }
@@ -163,9 +184,17 @@ mod tests {
     fn a_batch_that_comes_twice_is_stored_once() {
         let (_folder, mut store) = store();
         let (batch, hash) = (batch(1), [1; 32]);
-        assert_eq!(store.store_batch(&batch, &hash, UnixMillis(5)).unwrap(), Stored::New);
-        assert_eq!(store.store_batch(&batch, &hash, UnixMillis(6)).unwrap(), Stored::Duplicate);
-        let series = store.series_of_site("XX-100001/main", UnixMillis(0)).unwrap();
+        assert_eq!(
+            store.store_batch(&batch, &hash, UnixMillis(5)).unwrap(),
+            Stored::New
+        );
+        assert_eq!(
+            store.store_batch(&batch, &hash, UnixMillis(6)).unwrap(),
+            Stored::Duplicate
+        );
+        let series = store
+            .series_of_site("XX-100001/main", UnixMillis(0))
+            .unwrap();
         assert_eq!(series.len(), 1);
         assert_eq!((series[0].samples.len(), series[0].failures.len()), (1, 1));
     }
@@ -173,9 +202,18 @@ mod tests {
     #[test]
     fn other_bytes_under_the_same_number_are_a_fork_and_are_not_stored() {
         let (_folder, mut store) = store();
-        store.store_batch(&batch(1), &[1; 32], UnixMillis(5)).unwrap();
-        assert_eq!(store.store_batch(&batch(1), &[2; 32], UnixMillis(6)).unwrap(), Stored::Fork);
-        let series = store.series_of_site("XX-100001/main", UnixMillis(0)).unwrap();
+        store
+            .store_batch(&batch(1), &[1; 32], UnixMillis(5))
+            .unwrap();
+        assert_eq!(
+            store
+                .store_batch(&batch(1), &[2; 32], UnixMillis(6))
+                .unwrap(),
+            Stored::Fork
+        );
+        let series = store
+            .series_of_site("XX-100001/main", UnixMillis(0))
+            .unwrap();
         assert_eq!(series[0].samples.len(), 1);
     }
 
@@ -185,6 +223,11 @@ mod tests {
         let mut large = batch(1);
         large.observations[1].outcome = Outcome::Value(Value::Rate(BitRate::from_bps(u64::MAX)));
         assert!(store.store_batch(&large, &[1; 32], UnixMillis(5)).is_err());
-        assert!(store.series_of_site("XX-100001/main", UnixMillis(0)).unwrap().is_empty());
+        assert!(
+            store
+                .series_of_site("XX-100001/main", UnixMillis(0))
+                .unwrap()
+                .is_empty()
+        );
     }
 }

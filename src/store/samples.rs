@@ -63,7 +63,9 @@ impl Store {
                 };
                 found.push((id, series));
             }
-            let Some((_, series)) = found.last_mut() else { continue };
+            let Some((_, series)) = found.last_mut() else {
+                continue;
+            };
             let at = UnixMillis(row.get(6)?);
             match row.get::<_, Option<i64>>(7)? {
                 Some(number) => {
@@ -71,12 +73,16 @@ impl Store {
                         what: "a value",
                         why: error.to_string(),
                     })?;
-                    series.samples.push((at, Value::new(series.metric.quantity.unit(), number)));
+                    series
+                        .samples
+                        .push((at, Value::new(series.metric.quantity.unit(), number)));
                 }
                 None => {
                     let reason = reason(&row.get::<_, String>(8)?)?;
                     let detail: Option<String> = row.get(9)?;
-                    series.failures.push((at, Failure::new(reason, detail.unwrap_or_default())));
+                    series
+                        .failures
+                        .push((at, Failure::new(reason, detail.unwrap_or_default())));
                 }
             }
         }
@@ -88,7 +94,10 @@ fn medium(name: &str) -> Result<Medium, StoreError> {
     [Medium::Wired, Medium::Wlan, Medium::Unknown]
         .into_iter()
         .find(|medium| super::ledger::medium_name(*medium) == name)
-        .ok_or_else(|| StoreError::Damaged { what: "a medium", why: format!("'{name}' is none") })
+        .ok_or_else(|| StoreError::Damaged {
+            what: "a medium",
+            why: format!("'{name}' is none"),
+        })
 }
 
 fn reason(name: &str) -> Result<FailureReason, StoreError> {

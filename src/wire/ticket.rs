@@ -53,8 +53,12 @@ impl TryFrom<String> for TicketSecret {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| error.to_string())?;
-        let secret = bytes.try_into().map_err(|_| "a ticket's secret has 16 bytes".to_owned())?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|error| error.to_string())?;
+        let secret = bytes
+            .try_into()
+            .map_err(|_| "a ticket's secret has 16 bytes".to_owned())?;
         Ok(Self(secret))
     }
 }
@@ -90,10 +94,14 @@ impl fmt::Display for Ticket {
 #[derive(Debug, Error)]
 pub enum TicketError {
     /// It does not begin like one.
-    #[error("a ticket begins with '{PREFIX}'; copy the whole line that `messnetz collector ticket` printed")]
+    #[error(
+        "a ticket begins with '{PREFIX}'; copy the whole line that `messnetz collector ticket` printed"
+    )]
     NoTicket,
     /// It does, but the rest is damaged.
-    #[error("the ticket is damaged ({0}); copy the whole line that `messnetz collector ticket` printed")]
+    #[error(
+        "the ticket is damaged ({0}); copy the whole line that `messnetz collector ticket` printed"
+    )]
     Damaged(String),
 }
 
@@ -101,9 +109,14 @@ impl FromStr for Ticket {
     type Err = TicketError;
 
     fn from_str(text: &str) -> Result<Self, TicketError> {
-        let encoded = text.trim().strip_prefix(PREFIX).ok_or(TicketError::NoTicket)?;
+        let encoded = text
+            .trim()
+            .strip_prefix(PREFIX)
+            .ok_or(TicketError::NoTicket)?;
         if encoded.len() > MAX_TEXT {
-            return Err(TicketError::Damaged(format!("longer than {MAX_TEXT} characters")));
+            return Err(TicketError::Damaged(format!(
+                "longer than {MAX_TEXT} characters"
+            )));
         }
         let json = URL_SAFE_NO_PAD
             .decode(encoded)

@@ -22,11 +22,18 @@ fn without_any_network_an_audit_says_what_was_not_reachable() {
     let lab = enter();
     let place = lab.namespace("nowhere").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let output = audit(&place, folder.path(), &["--classes", "12", "--service", "10.9.9.9:443"]);
+    let output = audit(
+        &place,
+        folder.path(),
+        &["--classes", "12", "--service", "10.9.9.9:443"],
+    );
     let said = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{said}{}", stderr(&output));
     assert!(said.contains("no default route"), "{said}");
-    assert!(said.contains("service.connect against 10.9.9.9:443: unreachable"), "{said}");
+    assert!(
+        said.contains("service.connect against 10.9.9.9:443: unreachable"),
+        "{said}"
+    );
     assert!(said.contains("not measured"), "{said}");
     let words: Vec<&str> = said.split(|c: char| !c.is_alphabetic()).collect();
     let lead = "it says above or below today, and never met or missed";
@@ -64,8 +71,19 @@ fn in_a_school_an_audit_measures_every_segment_and_saves_a_file() {
     ];
     let output = audit(&town.schools[0].agent, folder.path(), &arguments);
     let said = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "a target is missed: {said}{}", stderr(&output));
-    for expected in ["LAN", "Line", "Services", "lan.rtt against gateway", "below today (not good)"] {
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "a target is missed: {said}{}",
+        stderr(&output)
+    );
+    for expected in [
+        "LAN",
+        "Line",
+        "Services",
+        "lan.rtt against gateway",
+        "below today (not good)",
+    ] {
         assert!(said.contains(expected), "no '{expected}' in: {said}");
     }
     let file = std::fs::read(folder.path().join("messnetz-audit.json")).unwrap();
@@ -73,7 +91,10 @@ fn in_a_school_an_audit_measures_every_segment_and_saves_a_file() {
     assert_eq!(saved["format"], "messnetz-audit-1");
     assert_eq!(saved["site"], "XX-100001/main");
     let observations = saved["observations"].as_array().unwrap();
-    let down = observations.iter().find(|o| o["metric"] == "line.down").unwrap();
+    let down = observations
+        .iter()
+        .find(|o| o["metric"] == "line.down")
+        .unwrap();
     let rate = down["value"].as_u64().unwrap();
     assert!((50_000_000..100_000_000).contains(&rate), "{rate}");
 }

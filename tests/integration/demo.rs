@@ -38,12 +38,18 @@ fn interfaces() -> Vec<String> {
 fn assert_nothing_left(folder: &Path, interfaces_before: &[String]) {
     let end = Instant::now() + Duration::from_secs(10);
     while !processes_in(folder).is_empty() {
-        assert!(Instant::now() < end, "processes are left: {:?}", processes_in(folder));
+        assert!(
+            Instant::now() < end,
+            "processes are left: {:?}",
+            processes_in(folder)
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(interfaces(), interfaces_before);
-    let names: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["results"]);
 }
 
@@ -55,7 +61,9 @@ fn the_demo_judges_three_schools_within_90_seconds_and_leaves_nothing_behind() {
     let started = Instant::now();
     let output = run(
         folder.path(),
-        &["demo", "--once", "--json", "--port", "0", "--lang", "en", "--out", "results"],
+        &[
+            "demo", "--once", "--json", "--port", "0", "--lang", "en", "--out", "results",
+        ],
     );
     let took = started.elapsed();
     assert!(output.status.success(), "{}", stderr(&output));
@@ -71,7 +79,10 @@ fn the_demo_judges_three_schools_within_90_seconds_and_leaves_nothing_behind() {
         });
         let row = row.unwrap_or_else(|| panic!("no row for {school} and {target}"));
         let cause = row["cause"]["cause"].as_str().unwrap_or_default();
-        format!("{} {cause}", row["judgement"]["verdict"]["word"].as_str().unwrap())
+        format!(
+            "{} {cause}",
+            row["judgement"]["verdict"]["word"].as_str().unwrap()
+        )
     };
     let (primary, grammar, vocational) = ("XX-100001", "XX-100002", "XX-100003");
     let per_class = "de-aufgreifschwelle-30/down";
@@ -97,7 +108,10 @@ fn the_demo_judges_three_schools_within_90_seconds_and_leaves_nothing_behind() {
         assert!(content.starts_with(beginning), "{file}");
     }
     let recommendations = fs::read_to_string(results.join("recommendations.json")).unwrap();
-    assert!(recommendations.contains("fibre-connection"), "{recommendations}");
+    assert!(
+        recommendations.contains("fibre-connection"),
+        "{recommendations}"
+    );
     assert_nothing_left(folder.path(), &before);
 }
 
@@ -110,7 +124,11 @@ fn start_demo(folder: &Path) -> Child {
     let end = Instant::now() + Duration::from_secs(60);
     // The demo itself, the collector, three agents.
     while processes_in(folder).len() < 5 {
-        assert!(Instant::now() < end, "the demo did not come up: {:?}", processes_in(folder));
+        assert!(
+            Instant::now() < end,
+            "the demo did not come up: {:?}",
+            processes_in(folder)
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
     demo
@@ -137,13 +155,26 @@ fn a_town_whose_lines_lead_to_unknown_sites_is_refused_by_name() {
     let network = folder.path().join("town/network.toml");
     let text = fs::read_to_string(&network).unwrap();
     fs::write(&network, text.replace("XX-100002/main", "XX-100009/main")).unwrap();
-    let output = run(folder.path(), &["demo", "--config", "town", "--once", "--port", "0"]);
+    let output = run(
+        folder.path(),
+        &["demo", "--config", "town", "--once", "--port", "0"],
+    );
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("XX-100009/main"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("XX-100009/main"),
+        "{}",
+        stderr(&output)
+    );
 
     fs::write(&network, text.replace("round_trip", "roundtrip")).unwrap();
-    let output = run(folder.path(), &["demo", "--config", "town", "--once", "--port", "0"]);
+    let output = run(
+        folder.path(),
+        &["demo", "--config", "town", "--once", "--port", "0"],
+    );
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
-    assert!(said.contains("network.toml:") && said.contains("did you mean `round_trip`"), "{said}");
+    assert!(
+        said.contains("network.toml:") && said.contains("did you mean `round_trip`"),
+        "{said}"
+    );
 }

@@ -13,7 +13,11 @@ const SITE: &str = "XX-100001/main";
 /// A free port of loopback, for TCP and UDP alike.
 fn free_port() -> u16 {
     loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
@@ -21,7 +25,8 @@ fn free_port() -> u16 {
 }
 
 /// A schedule that measures something that needs no rights, often.
-const SCHEDULE: &str = "[schedule]\nupload_every_ms = 100\n[[schedule.task]]\nprobe = \"http\"\nevery_ms = 100\n";
+const SCHEDULE: &str =
+    "[schedule]\nupload_every_ms = 100\n[[schedule.task]]\nprobe = \"http\"\nevery_ms = 100\n";
 
 fn collector_in(directory: &std::path::Path, port: u16) -> RunningCollector {
     write_config(
@@ -54,7 +59,10 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 fn status(directory: &std::path::Path) -> serde_json::Value {
-    let output = run(directory, &["agent", "status", "--state", "agent", "--json"]);
+    let output = run(
+        directory,
+        &["agent", "status", "--state", "agent", "--json"],
+    );
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)))
 }
 
@@ -92,9 +100,16 @@ fn measurements_wait_in_the_spool_while_the_collector_is_away_and_arrive_when_it
     let expected: Vec<i64> = (1..=batches.len() as i64).collect();
     assert_eq!(batches, expected, "batches arrive once each, without gaps");
     let refused: i64 = stored
-        .query_row("SELECT count(*) FROM sample WHERE failure = 'refused'", [], |row| row.get(0))
+        .query_row(
+            "SELECT count(*) FROM sample WHERE failure = 'refused'",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
-    assert!(refused > 5, "that the collector was away is itself an observation: {refused}");
+    assert!(
+        refused > 5,
+        "that the collector was away is itself an observation: {refused}"
+    );
     drop(collector);
 }
 
@@ -103,13 +118,30 @@ fn a_ticket_lets_one_agent_in_and_no_second() {
     let folder = tempfile::tempdir().unwrap();
     let collector = collector_in(folder.path(), free_port());
     let ticket = collector.ticket(SITE).to_string();
-    let first = run(folder.path(), &["agent", "enrol", &ticket, "--state", "first"]);
+    let first = run(
+        folder.path(),
+        &["agent", "enrol", &ticket, "--state", "first"],
+    );
     assert!(first.status.success(), "{}", stderr(&first));
-    let second = run(folder.path(), &["agent", "enrol", &ticket, "--state", "second"]);
+    let second = run(
+        folder.path(),
+        &["agent", "enrol", &ticket, "--state", "second"],
+    );
     assert_eq!(second.status.code(), Some(2));
-    assert!(stderr(&second).contains("this ticket was used already"), "{}", stderr(&second));
-    let again = run(folder.path(), &["agent", "enrol", &ticket, "--state", "first"]);
-    assert!(stderr(&again).contains("is enrolled already"), "{}", stderr(&again));
+    assert!(
+        stderr(&second).contains("this ticket was used already"),
+        "{}",
+        stderr(&second)
+    );
+    let again = run(
+        folder.path(),
+        &["agent", "enrol", &ticket, "--state", "first"],
+    );
+    assert!(
+        stderr(&again).contains("is enrolled already"),
+        "{}",
+        stderr(&again)
+    );
     let agents = run(folder.path(), &["collector", "agents"]);
     assert_eq!(stdout(&agents).lines().count(), 1);
 }
@@ -123,7 +155,10 @@ fn an_agent_does_not_speak_to_a_collector_with_another_certificate() {
     let ticket = collector.ticket(SITE).to_string();
     drop(collector);
     let _false_one = collector_in(&false_one, port);
-    let output = run(folder.path(), &["agent", "enrol", &ticket, "--state", "agent"]);
+    let output = run(
+        folder.path(),
+        &["agent", "enrol", &ticket, "--state", "agent"],
+    );
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("tls:"), "{}", stderr(&output));
 }
@@ -134,38 +169,64 @@ fn a_second_collector_on_the_same_port_says_so() {
     let port = free_port();
     let _first = collector_in(&folder.path().join("first"), port);
     let second = folder.path().join("second");
-    write_config(&second, &format!("agents = \"127.0.0.1:{port}\"\ndashboard = \"127.0.0.1:0\""));
+    write_config(
+        &second,
+        &format!("agents = \"127.0.0.1:{port}\"\ndashboard = \"127.0.0.1:0\""),
+    );
     let output = run(&second, &["collector", "run"]);
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
-    assert!(said.contains(&format!("listening for agents on 127.0.0.1:{port}")), "{said}");
+    assert!(
+        said.contains(&format!("listening for agents on 127.0.0.1:{port}")),
+        "{said}"
+    );
     assert!(said.contains("perhaps a second collector"), "{said}");
 }
 
 #[test]
 fn a_dashboard_beyond_loopback_needs_a_token() {
     let folder = tempfile::tempdir().unwrap();
-    let config = format!("agents = \"127.0.0.1:{}\"\ndashboard = \"0.0.0.0:0\"", free_port());
+    let config = format!(
+        "agents = \"127.0.0.1:{}\"\ndashboard = \"0.0.0.0:0\"",
+        free_port()
+    );
     write_config(folder.path(), &config);
     let output = run(folder.path(), &["collector", "run"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("messnetz collector token"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("messnetz collector token"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
 fn with_a_token_set_nobody_sees_the_dashboard_without_it() {
     let folder = tempfile::tempdir().unwrap();
-    let config =
-        format!("agents = \"127.0.0.1:{}\"\ndashboard = \"127.0.0.1:0\"", free_port());
+    let config = format!(
+        "agents = \"127.0.0.1:{}\"\ndashboard = \"127.0.0.1:0\"",
+        free_port()
+    );
     write_config(folder.path(), &config);
     let token = stdout(&run(folder.path(), &["collector", "token"]));
     let token = token.lines().next().unwrap();
     let collector = RunningCollector::start(folder.path(), None);
     assert_eq!(status_of(&collector, "/", &[]), 401);
     assert_eq!(status_of(&collector, "/api/v1/report", &[]), 401);
-    assert_eq!(status_of(&collector, "/", &[&format!("Authorization: Bearer {token}")]), 200);
+    assert_eq!(
+        status_of(
+            &collector,
+            "/",
+            &[&format!("Authorization: Bearer {token}")]
+        ),
+        200
+    );
     let stored = fs::read(folder.path().join("data/store.db")).unwrap();
-    assert!(!stored.windows(token.len()).any(|window| window == token.as_bytes()));
+    assert!(
+        !stored
+            .windows(token.len())
+            .any(|window| window == token.as_bytes())
+    );
 }
 
 #[test]
@@ -179,8 +240,10 @@ fn a_page_from_elsewhere_cannot_make_a_browser_read_the_dashboard() {
 #[test]
 fn the_dashboard_needs_nothing_from_elsewhere_and_shows_no_markup_of_the_site_file() {
     let folder = tempfile::tempdir().unwrap();
-    let config =
-        format!("agents = \"127.0.0.1:{}\"\ndashboard = \"127.0.0.1:0\"", free_port());
+    let config = format!(
+        "agents = \"127.0.0.1:{}\"\ndashboard = \"127.0.0.1:0\"",
+        free_port()
+    );
     write_config(folder.path(), &config);
     let path = folder.path().join("authority.toml");
     let authority = fs::read_to_string(&path).unwrap();
@@ -201,7 +264,10 @@ fn misspelt_keys_are_named_with_file_line_and_suggestion() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("authority.toml");
     let authority = messnetz::demo::AUTHORITY.replacen("classes = 12", "clases = 12", 1);
-    let line = 1 + authority.lines().position(|line| line.contains("clases")).unwrap();
+    let line = 1 + authority
+        .lines()
+        .position(|line| line.contains("clases"))
+        .unwrap();
     fs::write(&file, authority).unwrap();
     let output = run(folder.path(), &["sites", "check", "authority.toml"]);
     assert_eq!(output.status.code(), Some(2));
@@ -215,16 +281,21 @@ fn garbage_and_silence_at_the_agents_door_do_not_stop_it() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let collector = collector_in(folder.path(), port);
-    let _silent: Vec<TcpStream> =
-        (0..50).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    let _silent: Vec<TcpStream> = (0..50)
+        .map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap())
+        .collect();
     let mut loud = TcpStream::connect(("127.0.0.1", port)).unwrap();
     loud.write_all(&[0x16; 4_000]).unwrap();
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     for length in 0..200 {
-        udp.send_to(&vec![0xff; length], ("127.0.0.1", port)).unwrap();
+        udp.send_to(&vec![0xff; length], ("127.0.0.1", port))
+            .unwrap();
     }
     let ticket = collector.ticket(SITE).to_string();
-    let output = run(folder.path(), &["agent", "enrol", &ticket, "--state", "agent"]);
+    let output = run(
+        folder.path(),
+        &["agent", "enrol", &ticket, "--state", "agent"],
+    );
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
@@ -233,14 +304,29 @@ fn status_of(collector: &RunningCollector, path: &str, headers: &[&str]) -> u16 
 }
 
 fn get(collector: &RunningCollector, path: &str, headers: &[&str]) -> (u16, String) {
-    let address = collector.dashboard.trim_start_matches("http://").trim_end_matches('/');
+    let address = collector
+        .dashboard
+        .trim_start_matches("http://")
+        .trim_end_matches('/');
     let mut stream = TcpStream::connect(address).unwrap();
     let own_host = format!("Host: {address}");
-    let host = if headers.iter().any(|header| header.starts_with("Host:")) { "" } else { &own_host };
-    let lines: Vec<&str> =
-        headers.iter().copied().chain([host]).filter(|line| !line.is_empty()).collect();
-    write!(stream, "GET {path} HTTP/1.1\r\n{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"))
-        .unwrap();
+    let host = if headers.iter().any(|header| header.starts_with("Host:")) {
+        ""
+    } else {
+        &own_host
+    };
+    let lines: Vec<&str> = headers
+        .iter()
+        .copied()
+        .chain([host])
+        .filter(|line| !line.is_empty())
+        .collect();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\n{}\r\nConnection: close\r\n\r\n",
+        lines.join("\r\n")
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();

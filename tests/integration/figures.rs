@@ -53,7 +53,11 @@ impl Measuring {
                 (*congestion, collector, TestServer { address, trust })
             })
             .collect();
-        Self { town, _folder: folder, collectors }
+        Self {
+            town,
+            _folder: folder,
+            collectors,
+        }
     }
 
     fn school(&self, index: usize) -> &TownSchool {
@@ -62,15 +66,32 @@ impl Measuring {
 
     /// Lets the agent's own code do a task at a school.
     fn measure(&self, school: usize, congestion: Congestion, probe: Probe) -> Vec<Observation> {
-        let (_, _, server) = self.collectors.iter().find(|(c, _, _)| *c == congestion).unwrap();
-        let around = Arc::new(Surroundings { server: Some(server.clone()) });
-        let task = Task { every_ms: 0, phase_ms: 0, interface: None, probe };
-        in_namespace(&self.school(school).agent, async move || measure(&task, &around).await)
+        let (_, _, server) = self
+            .collectors
+            .iter()
+            .find(|(c, _, _)| *c == congestion)
+            .unwrap();
+        let around = Arc::new(Surroundings {
+            server: Some(server.clone()),
+        });
+        let task = Task {
+            every_ms: 0,
+            phase_ms: 0,
+            interface: None,
+            probe,
+        };
+        in_namespace(&self.school(school).agent, async move || {
+            measure(&task, &around).await
+        })
     }
 
     fn goodput(&self, school: usize, congestion: Congestion, direction: Direction) -> f64 {
         let duration_ms = 5_000;
-        let probe = Probe::Ndt7 { direction, duration_ms, congestion: Some(congestion) };
+        let probe = Probe::Ndt7 {
+            direction,
+            duration_ms,
+            congestion: Some(congestion),
+        };
         let observations = self.measure(school, congestion, probe);
         let metric = Metric::new(Segment::Line, Quantity::Goodput(direction));
         match value(&observations, metric) {
@@ -93,7 +114,9 @@ fn in_namespace<T: Send>(place: &Namespace, work: impl AsyncFnOnce() -> T + Send
 }
 
 fn value(observations: &[Observation], metric: Metric) -> Value {
-    let found = observations.iter().find(|observation| observation.metric == metric);
+    let found = observations
+        .iter()
+        .find(|observation| observation.metric == metric);
     match found.map(|observation| &observation.outcome) {
         Some(Outcome::Value(value)) => *value,
         other => panic!("{metric}: {other:?}"),
@@ -134,9 +157,9 @@ fn goodput_on_the_lossy_line_is_within_10_percent_of_iperf3_in_the_same_run() {
     let place = &measuring.town.server.namespace;
     let mut server = Command::new("iperf3");
     server.arg("-s").stdout(Stdio::null()).stderr(Stdio::null());
-    let mut server = place.spawn(server).unwrap_or_else(|error| {
-        panic!("{error}\nthis test needs iperf3: apt-get install iperf3")
-    });
+    let mut server = place
+        .spawn(server)
+        .unwrap_or_else(|error| panic!("{error}\nthis test needs iperf3: apt-get install iperf3"));
     wait_for_port(&measuring.school(BERUFSKOLLEG).agent, &measuring.town, 5201);
     for direction in [Direction::Down, Direction::Up] {
         let mut ratios = Vec::new();
@@ -162,17 +185,27 @@ fn iperf3(measuring: &Measuring, direction: Direction) -> f64 {
     if direction == Direction::Down {
         client.arg("-R");
     }
-    let output = measuring.school(BERUFSKOLLEG).agent.command(client).output().unwrap();
+    let output = measuring
+        .school(BERUFSKOLLEG)
+        .agent
+        .command(client)
+        .output()
+        .unwrap();
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    result["end"]["sum_received"]["bits_per_second"].as_f64().unwrap_or_else(|| {
-        panic!("iperf3 did not measure: {result}")
-    }) / 1e6
+    result["end"]["sum_received"]["bits_per_second"]
+        .as_f64()
+        .unwrap_or_else(|| panic!("iperf3 did not measure: {result}"))
+        / 1e6
 }
 
 fn wait_for_port(from: &Namespace, town: &Town, port: u16) {
     let address = (town.server.address, port);
     for _ in 0..100 {
-        if from.on(|| std::net::TcpStream::connect(address)).unwrap().is_ok() {
+        if from
+            .on(|| std::net::TcpStream::connect(address))
+            .unwrap()
+            .is_ok()
+        {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -186,7 +219,11 @@ fn the_loss_that_is_reported_per_direction_is_what_the_emulator_dropped() {
     let measuring = Measuring::start(&[Congestion::Cubic]);
     let link = &measuring.school(BERUFSKOLLEG).link;
     let counters = || (link.counters(Way::Down), link.counters(Way::Up));
-    let probe = || Probe::Stamp { count: 1_000, interval_ms: 2, timeout_ms: 500 };
+    let probe = || Probe::Stamp {
+        count: 1_000,
+        interval_ms: 2,
+        timeout_ms: 500,
+    };
     // Whatever has to be looked up on the way is looked up before anything is counted.
     measuring.measure(BERUFSKOLLEG, Congestion::Cubic, probe());
     let mut lost_in_all = 0;
@@ -199,7 +236,9 @@ fn the_loss_that_is_reported_per_direction_is_what_the_emulator_dropped() {
             (Direction::Up, before.1, after.1),
         ] {
             let metric = Metric::new(Segment::Line, Quantity::LossOneWay(direction));
-            let Value::Share(reported) = value(&observations, metric) else { panic!("no share") };
+            let Value::Share(reported) = value(&observations, metric) else {
+                panic!("no share")
+            };
             let (sent, dropped) = since(before, after);
             let expected = messnetz_metric::Ppm::of(dropped, sent).unwrap();
             println!("{direction:?}: reported {reported:?}, emulator dropped {dropped} of {sent}");
@@ -207,12 +246,21 @@ fn the_loss_that_is_reported_per_direction_is_what_the_emulator_dropped() {
             lost_in_all += dropped;
         }
     }
-    assert!(lost_in_all > 0, "a line that loses 1 % lost nothing of 6 000 packets");
+    assert!(
+        lost_in_all > 0,
+        "a line that loses 1 % lost nothing of 6 000 packets"
+    );
 }
 
 /// Packets that came to the emulator, and packets that it dropped.
 fn since(before: Counters, after: Counters) -> (u64, u64) {
-    assert_eq!(before.kernel_drops, after.kernel_drops, "the emulator's own socket dropped");
-    assert_eq!(before.overflowed, after.overflowed, "the emulator's queue overflowed");
+    assert_eq!(
+        before.kernel_drops, after.kernel_drops,
+        "the emulator's own socket dropped"
+    );
+    assert_eq!(
+        before.overflowed, after.overflowed,
+        "the emulator's queue overflowed"
+    );
     (after.packets - before.packets, after.lost - before.lost)
 }

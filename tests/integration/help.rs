@@ -5,7 +5,10 @@ use clap::Command;
 /// Every command with the way to it.
 fn commands(command: &Command, path: &str, found: &mut Vec<(String, Command)>) {
     found.push((path.to_owned(), command.clone()));
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+    for sub in command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+    {
         commands(sub, &format!("{path} {}", sub.get_name()), found);
     }
 }
@@ -35,8 +38,16 @@ fn every_command_that_prints_a_result_has_json() {
         "messnetz collector init",
         "messnetz collector token",
     ];
-    for (path, command) in found.iter().filter(|(_, command)| !command.has_subcommands()) {
-        let has_json = command.get_arguments().any(|argument| argument.get_long() == Some("json"));
-        assert!(has_json || silent.contains(&path.as_str()), "{path} has no --json");
+    for (path, command) in found
+        .iter()
+        .filter(|(_, command)| !command.has_subcommands())
+    {
+        let has_json = command
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some("json"));
+        assert!(
+            has_json || silent.contains(&path.as_str()),
+            "{path} has no --json"
+        );
     }
 }

@@ -16,7 +16,11 @@ const START: Duration = Duration::from_secs(30);
 /// `messnetz` with these arguments, at work in `directory`.
 pub(crate) fn messnetz(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_messnetz"));
-    command.args(arguments).current_dir(directory).stdin(Stdio::null()).env("NO_COLOR", "1");
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .env("NO_COLOR", "1");
     command
 }
 
@@ -70,7 +74,12 @@ impl RunningCollector {
             }
             seen.push(line);
         };
-        Self { child, directory: directory.to_owned(), place: place.cloned(), dashboard }
+        Self {
+            child,
+            directory: directory.to_owned(),
+            place: place.cloned(),
+            dashboard,
+        }
     }
 
     /// A ticket for this site.
@@ -79,14 +88,6 @@ impl RunningCollector {
         let output = self.in_place(command);
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output).trim().parse().unwrap()
-    }
-
-    /// The report as `--json` prints it.
-    pub(crate) fn report(&self) -> serde_json::Value {
-        let command = messnetz(&self.directory, &["collector", "report", "--json"]);
-        let output = self.in_place(command);
-        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     fn in_place(&self, command: Command) -> Output {

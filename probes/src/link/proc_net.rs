@@ -1,8 +1,8 @@
 //! The tables in `/proc/thread-self/net` (proc(5)), which show the calling thread's own network
 //! namespace.
 
-use std::io::{self, Read};
 use serde::Serialize;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A table is read up to this size; a routing table with more than some ten thousand routes is cut off.

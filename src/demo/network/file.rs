@@ -111,7 +111,9 @@ impl Network {
         let mut seen = BTreeSet::new();
         for School { site, hosts, .. } in &self.schools {
             if !seen.insert(site) {
-                return Err(format!("two lines lead to {site}; one site has one line here"));
+                return Err(format!(
+                    "two lines lead to {site}; one site has one line here"
+                ));
             }
             if *hosts > MOST_HOSTS {
                 return Err(format!(
@@ -196,7 +198,7 @@ fn parse_quantity(text: &str, units: &[(&str, f64)]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const ONE: &str = "[[school]]\nid = \"a\"\nname = \"A\"\ndown = \"100 Mbit/s\"\nup = \"40 Mbit/s\"\nround_trip = \"12 ms\"\n";
+    const ONE: &str = "[[school]]\nsite = \"XX-1/main\"\ndown = \"100 Mbit/s\"\nup = \"40 Mbit/s\"\nround_trip = \"12 ms\"\n";
 
     #[test]
     fn the_built_in_town_has_the_figures_of_its_file() {
@@ -254,15 +256,15 @@ mod tests {
         let cases = [
             (
                 ONE.replace("loss", "los") + "los = \"1 %\"\n",
-                "unknown field `los`",
+                "unknown key `los`",
             ),
             (
                 ONE.to_owned() + "loss = \"1\"\n",
                 "\"1\" is not a number with one of the units %",
             ),
             (ONE.to_owned() + "loss = \"101 %\"\n", "100 % at most"),
-            (ONE.to_owned() + ONE, "two schools have the id \"a\""),
-            (ONE.replace("\"a\"", "\"A b\""), "lower-case"),
+            (ONE.to_owned() + ONE, "two lines lead to XX-1/main"),
+            (ONE.replace("XX-1/main", "A b"), "is no site id"),
             (ONE.to_owned() + "hosts = 101\n", "101 hosts"),
             ("school = []\n".to_owned(), "0 schools"),
         ];

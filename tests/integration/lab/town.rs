@@ -43,7 +43,11 @@ fn a_town_stands_within_three_seconds_and_every_school_reaches_the_server() {
                 .collect();
             let shortest = times.iter().min().unwrap();
             assert!(*shortest >= plan.round_trip, "{}: {times:?}", school.site);
-            assert!(*shortest < plan.round_trip * 2, "{}: {times:?}", school.site);
+            assert!(
+                *shortest < plan.round_trip * 2,
+                "{}: {times:?}",
+                school.site
+            );
             for host in &school.hosts {
                 host.on(connect).unwrap().unwrap();
             }

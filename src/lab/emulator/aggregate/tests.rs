@@ -1,3 +1,5 @@
+//! Aggregates split into the packets they stand for, and put together again.
+
 use proptest::prelude::*;
 
 use super::*;

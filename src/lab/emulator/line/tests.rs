@@ -1,3 +1,5 @@
+//! The line in virtual time: what it loses, what it delays, what it keeps in order.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -69,7 +69,9 @@ impl Report {
     /// Whether any target is missed.
     #[must_use]
     pub fn has_missed(&self) -> bool {
-        self.rows.iter().any(|row| row.judgement.verdict.kind() == VerdictKind::Missed)
+        self.rows
+            .iter()
+            .any(|row| row.judgement.verdict.kind() == VerdictKind::Missed)
     }
 
     /// The name of the school that a site belongs to; the site's id where no row speaks of it.
@@ -84,9 +86,15 @@ impl Report {
     /// The chains of reasons of a recommendation, one sentence each.
     #[must_use]
     pub fn reasons(&self, recommendation: &Recommendation, text: &Text) -> Vec<String> {
-        let rows = self.rows.iter().filter(|row| row.judgement.site == recommendation.site);
+        let rows = self
+            .rows
+            .iter()
+            .filter(|row| row.judgement.site == recommendation.site);
         rows.filter(|row| {
-            recommendation.reasons.iter().any(|reason| reason.target == row.judgement.target)
+            recommendation
+                .reasons
+                .iter()
+                .any(|reason| reason.target == row.judgement.target)
         })
         .map(|row| {
             text.say_with(
@@ -96,7 +104,14 @@ impl Report {
                     ("observed", text.observed(&row.judgement).into()),
                     ("threshold", text.strict_threshold(&row.judgement).into()),
                     ("samples", row.judgement.samples.into()),
-                    ("cause", row.cause.as_ref().map(|c| text.cause(c)).unwrap_or_default().into()),
+                    (
+                        "cause",
+                        row.cause
+                            .as_ref()
+                            .map(|c| text.cause(c))
+                            .unwrap_or_default()
+                            .into(),
+                    ),
                 ],
             )
         })
@@ -127,7 +142,9 @@ pub fn judge(
         for site in &school.sites {
             let measured = store.series_of_site(&site.id.to_string(), since)?;
             rows.extend(
-                targets.iter().map(|target| row(authority, school, site, target, &measured)),
+                targets
+                    .iter()
+                    .map(|target| row(authority, school, site, target, &measured)),
             );
         }
     }
@@ -185,7 +202,12 @@ fn series_of(measured: &[SiteSeries], metric: Metric) -> Series {
     };
     let mut all = Series::default();
     for series in measured.iter().filter(speaks) {
-        all.samples.extend(series.samples.iter().map(|&(at, value)| Sample { at, value }));
+        all.samples.extend(
+            series
+                .samples
+                .iter()
+                .map(|&(at, value)| Sample { at, value }),
+        );
         all.failures += series.failures.len();
     }
     all
@@ -204,8 +226,11 @@ fn port(measured: &[SiteSeries]) -> Option<BitRate> {
 /// What else is known of the site: its contract, and the median of everything that was measured there.
 fn situation(site: &Site, measured: &[SiteSeries]) -> Situation {
     let median = |metric: Metric| -> Option<Value> {
-        let mut values: Vec<Value> =
-            series_of(measured, metric).samples.iter().map(|sample| sample.value).collect();
+        let mut values: Vec<Value> = series_of(measured, metric)
+            .samples
+            .iter()
+            .map(|sample| sample.value)
+            .collect();
         values.sort_unstable_by_key(|value| value.number());
         let rank = Statistic::MEDIAN.rank(values.len())?;
         values.get(rank - 1).copied()
@@ -215,5 +240,8 @@ fn situation(site: &Site, measured: &[SiteSeries]) -> Situation {
         .map(|series| series.metric)
         .filter_map(|metric| Some((metric, median(metric)?)))
         .collect();
-    Situation { line: site.line.clone(), medians }
+    Situation {
+        line: site.line.clone(),
+        medians,
+    }
 }
