@@ -17,16 +17,17 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::measure::{Surroundings, TestServer, default_route, measure};
-use crate::wire::{Peer, Probe, Task};
+use crate::wire::{Burst, Peer, Probe, Task};
 
 /// Names the form of an audit file.
 pub const AUDIT_FORMAT: &str = "messnetz-audit-1";
 
-/// Echo requests in one burst, and their distance in milliseconds.
-const BURST: (u16, u32) = (50, 20);
-
-/// How long an answer may take, in milliseconds; what comes later counts as lost.
-const ANSWER_MS: u32 = 1_500;
+/// A burst of a visit: one second, and a second and a half for the last answer.
+const BURST: Burst = Burst {
+    count: 50,
+    interval_ms: 20,
+    timeout_ms: 1_500,
+};
 
 /// What to measure on this visit.
 #[derive(Clone, Debug)]
@@ -95,12 +96,7 @@ impl Audit {
 #[must_use]
 pub fn tasks(visit: &Visit, resolvers: &[IpAddr]) -> Vec<Task> {
     let mut probes = vec![Probe::Link];
-    let burst = |peer| Probe::Icmp {
-        peer,
-        count: BURST.0,
-        interval_ms: BURST.1,
-        timeout_ms: ANSWER_MS,
-    };
+    let burst = |peer| Probe::Icmp { peer, burst: BURST };
     for _ in 0..visit.runs {
         probes.push(burst(Peer::Gateway));
     }
@@ -126,11 +122,7 @@ pub fn tasks(visit: &Visit, resolvers: &[IpAddr]) -> Vec<Task> {
     if visit.server.is_some() {
         for _ in 0..visit.runs {
             probes.push(burst(Peer::Collector));
-            probes.push(Probe::Stamp {
-                count: BURST.0,
-                interval_ms: BURST.1,
-                timeout_ms: ANSWER_MS,
-            });
+            probes.push(Probe::Stamp { burst: BURST });
         }
         for _ in 0..visit.runs {
             for direction in [Direction::Down, Direction::Up] {

@@ -57,7 +57,7 @@ enum Command {
     #[cfg(all(feature = "agent", feature = "collector"))]
     Demo(demo::Arguments),
     #[cfg(feature = "agent")]
-    Audit(audit::Arguments),
+    Audit(Box<audit::Arguments>),
     #[cfg(feature = "agent")]
     Agent(agent::Arguments),
     #[cfg(feature = "collector")]
@@ -148,7 +148,8 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(print(&serde_json::to_string_pretty(value)?)?)
 }
 
-/// Runs async work on one thread: an agent is small, and a collector's work is in its store.
+/// Runs async work on one thread: an agent is small.
+#[cfg(feature = "agent")]
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -5,16 +5,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use messnetz_metric::{
-    Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment, UnixMillis,
-    Vantage,
+    Direction, Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment,
+    UnixMillis, Vantage,
 };
 use messnetz_probes::connection::Tls;
+use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::Trust;
 use messnetz_probes::{Binding, dns, http, icmp, link, ndt7, stamp, tcp};
 
 use crate::clock;
 use crate::pinned;
-use crate::wire::{Peer, Probe, Task};
+use crate::wire::{Burst, Peer, Probe, Task};
 
 /// Longest wait for an answer to one packet or request.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -110,18 +111,14 @@ struct Measured {
 }
 
 impl Measured {
-    /// The readings of a report, or a failure for each quantity that it would have had.
-    fn new<R>(
+    /// The readings of a probe, or a failure for each quantity that it would have had.
+    fn new(
         segment: Segment,
         peer: impl Into<String>,
         quantities: &[Quantity],
-        result: Result<R, Failure>,
-        readings: impl FnOnce(&R) -> Vec<Reading>,
+        result: Result<Vec<Reading>, Failure>,
     ) -> Self {
-        let readings = match result {
-            Ok(report) => readings(&report),
-            Err(failure) => Reading::failed(quantities, &failure),
-        };
+        let readings = result.unwrap_or_else(|failure| Reading::failed(quantities, &failure));
         Self {
             segment,
             peer: peer.into(),
@@ -182,118 +179,109 @@ async fn probe(
     vantage: &Vantage,
     around: &Surroundings,
 ) -> Measured {
-    let interval = |ms: u32| Duration::from_millis(ms.into()).max(MIN_INTERVAL);
+    let collector = Peer::Collector.name();
     match probe {
-        Probe::Icmp {
-            peer,
-            count,
-            interval_ms,
-            timeout_ms,
-        } => {
-            let result = async {
-                icmp::measure(&icmp::Echo {
-                    target: around.address(*peer).await?,
-                    binding: binding.clone(),
-                    count: (*count).clamp(1, MAX_BURST),
-                    interval: interval(*interval_ms),
-                    timeout: Duration::from_millis((*timeout_ms).into()).min(ANSWER),
-                    payload: ECHO_PAYLOAD,
-                })
-                .await
-            };
-            let quantities = icmp::QUANTITIES;
+        Probe::Icmp { peer, burst } => {
             let segment = match peer {
                 Peer::Collector => Segment::Line,
                 Peer::Gateway => inside(vantage),
             };
-            Measured::new(segment, peer.name(), quantities, result.await, |report| {
-                report.readings()
-            })
+            let readings = echo(*peer, *burst, binding, around).await;
+            Measured::new(segment, peer.name(), icmp::QUANTITIES, readings)
         }
-        Probe::Stamp {
-            count,
-            interval_ms,
-            timeout_ms,
-        } => {
-            let result = async {
-                stamp::measure(&stamp::Session {
-                    reflector: around.collector().await?,
-                    binding: binding.clone(),
-                    count: (*count).clamp(1, MAX_BURST),
-                    interval: interval(*interval_ms),
-                    timeout: Duration::from_millis((*timeout_ms).into()).min(ANSWER),
-                })
-                .await
-            };
-            let (peer, quantities) = (Peer::Collector, stamp::QUANTITIES);
-            Measured::new(
-                Segment::Line,
-                peer.name(),
-                quantities,
-                result.await,
-                |report| report.readings(),
-            )
+        Probe::Stamp { burst } => {
+            let readings = one_way_loss(*burst, binding, around).await;
+            Measured::new(Segment::Line, collector, stamp::QUANTITIES, readings)
         }
         Probe::Ndt7 {
             direction,
             duration_ms,
             congestion,
         } => {
-            let result = async {
-                let server = around.server()?;
-                ndt7::client::Test {
-                    direction: *direction,
-                    host: server.address.clone(),
-                    query: String::new(),
-                    address: around.collector().await?,
-                    tls: Some(server.tls()),
-                    binding: binding.clone(),
-                    duration: Duration::from_millis((*duration_ms).into()).min(MAX_TEST),
-                    deadline: MAX_TEST + PAGE,
-                    congestion: *congestion,
-                }
-                .run()
-                .await
-            };
-            let (peer, quantities) = (Peer::Collector, [Quantity::Goodput(*direction)]);
+            let duration = Duration::from_millis((*duration_ms).into()).min(MAX_TEST);
+            let readings = goodput(*direction, duration, *congestion, binding, around).await;
             Measured::new(
                 Segment::Line,
-                peer.name(),
-                &quantities,
-                result.await,
-                |report| report.readings(),
+                collector,
+                &[Quantity::Goodput(*direction)],
+                readings,
             )
         }
-        Probe::Dns { name, server } => dns(name, *server, binding).await,
+        Probe::Dns { name, server } => resolver(name, *server, binding).await,
         Probe::Tcp { target } => {
-            let result = async {
-                tcp::connect(&tcp::Connect {
-                    target: pinned::resolve(target).await?,
-                    binding: binding.clone(),
-                    deadline: PAGE,
-                })
-                .await
-            };
-            Measured::new(
-                Segment::Service,
-                target,
-                tcp::QUANTITIES,
-                result.await,
-                |report| report.readings(),
-            )
+            let readings = connection(target, binding).await;
+            Measured::new(Segment::Service, target, tcp::QUANTITIES, readings)
         }
         Probe::Http { url } => page(url.as_deref(), binding, around).await,
         Probe::Link => {
             let name = vantage.interface.clone().unwrap_or_default();
-            Measured::new(
-                inside(vantage),
-                &name,
-                link::QUANTITIES,
-                link::read(&name),
-                |state| state.readings(),
-            )
+            let readings = link::read(&name).map(|state| state.readings());
+            Measured::new(inside(vantage), &name, link::QUANTITIES, readings)
         }
     }
+}
+
+async fn echo(
+    peer: Peer,
+    burst: Burst,
+    binding: &Binding,
+    around: &Surroundings,
+) -> Result<Vec<Reading>, Failure> {
+    let echo = icmp::Echo {
+        target: around.address(peer).await?,
+        binding: binding.clone(),
+        count: burst.count.clamp(1, MAX_BURST),
+        interval: burst.interval().max(MIN_INTERVAL),
+        timeout: burst.timeout().min(ANSWER),
+        payload: ECHO_PAYLOAD,
+    };
+    Ok(icmp::measure(&echo).await?.readings())
+}
+
+async fn one_way_loss(
+    burst: Burst,
+    binding: &Binding,
+    around: &Surroundings,
+) -> Result<Vec<Reading>, Failure> {
+    let session = stamp::Session {
+        reflector: around.collector().await?,
+        binding: binding.clone(),
+        count: burst.count.clamp(1, MAX_BURST),
+        interval: burst.interval().max(MIN_INTERVAL),
+        timeout: burst.timeout().min(ANSWER),
+    };
+    Ok(stamp::measure(&session).await?.readings())
+}
+
+async fn goodput(
+    direction: Direction,
+    duration: Duration,
+    congestion: Option<Congestion>,
+    binding: &Binding,
+    around: &Surroundings,
+) -> Result<Vec<Reading>, Failure> {
+    let server = around.server()?;
+    let test = ndt7::client::Test {
+        direction,
+        host: server.address.clone(),
+        query: String::new(),
+        address: around.collector().await?,
+        tls: Some(server.tls()),
+        binding: binding.clone(),
+        duration,
+        deadline: MAX_TEST + PAGE,
+        congestion,
+    };
+    Ok(test.run().await?.readings())
+}
+
+async fn connection(target: &str, binding: &Binding) -> Result<Vec<Reading>, Failure> {
+    let connect = tcp::Connect {
+        target: pinned::resolve(target).await?,
+        binding: binding.clone(),
+        deadline: PAGE,
+    };
+    Ok(tcp::connect(&connect).await?.readings())
 }
 
 /// The way out of this network: over IPv4 where there is one, else over IPv6.
@@ -310,7 +298,7 @@ const fn inside(vantage: &Vantage) -> Segment {
     }
 }
 
-async fn dns(name: &str, server: Option<IpAddr>, binding: &Binding) -> Measured {
+async fn resolver(name: &str, server: Option<IpAddr>, binding: &Binding) -> Measured {
     let resolver = match server {
         Some(server) => Ok(SocketAddr::new(server, DNS_PORT)),
         None => dns::system_resolvers().and_then(|resolvers| {
@@ -326,23 +314,21 @@ async fn dns(name: &str, server: Option<IpAddr>, binding: &Binding) -> Measured 
         Ok(resolver) => resolver.to_string(),
         Err(_) => "resolver".to_owned(),
     };
-    let result = async {
-        dns::resolve(&dns::Query {
-            server: resolver?,
+    let ask = async |server| {
+        let query = dns::Query {
+            server,
             name: name.to_owned(),
             record: dns::Record::A,
             binding: binding.clone(),
             deadline: ANSWER,
-        })
-        .await
+        };
+        Ok(dns::resolve(&query).await?.readings())
     };
-    Measured::new(
-        Segment::Service,
-        peer,
-        dns::QUANTITIES,
-        result.await,
-        |report| report.readings(),
-    )
+    let readings = match resolver {
+        Ok(resolver) => ask(resolver).await,
+        Err(failure) => Err(failure),
+    };
+    Measured::new(Segment::Service, peer, dns::QUANTITIES, readings)
 }
 
 async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Measured {
@@ -386,8 +372,6 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
         deadline: PAGE,
         max_body: MAX_PAGE,
     };
-    let quantities = fetch.quantities();
-    Measured::new(segment, peer, quantities, fetch.run().await, |report| {
-        report.readings()
-    })
+    let readings = fetch.run().await.map(|report| report.readings());
+    Measured::new(segment, peer, fetch.quantities(), readings)
 }

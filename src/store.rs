@@ -284,6 +284,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::*;
 
     pub(super) fn store() -> (tempfile::TempDir, Store) {
@@ -293,7 +295,7 @@ mod tests {
     }
 
     const SITE: &str = "XX-100001/main";
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     #[test]
     fn a_ticket_opens_the_door_once() {
@@ -343,7 +345,6 @@ mod tests {
             .unwrap();
         let file = std::fs::read(folder.path().join("store.db")).unwrap();
         let text = String::from(secret);
-        use base64::Engine as _;
         let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD
             .decode(text)
             .unwrap();

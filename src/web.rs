@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use messnetz_sites::verdict::VerdictKind;
 
-use crate::judging::{Report, Row};
+use crate::judging::{Report, Row, TargetCoverage};
 use crate::report::chart::{Chart, ChartError};
 use crate::report::charts;
 use crate::text::{Language, Text};
@@ -55,9 +55,13 @@ pub fn dashboard(report: &Report, text: &Text) -> Result<String, ChartError> {
                         figure { (throughput) figcaption { (text.say("dashboard-table-below")) } }
                     }
                     section {
+                        h2 { (text.say("dashboard-overview")) }
+                        (overview(report, text))
+                        p.note { (text.say("legend-note")) }
+                    }
+                    section {
                         h2 { (text.say("table-title")) }
                         (table(report, text))
-                        p.note { (text.say("legend-note")) }
                     }
                     section {
                         h2 { (text.say("recommendations")) }
@@ -100,6 +104,56 @@ fn as_of(report: &Report, text: &Text) -> String {
     text.say_with("dashboard-as-of", &[("time", time.into())])
 }
 
+/// Schools against targets: word and symbol in every cell.
+fn overview(report: &Report, text: &Text) -> Markup {
+    let mut sites: Vec<&Row> = Vec::new();
+    for row in &report.rows {
+        if sites
+            .last()
+            .is_none_or(|last| last.judgement.site != row.judgement.site)
+        {
+            sites.push(row);
+        }
+    }
+    let cell = |site: &Row, target: &TargetCoverage| {
+        let row = report.rows.iter().find(|row| {
+            row.judgement.site == site.judgement.site
+                && row.judgement.target == target.counts.target
+        });
+        html! {
+            @match row {
+                Some(row) => (verdict_cell(row, text)),
+                None => td {},
+            }
+        }
+    };
+    html! {
+        div.scroll { table.overview {
+            thead { tr {
+                th scope="col" { (text.say("table-school")) }
+                @for target in &report.coverage { th scope="col" { (text.pick(&target.title)) } }
+            } }
+            tbody { @for site in sites { tr {
+                th scope="row" { (site.school_name) small { (site.site_name) } }
+                @for target in &report.coverage { (cell(site, target)) }
+            } } }
+        } }
+    }
+}
+
+fn verdict_cell(row: &Row, text: &Text) -> Markup {
+    let kind = row.judgement.verdict.kind();
+    let class = match kind {
+        VerdictKind::Met => "met",
+        VerdictKind::Missed => "missed",
+        VerdictKind::Undecided => "undecided",
+        VerdictKind::NoData => "no-data",
+    };
+    html! {
+        td.verdict.(class) { span aria-hidden="true" { (symbol(kind)) } " " (text.verdict(kind)) }
+    }
+}
+
 fn table(report: &Report, text: &Text) -> Markup {
     html! {
         div.scroll {
@@ -124,7 +178,6 @@ fn table(report: &Report, text: &Text) -> Markup {
 
 fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
     let judgement = &row.judgement;
-    let kind = judgement.verdict.kind();
     let begins_site = index == 0 || report.rows[index - 1].judgement.site != judgement.site;
     let statistic = text.say_with(
         "statistic",
@@ -133,21 +186,15 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
             ("samples", judgement.samples.into()),
         ],
     );
-    let class = match kind {
-        VerdictKind::Met => "met",
-        VerdictKind::Missed => "missed",
-        VerdictKind::Undecided => "undecided",
-        VerdictKind::NoData => "no-data",
-    };
     html! {
         tr.begins[begins_site] {
             th scope="row" { (row.school_name) @if begins_site { small { (judgement.site) } } }
             td { (text.pick(&row.target_title)) }
-            td.verdict.(class) { span aria-hidden="true" { (symbol(kind)) } " " (text.verdict(kind)) }
+            (verdict_cell(row, text))
             td.number { (text.observed(judgement)) small { (statistic) } }
             td.number {
                 (text.threshold(judgement))
-                @if let Some(threshold) = &judgement.threshold { small { (threshold.workings) } }
+                @if let Some(workings) = text.workings(judgement) { small { (workings) } }
             }
             td { (text.contract(judgement).unwrap_or_default()) }
             td { (row.cause.as_ref().map(|cause| text.cause(cause)).or_else(|| text.why_open(&judgement.verdict)).unwrap_or_default()) }

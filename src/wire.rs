@@ -11,7 +11,7 @@ use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use schedule::{MAX_TASKS, Peer, Probe, Schedule, Task};
+pub use schedule::{Burst, MAX_TASKS, Peer, Probe, Schedule, Task};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 
 /// Names the form of a batch, and separates its signature from signatures over anything else.
@@ -30,7 +30,7 @@ pub const BATCH_PATH: &str = "/v1/batches";
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most observations in one batch.
-pub const MAX_OBSERVATIONS: usize = 2_000;
+pub const MAX_OBSERVATIONS: u16 = 2_000;
 
 /// An agent's name: the first 16 bytes of the SHA-256 of its public key, in hex. Whoever holds the
 /// key is the agent, whatever box it runs on.

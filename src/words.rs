@@ -109,6 +109,23 @@ impl Text {
         )
     }
 
+    /// How a threshold came about; `None` where the target states it outright.
+    #[must_use]
+    pub fn workings(&self, judgement: &Judgement) -> Option<String> {
+        let threshold = judgement.threshold.as_ref()?;
+        let workings = || text(threshold.workings.clone());
+        match threshold.capped_at {
+            Some(cap) => Some(self.say_with(
+                "threshold-capped",
+                &[("workings", workings()), ("cap", text(self.value(cap)))],
+            )),
+            None => threshold
+                .workings
+                .contains('=')
+                .then(|| threshold.workings.clone()),
+        }
+    }
+
     fn bound(&self, op: Operator, value: Value) -> String {
         format!("{}\u{a0}{}", operator(op), self.value(value))
     }

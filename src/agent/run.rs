@@ -21,10 +21,10 @@ use crate::wire::{Acknowledgement, MAX_TASKS, Schedule};
 const LATEST_START: Duration = Duration::from_secs(2);
 
 /// First and longest pause after an upload that failed.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
 /// How long a loop with nothing to do sleeps before it looks again.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// The agent cannot work.
 #[derive(Debug, Error)]

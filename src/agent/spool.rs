@@ -88,7 +88,7 @@ impl Spool {
             params![MAX_WAITING],
         )?;
         if given_up > 0 {
-            count(&transaction, "given-up", given_up as i64)?;
+            count(&transaction, "given-up", given_up.cast_signed() as i64)?;
             tracing::warn!(
                 given_up,
                 "the spool is full: the oldest observations were given up"
@@ -116,8 +116,8 @@ impl Spool {
                 [],
                 |row| {
                     Ok(SealedBatch {
-                        epoch: row.get::<_, i64>(0)? as u64,
-                        sequence: row.get::<_, i64>(1)? as u64,
+                        epoch: row.get::<_, i64>(0)?.cast_unsigned(),
+                        sequence: row.get::<_, i64>(1)?.cast_unsigned(),
                         body: row.get(2)?,
                     })
                 },
@@ -132,7 +132,7 @@ impl Spool {
         {
             let mut statement = transaction
                 .prepare_cached("SELECT id, json FROM observation ORDER BY id LIMIT ?1")?;
-            let mut rows = statement.query(params![MAX_OBSERVATIONS as i64])?;
+            let mut rows = statement.query(params![MAX_OBSERVATIONS])?;
             while let Some(row) = rows.next()? {
                 last_id = row.get(0)?;
                 observations.push(serde_json::from_str(&row.get::<_, String>(1)?)?);
@@ -141,7 +141,7 @@ impl Spool {
         if observations.is_empty() {
             return Ok(None);
         }
-        let sequence = count(&transaction, "sequence", 1)? as u64;
+        let sequence = count(&transaction, "sequence", 1)?.cast_unsigned();
         let batch = Batch {
             format: BATCH_FORMAT.to_owned(),
             agent: agent.clone(),
@@ -153,7 +153,7 @@ impl Spool {
         let body = serde_json::to_vec(&batch)?;
         transaction.execute(
             "INSERT INTO sealed (epoch, sequence, body) VALUES (?1, ?2, ?3)",
-            params![epoch as i64, sequence as i64, body],
+            params![epoch.cast_signed(), sequence.cast_signed(), body],
         )?;
         transaction.execute("DELETE FROM observation WHERE id <= ?1", params![last_id])?;
         transaction.commit()?;
@@ -171,7 +171,7 @@ impl Spool {
     pub fn acknowledged(&self, epoch: u64, sequence: u64) -> Result<(), SpoolError> {
         self.connection.execute(
             "DELETE FROM sealed WHERE epoch = ?1 AND sequence = ?2",
-            params![epoch as i64, sequence as i64],
+            params![epoch.cast_signed(), sequence.cast_signed()],
         )?;
         Ok(())
     }
@@ -184,7 +184,12 @@ impl Spool {
         Ok(self.connection.query_row(
             "SELECT (SELECT count(*) FROM observation), (SELECT count(*) FROM sealed)",
             [],
-            |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)),
+            |row| {
+                Ok((
+                    row.get::<_, i64>(0)?.cast_unsigned(),
+                    row.get::<_, i64>(1)?.cast_unsigned(),
+                ))
+            },
         )?)
     }
 }

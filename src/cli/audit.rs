@@ -297,9 +297,16 @@ fn own_link(link: &LinkState, text: &Text) -> String {
     )
 }
 
+/// What one visit saw of a metric.
+#[derive(Default)]
+struct Seen {
+    values: Vec<Value>,
+    failure: Option<String>,
+}
+
 /// One line for each metric and peer of a segment: the median of the values, or the last failure.
 fn measured(audit: &Audit, segment: Segment, text: &Text) -> Vec<String> {
-    let mut series: BTreeMap<(&str, Metric), (Vec<Value>, Option<String>)> = BTreeMap::new();
+    let mut series: BTreeMap<(&str, Metric), Seen> = BTreeMap::new();
     for observation in audit
         .observations
         .iter()
@@ -309,21 +316,29 @@ fn measured(audit: &Audit, segment: Segment, text: &Text) -> Vec<String> {
             .entry((&observation.peer, observation.metric))
             .or_default();
         match &observation.outcome {
-            Outcome::Value(value) => entry.0.push(*value),
-            Outcome::Failed(failure) => entry.1 = Some(failure.to_string()),
+            Outcome::Value(value) => entry.values.push(*value),
+            Outcome::Failed(failure) => entry.failure = Some(failure.to_string()),
         }
     }
     series
         .into_iter()
-        .map(|((peer, metric), (mut values, failure))| {
-            values.sort_unstable_by_key(|value| value.number());
-            let what = match values.get(values.len().saturating_sub(1) / 2) {
-                Some(median) => format!("{} (n = {})", text.value(*median), values.len()),
-                None => failure.unwrap_or_default(),
-            };
-            let against = text.say_with("audit-against", &[("peer", peer.into())]);
-            format!("{metric} {against}: {what}")
-        })
+        .map(
+            |(
+                (peer, metric),
+                Seen {
+                    mut values,
+                    failure,
+                },
+            )| {
+                values.sort_unstable_by_key(|value| value.number());
+                let what = match values.get(values.len().saturating_sub(1) / 2) {
+                    Some(median) => format!("{} (n = {})", text.value(*median), values.len()),
+                    None => failure.unwrap_or_default(),
+                };
+                let against = text.say_with("audit-against", &[("peer", peer.into())]);
+                format!("{metric} {against}: {what}")
+            },
+        )
         .collect()
 }
 

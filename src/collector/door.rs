@@ -13,6 +13,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use messnetz_probes::ndt7::server as ndt7;
@@ -35,7 +37,7 @@ use crate::wire::{
 const MAX_TESTS: usize = 4;
 
 /// Longest time that a body may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a request needs to know of the connection it came over.
 #[derive(Clone)]
@@ -79,8 +81,7 @@ async fn enrol(
         Ok(request) => request,
         Err(rejection) => return refuse(rejection.status(), rejection.body_text()),
     };
-    use base64::Engine as _;
-    let public_key = base64::engine::general_purpose::STANDARD.decode(&request.public_key);
+    let public_key = STANDARD.decode(&request.public_key);
     let Ok(public_key) = public_key.map_err(drop).and_then(|key| {
         if key.len() == ring::signature::ED25519_PUBLIC_KEY_LEN {
             Ok(key)
@@ -203,7 +204,7 @@ async fn ndt7_test(
         match ndt7::serve(TokioIo::new(upgraded), connection.tcp, &test, &limits).await {
             Ok(summary) => tracing::info!(peer = %connection.peer, ?summary, "an ndt7 test ended"),
             Err(failure) => {
-                tracing::info!(peer = %connection.peer, %failure, "an ndt7 test failed")
+                tracing::info!(peer = %connection.peer, %failure, "an ndt7 test failed");
             }
         }
     });

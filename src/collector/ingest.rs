@@ -72,7 +72,7 @@ pub(super) fn take_batch(
         let format: String = batch.format.chars().take(40).collect();
         return Err(BatchRefused::Malformed(format!("its format is '{format}'")));
     }
-    if batch.observations.len() > MAX_OBSERVATIONS {
+    if batch.observations.len() > usize::from(MAX_OBSERVATIONS) {
         return Err(BatchRefused::TooLarge);
     }
     let agent = store
@@ -113,7 +113,7 @@ mod tests {
         let mut store = Store::open(&folder.path().join("store.db")).unwrap();
         let secret = TicketSecret::random().unwrap();
         store
-            .add_ticket(&secret, SITE, UnixMillis(0), Duration::from_secs(60))
+            .add_ticket(&secret, SITE, UnixMillis(0), Duration::from_mins(1))
             .unwrap();
         let public_key = key.public_key().as_ref();
         store

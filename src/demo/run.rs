@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -135,7 +135,7 @@ pub trait Progress {
 pub struct Demo {
     // Order matters: the processes end before the town under them is taken down.
     processes: Vec<Child>,
-    _town: Town,
+    town: Town,
     work: PathBuf,
     server: Namespace,
     results: PathBuf,
@@ -179,7 +179,7 @@ impl Demo {
         let mut demo = Self {
             processes: Vec::new(),
             server: town.server.namespace.clone(),
-            _town: town,
+            town,
             work,
             results: options.results.clone(),
             language: options.language,
@@ -259,7 +259,6 @@ impl Demo {
                 system("handing the dashboard's socket to the collector")(error.into())
             })
         };
-        use std::os::fd::AsRawFd as _;
         let number = socket.as_raw_fd().to_string();
         // Only the collector inherits it: the agents are started after it is closed here.
         keep(FdFlag::empty())?;
@@ -286,7 +285,7 @@ impl Demo {
     }
 
     fn start_agent(&mut self, index: usize) -> Result<(), DemoError> {
-        let school = &self._town.schools[index];
+        let school = &self.town.schools[index];
         let (site, agent) = (school.site.to_string(), school.agent.clone());
         let ticket = self.messnetz(&self.server, &["collector", "ticket", &site])?;
         let name = format!("agent-{}", index + 1);

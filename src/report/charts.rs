@@ -60,7 +60,11 @@ pub fn throughput(report: &Report, text: &Text) -> Chart {
             verdict: Some(mark(row.judgement.verdict.kind())),
         })
         .collect();
-    chart::throughput(&rows, &words(text.language))
+    let words = ChartWords {
+        throughput_title: text.say("dashboard-throughput"),
+        ..words(text.language)
+    };
+    chart::throughput(&rows, &words)
 }
 
 fn required(row: &Row) -> Option<BitRate> {

@@ -83,7 +83,7 @@ impl Store {
                     batch.agent.as_str(),
                     epoch,
                     sequence,
-                    position as i64,
+                    position.cast_signed() as i64,
                     value,
                     failure,
                     detail

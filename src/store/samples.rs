@@ -67,23 +67,20 @@ impl Store {
                 continue;
             };
             let at = UnixMillis(row.get(6)?);
-            match row.get::<_, Option<i64>>(7)? {
-                Some(number) => {
-                    let number = u64::try_from(number).map_err(|error| StoreError::Damaged {
-                        what: "a value",
-                        why: error.to_string(),
-                    })?;
-                    series
-                        .samples
-                        .push((at, Value::new(series.metric.quantity.unit(), number)));
-                }
-                None => {
-                    let reason = reason(&row.get::<_, String>(8)?)?;
-                    let detail: Option<String> = row.get(9)?;
-                    series
-                        .failures
-                        .push((at, Failure::new(reason, detail.unwrap_or_default())));
-                }
+            if let Some(number) = row.get::<_, Option<i64>>(7)? {
+                let number = u64::try_from(number).map_err(|error| StoreError::Damaged {
+                    what: "a value",
+                    why: error.to_string(),
+                })?;
+                series
+                    .samples
+                    .push((at, Value::new(series.metric.quantity.unit(), number)));
+            } else {
+                let reason = reason(&row.get::<_, String>(8)?)?;
+                let detail: Option<String> = row.get(9)?;
+                series
+                    .failures
+                    .push((at, Failure::new(reason, detail.unwrap_or_default())));
             }
         }
         Ok(found.into_iter().map(|(_, series)| series).collect())

@@ -16,6 +16,7 @@ no-data-not-assessable = kein Schwellenwert: { $because }
 no-data-wrong-unit = gemessen in { $found }, verlangt in { $expected }
 
 threshold-tolerated = { $strict } (gemessen { $tolerated })
+threshold-capped = { $workings }, begrenzt auf { $cap }
 contract-satisfies = Vertrag { $contract }: genügt
 contract-too-small = Vertrag { $contract }: zu klein
 
@@ -73,6 +74,7 @@ price-yours = Ihr Preis
 dashboard-title = Messnetz: { $authority }
 dashboard-lead = { $met } erfüllt, { $missed } nicht erfüllt, { $undecided } unentschieden, { $none } ohne Daten.
 dashboard-as-of = Stand { $time } UTC; Messwerte der letzten 31 Tage.
+dashboard-overview = Komplettübersicht
 dashboard-coverage = Zielerreichung
 dashboard-throughput = Gemessener gegen geforderten Download
 dashboard-table-below = Die Tabelle darunter sagt dasselbe in Worten.

@@ -16,6 +16,7 @@ no-data-not-assessable = no threshold: { $because }
 no-data-wrong-unit = measured in { $found }, wanted in { $expected }
 
 threshold-tolerated = { $strict } (measured { $tolerated })
+threshold-capped = { $workings }, capped at { $cap }
 contract-satisfies = contract { $contract }: enough
 contract-too-small = contract { $contract }: too small
 
@@ -73,6 +74,7 @@ price-yours = your price
 dashboard-title = Messnetz: { $authority }
 dashboard-lead = { $met } met, { $missed } missed, { $undecided } undecided, { $none } without data.
 dashboard-as-of = As of { $time } UTC; samples of the last 31 days.
+dashboard-overview = Overview
 dashboard-coverage = Target coverage
 dashboard-throughput = Measured against required download
 dashboard-table-below = The table below says the same in words.

@@ -82,23 +82,15 @@ pub enum Probe {
     Icmp {
         /// To whom.
         peer: Peer,
-        /// How many.
-        count: u16,
-        /// How far apart, in milliseconds.
-        interval_ms: u32,
-        /// How long an answer may take, in milliseconds; what comes later counts as lost.
-        #[serde(default = "default_timeout_ms")]
-        timeout_ms: u32,
+        /// How many, how far apart.
+        #[serde(flatten)]
+        burst: Burst,
     },
     /// A burst of STAMP packets to the collector's reflector: loss by direction.
     Stamp {
-        /// How many.
-        count: u16,
-        /// How far apart, in milliseconds.
-        interval_ms: u32,
-        /// How long an answer may take, in milliseconds; what comes later counts as lost.
-        #[serde(default = "default_timeout_ms")]
-        timeout_ms: u32,
+        /// How many, how far apart.
+        #[serde(flatten)]
+        burst: Burst,
     },
     /// A saturating ndt7 test against the collector.
     Ndt7 {
@@ -131,6 +123,32 @@ pub enum Probe {
     },
     /// Speed and counters of the interface.
     Link,
+}
+
+/// A number of packets at even distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burst {
+    /// How many.
+    pub count: u16,
+    /// How far apart, in milliseconds.
+    pub interval_ms: u32,
+    /// How long an answer may take, in milliseconds; what comes later counts as lost.
+    #[serde(default = "default_timeout_ms")]
+    pub timeout_ms: u32,
+}
+
+impl Burst {
+    /// How far apart.
+    #[must_use]
+    pub fn interval(self) -> Duration {
+        Duration::from_millis(self.interval_ms.into())
+    }
+
+    /// How long an answer may take.
+    #[must_use]
+    pub fn timeout(self) -> Duration {
+        Duration::from_millis(self.timeout_ms.into())
+    }
 }
 
 /// A second and a half is far beyond any delay that lessons could live with.

@@ -121,7 +121,7 @@ fn start_demo(folder: &Path) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     // The demo itself, the collector, three agents.
     while processes_in(folder).len() < 5 {
         assert!(
@@ -141,7 +141,7 @@ fn a_demo_that_is_interrupted_or_killed_leaves_nothing_behind() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
         let folder = tempfile::tempdir().unwrap();
         let mut demo = start_demo(folder.path());
-        kill(Pid::from_raw(demo.id() as i32), signal).unwrap();
+        kill(Pid::from_raw(demo.id().cast_signed()), signal).unwrap();
         demo.wait().unwrap();
         assert_nothing_left(folder.path(), &before);
     }

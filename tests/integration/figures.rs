@@ -7,7 +7,7 @@ use std::time::Duration;
 use messnetz::demo::network::{Network, Town, TownSchool};
 use messnetz::lab::{Counters, Direction as Way, Lab, Namespace};
 use messnetz::measure::{Surroundings, TestServer, measure};
-use messnetz::wire::{Probe, Task};
+use messnetz::wire::{Burst, Probe, Task};
 use messnetz_metric::{Direction, Metric, Observation, Outcome, Quantity, Segment, Value};
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::Trust;
@@ -86,7 +86,7 @@ impl Measuring {
     }
 
     fn goodput(&self, school: usize, congestion: Congestion, direction: Direction) -> f64 {
-        let duration_ms = 5_000;
+        let duration_ms = 8_000;
         let probe = Probe::Ndt7 {
             direction,
             duration_ms,
@@ -220,9 +220,11 @@ fn the_loss_that_is_reported_per_direction_is_what_the_emulator_dropped() {
     let link = &measuring.school(BERUFSKOLLEG).link;
     let counters = || (link.counters(Way::Down), link.counters(Way::Up));
     let probe = || Probe::Stamp {
-        count: 1_000,
-        interval_ms: 2,
-        timeout_ms: 500,
+        burst: Burst {
+            count: 1_000,
+            interval_ms: 2,
+            timeout_ms: 500,
+        },
     };
     // Whatever has to be looked up on the way is looked up before anything is counted.
     measuring.measure(BERUFSKOLLEG, Congestion::Cubic, probe());
