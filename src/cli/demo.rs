@@ -82,6 +82,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
                 print(&table)?;
             }
             let mut stderr = io::stderr();
+            let lost = demo.frames_lost_by_the_machine();
+            if lost > 0 {
+                writeln!(
+                    stderr,
+                    "note: this machine dropped {lost} frames before the emulated lines saw them; as root, or with a larger net.core.rmem_max, it drops none"
+                )?;
+            }
             writeln!(
                 stderr,
                 "charts, recommendations and report: {}",

@@ -20,7 +20,7 @@ use thiserror::Error;
 use super::network::{Network, NetworkError, Town};
 use super::page;
 use crate::collector::ConfigError;
-use crate::lab::{Lab, LabError, Namespace};
+use crate::lab::{Direction, Lab, LabError, Link, Namespace};
 use crate::text::Language;
 
 /// The example authority that belongs to the example town.
@@ -250,6 +250,17 @@ impl Demo {
     /// Where the collector does not answer.
     pub async fn report_json(&self) -> Result<String, DemoError> {
         Ok(String::from_utf8_lossy(&self.ask("/api/v1/report").await?).into_owned())
+    }
+
+    /// Frames that the emulated lines lost against their rules, because this machine gave them too
+    /// little room: a measurement during which there were any says less about the line.
+    #[must_use]
+    pub fn frames_lost_by_the_machine(&self) -> u64 {
+        let lost = |link: &Link, way| link.counters(way).kernel_drops;
+        let links = self.town.schools.iter().map(|school| &school.link);
+        links
+            .map(|link| lost(link, Direction::Down) + lost(link, Direction::Up))
+            .sum()
     }
 
     fn start_collector(&mut self, socket: TcpListener) -> Result<(), DemoError> {
