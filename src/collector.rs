@@ -10,6 +10,7 @@ mod door;
 mod ingest;
 mod listener;
 mod run;
+mod schedule;
 mod token;
 mod turns;
 

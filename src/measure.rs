@@ -26,11 +26,15 @@ const PAGE: Duration = Duration::from_secs(10);
 /// Most packets in a burst, whatever the schedule says.
 const MAX_BURST: u16 = 1_000;
 
-/// Shortest distance of two packets, whatever the schedule says: 1 ms is 1 000 packets a second.
-const MIN_INTERVAL: Duration = Duration::from_millis(1);
+/// Shortest and longest distance of two packets, whatever the schedule says: 1 ms is 1 000 packets a
+/// second.
+const INTERVAL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
 
 /// Longest saturating test (ndt7 spec v0.11: up to 10 s).
 const MAX_TEST: Duration = Duration::from_secs(10);
+
+/// A capacity test that ended before this share of its time is no measurement.
+const SHORTEST_SHARE: f64 = 0.8;
 
 /// Largest page that is read.
 const MAX_PAGE: u64 = 1024 * 1024;
@@ -231,7 +235,7 @@ async fn echo(
         target: around.address(peer).await?,
         binding: binding.clone(),
         count: burst.count.clamp(1, MAX_BURST),
-        interval: burst.interval().max(MIN_INTERVAL),
+        interval: burst.interval().clamp(INTERVAL.0, INTERVAL.1),
         timeout: burst.timeout().min(ANSWER),
         payload: ECHO_PAYLOAD,
     };
@@ -247,7 +251,7 @@ async fn one_way_loss(
         reflector: around.collector().await?,
         binding: binding.clone(),
         count: burst.count.clamp(1, MAX_BURST),
-        interval: burst.interval().max(MIN_INTERVAL),
+        interval: burst.interval().clamp(INTERVAL.0, INTERVAL.1),
         timeout: burst.timeout().min(ANSWER),
     };
     Ok(stamp::measure(&session).await?.readings())
@@ -272,7 +276,21 @@ async fn goodput(
         deadline: MAX_TEST + PAGE,
         congestion,
     };
-    Ok(test.run().await?.readings())
+    let report = test.run().await?;
+    let elapsed = Duration::from_micros(report.elapsed.as_micros());
+    if elapsed < duration.mul_f64(SHORTEST_SHARE) {
+        // What ran that short is slow start, not the line.
+        return Err(Failure::new(
+            FailureReason::Protocol,
+            format_args!(
+                "the test against {} ended after {} of {} ms",
+                server.address,
+                elapsed.as_millis(),
+                duration.as_millis()
+            ),
+        ));
+    }
+    Ok(report.readings())
 }
 
 async fn connection(target: &str, binding: &Binding) -> Result<Vec<Reading>, Failure> {

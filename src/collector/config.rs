@@ -12,8 +12,9 @@ use messnetz_sites::upgrade::Catalogue;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::schedule::WrittenSchedule;
 use crate::text::Language;
-use crate::wire::{MAX_TASKS, Schedule};
+use crate::wire::Schedule;
 
 /// The example that `messnetz collector init` writes: every key with its default and its meaning.
 pub const EXAMPLE: &str = include_str!("collector.toml");
@@ -34,7 +35,7 @@ struct Written {
     language: Language,
     congestion: Option<Congestion>,
     catalogue: Option<PathBuf>,
-    schedule: Option<Schedule>,
+    schedule: Option<WrittenSchedule>,
 }
 
 /// A collector's configuration with everything that it names read and checked.
@@ -106,24 +107,22 @@ impl Config {
             }
             None => Catalogue::built_in().clone(),
         };
-        let schedule = written.schedule.unwrap_or_else(default_schedule);
-        if schedule.tasks.len() > MAX_TASKS {
-            let why = format!("{} tasks are more than {MAX_TASKS}", schedule.tasks.len());
-            return Err(ConfigError::Value {
-                path: name,
-                key: "schedule.task",
-                why,
-            });
-        }
+        let value = |key| {
+            let path = name.clone();
+            move |why| ConfigError::Value { path, key, why }
+        };
+        let schedule = match written.schedule {
+            Some(schedule) => schedule,
+            None => default_schedule()?,
+        };
+        let schedule = schedule
+            .check(authority.sites().count())
+            .map_err(value("schedule.task.every_ms"))?;
         let public = match written.public {
-            Some(public) => public,
+            Some(public) => host_and_port(public).map_err(value("public"))?,
             None if written.agents.ip().is_unspecified() => {
                 let why = "agents listen on every address, so tickets need one that schools can reach: public = \"HOST:PORT\"";
-                return Err(ConfigError::Value {
-                    path: name,
-                    key: "public",
-                    why: why.to_owned(),
-                });
+                return Err(value("public")(why.to_owned()));
             }
             None => written.agents.to_string(),
         };
@@ -168,21 +167,29 @@ fn default_dashboard() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8080))
 }
 
+/// An address that tickets can name.
+fn host_and_port(text: String) -> Result<String, String> {
+    let port = text
+        .rsplit_once(':')
+        .and_then(|(host, port)| (!host.is_empty()).then_some(port)?.parse::<u16>().ok());
+    match port {
+        Some(1..) => Ok(text),
+        _ => Err(format!(
+            "'{text}' is not HOST:PORT, such as messnetz.example:8443"
+        )),
+    }
+}
+
 /// What agents measure where the configuration says nothing else: light probes every minute, a
-/// capacity test in both directions four times a day (`collector.toml`, the example, says the same).
-fn default_schedule() -> Schedule {
+/// capacity test in both directions four times a day. It is what the example says.
+fn default_schedule() -> Result<WrittenSchedule, ConfigError> {
     #[derive(Deserialize)]
     struct Example {
-        schedule: Schedule,
+        schedule: WrittenSchedule,
     }
-    // The example is part of the program, and a test reads it.
-    toml::from_str::<Example>(EXAMPLE).map_or_else(
-        |_| Schedule {
-            upload_every_ms: 30_000,
-            tasks: Vec::new(),
-        },
-        |example| example.schedule,
-    )
+    let read: Result<Example, Problem> = toml_file::read("the built-in collector.toml", EXAMPLE);
+    read.map(|example| example.schedule)
+        .map_err(|problem| ConfigError::Problems(vec![problem]))
 }
 
 #[cfg(test)]
@@ -204,7 +211,8 @@ mod tests {
     #[test]
     fn the_example_holds_a_schedule_and_can_be_loaded() {
         let config = load(EXAMPLE).unwrap();
-        assert_eq!(config.schedule, default_schedule());
+        let default = default_schedule().unwrap().check(3).unwrap();
+        assert_eq!(config.schedule, default);
         assert!(config.schedule.tasks.len() > 4);
     }
 
@@ -214,6 +222,22 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("collector.toml:2"), "{text}");
         assert!(text.contains("did you mean `dashboard`"), "{text}");
+    }
+
+    #[test]
+    fn a_public_address_without_a_port_is_refused_before_a_ticket_carries_it() {
+        for wrong in [
+            "messnetz.example",
+            ":8443",
+            "messnetz.example:port",
+            "messnetz.example:0",
+        ] {
+            let error = load(&format!(
+                "sites = \"authority.toml\"\npublic = \"{wrong}\"\n"
+            ));
+            let said = error.unwrap_err().to_string();
+            assert!(said.contains("is not HOST:PORT"), "{said}");
+        }
     }
 
     #[test]

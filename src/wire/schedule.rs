@@ -138,6 +138,10 @@ pub struct Burst {
 }
 
 impl Burst {
+    /// How long an answer may take where nothing is said, in milliseconds: far beyond any delay that
+    /// lessons could live with.
+    pub const DEFAULT_TIMEOUT_MS: u32 = 1_500;
+
     /// How far apart.
     #[must_use]
     pub fn interval(self) -> Duration {
@@ -151,9 +155,8 @@ impl Burst {
     }
 }
 
-/// A second and a half is far beyond any delay that lessons could live with.
 const fn default_timeout_ms() -> u32 {
-    1_500
+    Burst::DEFAULT_TIMEOUT_MS
 }
 
 impl Probe {
