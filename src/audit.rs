@@ -5,11 +5,10 @@
 //! becomes a verdict.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use messnetz_metric::{
-    BitRate, Direction, Metric, Observation, Outcome, Quantity, Segment, UnixMillis, Value,
-};
-use messnetz_probes::{dns, link};
+use messnetz_metric::{Direction, Metric, Observation, Outcome, Quantity, Segment, UnixMillis};
+use messnetz_probes::{Binding, dns, icmp, link};
 use messnetz_sites::site::{School, Site};
 use messnetz_sites::target::Target;
 use messnetz_sites::verdict::{Sample, Series, Snapshot, snapshot};
@@ -22,11 +21,11 @@ use crate::wire::{Burst, Peer, Probe, Task};
 /// Names the form of an audit file.
 pub const AUDIT_FORMAT: &str = "messnetz-audit-1";
 
-/// A burst of a visit: one second, and a second and a half for the last answer.
+/// A burst of a visit: 15 s, the window that limits of loss are stated for, fine enough for 1 %.
 const BURST: Burst = Burst {
-    count: 50,
-    interval_ms: 20,
-    timeout_ms: 1_500,
+    count: 150,
+    interval_ms: 100,
+    timeout_ms: Burst::DEFAULT_TIMEOUT_MS,
 };
 
 /// What to measure on this visit.
@@ -63,6 +62,10 @@ pub struct Audit {
     /// When it ended.
     #[serde(rename = "ended_at_unix_ms")]
     pub ended_at: UnixMillis,
+    /// The visit was ended before all was measured.
+    pub interrupted: bool,
+    /// Whether the gateway answered at all; `None` where this machine knows none.
+    pub gateway_answers: Option<bool>,
     /// The interface that was measured from, as its driver describes it.
     pub link: Option<link::LinkState>,
     /// Everything that was measured, failures included.
@@ -144,12 +147,14 @@ pub fn tasks(visit: &Visit, resolvers: &[IpAddr]) -> Vec<Task> {
     probes.into_iter().map(task).collect()
 }
 
-/// Does a visit: every task once, `done` called after each.
+/// Does a visit: every task once, `done` called before each. When `stop` resolves, what was measured until
+/// then is the result.
 pub async fn audit(
     visit: &Visit,
     school: &School,
     site: &Site,
     targets: &[&Target],
+    stop: impl Future<Output = ()>,
     mut done: impl FnMut(usize, usize, &Task),
 ) -> Audit {
     let began_at = clock::now();
@@ -161,10 +166,18 @@ pub async fn audit(
         .unwrap_or_default();
     let tasks = tasks(visit, &resolvers);
     let mut observations = Vec::new();
-    for (index, task) in tasks.iter().enumerate() {
-        done(index, tasks.len(), task);
-        observations.extend(measure(task, &around).await);
-    }
+    let mut gateway_answers = None;
+    let everything = async {
+        gateway_answers = gateway_answers_to(visit).await;
+        for (index, task) in tasks.iter().enumerate() {
+            done(index, tasks.len(), task);
+            observations.extend(measure(task, &around).await);
+        }
+    };
+    let interrupted = tokio::select! {
+        () = everything => false,
+        () = stop => true,
+    };
     let name = visit
         .interface
         .clone()
@@ -176,10 +189,24 @@ pub async fn audit(
         site: site.id.to_string(),
         began_at,
         ended_at: clock::now(),
+        interrupted,
+        gateway_answers,
         link: name.and_then(|name| link::read(&name).ok()),
         snapshots: hold_against(&observations, school, site, targets),
         observations,
     }
+}
+
+/// The quick question before anything is measured: is there a way out at all?
+async fn gateway_answers_to(visit: &Visit) -> Option<bool> {
+    let gateway = default_route()?.gateway?;
+    let binding = visit
+        .interface
+        .as_ref()
+        .map_or_else(Binding::any, Binding::interface);
+    icmp::is_up(gateway, &binding, Duration::from_secs(1))
+        .await
+        .ok()
 }
 
 /// The targets against what was measured.
@@ -192,7 +219,12 @@ fn hold_against(
     let port = [Segment::Lan, Segment::Wlan]
         .into_iter()
         .map(|segment| series(observations, Metric::new(segment, Quantity::LinkSpeed)))
-        .find_map(|series| series.samples.last().and_then(|sample| rate(sample.value)));
+        .find_map(|series| {
+            series
+                .samples
+                .last()
+                .and_then(|sample| sample.value.as_rate())
+        });
     targets
         .iter()
         .map(|target| Finding {
@@ -211,10 +243,10 @@ fn hold_against(
 /// The samples of one metric.
 pub(crate) fn series(observations: &[Observation], metric: Metric) -> Series {
     let mut series = Series::default();
-    for observation in observations
-        .iter()
-        .filter(|observation| observation.metric == metric)
-    {
+    let speaks = |observation: &&Observation| {
+        observation.metric == metric && metric.is_seen_over(observation.vantage.medium)
+    };
+    for observation in observations.iter().filter(speaks) {
         match &observation.outcome {
             Outcome::Value(value) => {
                 series.samples.push(Sample {
@@ -226,13 +258,6 @@ pub(crate) fn series(observations: &[Observation], metric: Metric) -> Series {
         }
     }
     series
-}
-
-fn rate(value: Value) -> Option<BitRate> {
-    match value {
-        Value::Rate(rate) => Some(rate),
-        Value::Time(_) | Value::Share(_) => None,
-    }
 }
 
 #[cfg(test)]
@@ -267,18 +292,7 @@ mod tests {
     #[test]
     fn a_visit_goes_from_the_own_interface_outwards() {
         let tasks = tasks(&visit(), &["10.0.0.1".parse().unwrap()]);
-        let kinds: Vec<&str> = tasks
-            .iter()
-            .map(|task| match task.probe {
-                Probe::Link => "link",
-                Probe::Icmp { .. } => "icmp",
-                Probe::Dns { .. } => "dns",
-                Probe::Http { .. } => "http",
-                Probe::Tcp { .. } => "tcp",
-                Probe::Stamp { .. } => "stamp",
-                Probe::Ndt7 { .. } => "ndt7",
-            })
-            .collect();
+        let kinds: Vec<&str> = tasks.iter().map(|task| task.probe.name()).collect();
         assert_eq!(kinds, ["link", "icmp", "icmp", "dns", "http", "tcp"]);
     }
 }

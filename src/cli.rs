@@ -12,9 +12,12 @@ mod demo;
 #[cfg(feature = "collector")]
 mod sites;
 
+use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -141,6 +144,29 @@ fn print(text: &str) -> io::Result<()> {
         out.write_all(b"\n")?;
     }
     out.flush()
+}
+
+/// Writes a file that must not exist yet: what is there may be somebody's work.
+fn write_new(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(content))
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+/// Writes example files into a folder and says so.
+#[cfg(feature = "collector")]
+fn write_examples(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)
+        .with_context(|| format!("making the folder {}", folder.display()))?;
+    for (name, content) in files {
+        let path = folder.join(name);
+        write_new(&path, content.as_bytes())?;
+        print(&format!("wrote {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Prints a result as JSON.

@@ -1,4 +1,5 @@
-//! The only place where the program asks for the time of day.
+//! The time of day, asked for in one place; only stamps of packets are taken elsewhere, by the drivers
+//! that send and receive them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

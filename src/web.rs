@@ -9,6 +9,8 @@ use crate::report::charts;
 use crate::text::{Language, Text};
 use crate::words::symbol;
 
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
 const STYLE: &str = include_str!("web/style.css");
 
 /// Schools against targets with word and symbol, the charts inline, and what to do about it.
@@ -101,7 +103,11 @@ fn lead(report: &Report, text: &Text) -> String {
 fn as_of(report: &Report, text: &Text) -> String {
     let time = jiff::Timestamp::from_millisecond(report.made_at.0).unwrap_or_default();
     let time = time.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    text.say_with("dashboard-as-of", &[("time", time.into())])
+    let days = (report.made_at.0 - report.since.0) / DAY_MS;
+    text.say_with(
+        "dashboard-as-of",
+        &[("time", time.into()), ("days", days.into())],
+    )
 }
 
 /// Schools against targets: word and symbol in every cell.
@@ -182,7 +188,7 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
     let statistic = text.say_with(
         "statistic",
         &[
-            ("statistic", judgement.statistic.to_string().into()),
+            ("statistic", text.statistic(judgement).into()),
             ("samples", judgement.samples.into()),
         ],
     );
@@ -195,6 +201,7 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
             td.number {
                 (text.threshold(judgement))
                 @if let Some(workings) = text.workings(judgement) { small { (workings) } }
+                @if let Some(layers) = text.layers(judgement) { small { (layers) } }
             }
             td { (text.contract(judgement).unwrap_or_default()) }
             td { (row.cause.as_ref().map(|cause| text.cause(cause)).or_else(|| text.why_open(&judgement.verdict)).unwrap_or_default()) }

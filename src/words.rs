@@ -4,9 +4,11 @@
 //! are shown.
 
 use fluent_bundle::FluentValue;
-use messnetz_metric::{BitRate, Layer, Metric, Unit, Value};
+use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Value};
 use messnetz_sites::Bilingual;
 use messnetz_sites::cause::{Cause, Unknown};
+use messnetz_sites::formula::NotAssessable;
+use messnetz_sites::quantile::Statistic;
 use messnetz_sites::target::Operator;
 use messnetz_sites::upgrade::Price;
 use messnetz_sites::verdict::{FullPort, Judgement, NoData, Undecided, Verdict, VerdictKind};
@@ -51,28 +53,101 @@ impl Text {
         self.value(Value::Rate(rate))
     }
 
-    /// A value with its unit: Mbit/s, ms or %.
+    /// A value with its unit: Mbit/s, ms or %, with three digits that count.
     #[must_use]
     pub fn value(&self, value: Value) -> String {
+        self.value_to(value, 3)
+    }
+
+    /// A value with so many digits that count; whole numbers stay whole.
+    fn value_to(&self, value: Value, digits: i32) -> String {
         let (number, unit) = match value {
             Value::Rate(rate) => (rate.as_mbps(), "Mbit/s"),
             Value::Time(time) => (time.as_millis_f64(), "ms"),
             Value::Share(share) => (share.as_percent(), "%"),
         };
-        let decimals = match value.unit() {
-            Unit::Microsecond if number < 1.0 => 3,
-            _ if number.fract().abs() < 0.05 || number >= 100.0 => 0,
-            _ => 1,
+        let before_the_point = if number < 1.0 {
+            0
+        } else {
+            number.log10().floor() as i32 + 1
         };
+        let decimals = (digits - before_the_point).clamp(0, 4) as usize;
+        let decimals = if number.fract() == 0.0 { 0 } else { decimals };
         format!("{}\u{a0}{unit}", self.language.number(number, decimals))
     }
 
-    /// What was observed, with the statistic it is and the samples behind it.
+    /// What was observed: the statistic and its value, with as many digits as it takes to tell it from
+    /// the threshold.
     #[must_use]
     pub fn observed(&self, judgement: &Judgement) -> String {
-        judgement
-            .observed
-            .map_or_else(|| "\u{2013}".to_owned(), |value| self.value(value))
+        let Some(observed) = judgement.observed else {
+            return "\u{2013}".to_owned();
+        };
+        let compared = judgement
+            .threshold
+            .as_ref()
+            .map(|threshold| threshold.tolerated);
+        (3..8)
+            .map(|digits| self.value_to(observed, digits))
+            .find(|shown| {
+                compared
+                    .is_none_or(|compared| compared == observed || *shown != self.value(compared))
+            })
+            .unwrap_or_else(|| self.value(observed))
+    }
+
+    /// The statistic that is compared, as planners call it.
+    #[must_use]
+    pub fn statistic(&self, judgement: &Judgement) -> String {
+        if judgement.statistic == Statistic::MEDIAN {
+            return self.say("statistic-median");
+        }
+        let percent = (judgement.statistic.share() * 100.0).round();
+        self.say_with(
+            "statistic-percentile",
+            &[("percent", FluentValue::from(percent))],
+        )
+    }
+
+    /// The layers that are compared, where they are not one.
+    #[must_use]
+    pub fn layers(&self, judgement: &Judgement) -> Option<String> {
+        let layers = judgement.layers?;
+        Some(self.say_with(
+            "layers",
+            &[
+                ("measured", text(self.layer(layers.measured))),
+                ("threshold", text(self.layer(layers.threshold))),
+            ],
+        ))
+    }
+
+    /// Why a measurement has no value.
+    #[must_use]
+    pub fn failure(&self, failure: &Failure) -> String {
+        let reason = match failure.reason {
+            FailureReason::Timeout => self.say("failure-timeout"),
+            FailureReason::Refused => self.say("failure-refused"),
+            FailureReason::Unreachable => self.say("failure-unreachable"),
+            FailureReason::NameResolution => self.say("failure-name-resolution"),
+            FailureReason::Tls => self.say("failure-tls"),
+            FailureReason::Protocol => self.say("failure-protocol"),
+            FailureReason::Permission => self.say("failure-permission"),
+            FailureReason::Interface => self.say("failure-interface"),
+            FailureReason::Busy => self.say("failure-busy"),
+        };
+        format!("{reason} ({})", failure.detail)
+    }
+
+    fn not_assessable(&self, because: &NotAssessable) -> String {
+        match because {
+            NotAssessable::MissingFact { fact } => self.say_with(
+                "not-assessable-missing-fact",
+                &[("fact", text(fact.name().to_owned()))],
+            ),
+            NotAssessable::DivisionByZero => self.say("not-assessable-division"),
+            NotAssessable::OutOfRange => self.say("not-assessable-range"),
+        }
     }
 
     /// The threshold, and the tolerated one where they differ.
@@ -191,7 +266,7 @@ impl Text {
             }
             NoData::NotAssessable { because } => self.say_with(
                 "no-data-not-assessable",
-                &[("because", text(because.to_string()))],
+                &[("because", text(self.not_assessable(because)))],
             ),
             NoData::WrongUnit { expected, found } => self.say_with(
                 "no-data-wrong-unit",
@@ -271,7 +346,9 @@ impl Text {
                     .iter()
                     .map(|unknown| match unknown {
                         Unknown::Contract => self.say("unknown-contract"),
-                        Unknown::Metric(metric) => metric.to_string(),
+                        Unknown::Metric(metric) => {
+                            format!("{} ({metric})", self.quantity(*metric))
+                        }
                     })
                     .collect();
                 self.say_with("cause-undecidable", &[("next", text(next.join(", ")))])
@@ -362,17 +439,26 @@ mod tests {
     #[test]
     fn values_are_written_as_the_language_does() {
         let (de, en) = (Text::new(Language::De), Text::new(Language::En));
-        let rate = Value::Rate(BitRate::from_mbps(1_234.5));
-        assert_eq!(de.value(rate), "1.234\u{a0}Mbit/s");
-        assert_eq!(en.value(rate), "1,234\u{a0}Mbit/s");
-        assert_eq!(
-            de.value(Value::Rate(BitRate::from_mbps(38.26))),
-            "38,3\u{a0}Mbit/s"
-        );
-        assert_eq!(
-            de.value(Value::Time(Micros::from_micros(250))),
-            "0,250\u{a0}ms"
-        );
-        assert_eq!(en.value(Value::Share(Ppm::from_ppm(12_300))), "1.2\u{a0}%");
+        let rate = |mbps| Value::Rate(BitRate::from_mbps(mbps));
+        for (value, german, english) in [
+            (rate(1_234.5), "1.235 Mbit/s", "1,235 Mbit/s"),
+            (rate(38.26), "38,3 Mbit/s", "38.3 Mbit/s"),
+            (rate(390.0), "390 Mbit/s", "390 Mbit/s"),
+            (
+                Value::Time(Micros::from_micros(250)),
+                "0,250 ms",
+                "0.250 ms",
+            ),
+            (
+                Value::Time(Micros::from_micros(4_321)),
+                "4,32 ms",
+                "4.32 ms",
+            ),
+            (Value::Share(Ppm::from_ppm(400)), "0,040 %", "0.040 %"),
+            (Value::Share(Ppm::from_ppm(0)), "0 %", "0 %"),
+        ] {
+            assert_eq!(de.value(value), german.replace(' ', "\u{a0}"));
+            assert_eq!(en.value(value), english.replace(' ', "\u{a0}"));
+        }
     }
 }

@@ -10,14 +10,15 @@ use clap::Args;
 use fluent_bundle::FluentValue;
 use indicatif::{ProgressBar, ProgressStyle};
 use messnetz_metric::{Medium, Metric, Outcome, Segment, Value};
-use messnetz_probes::link::{Duplex, LinkState};
+use messnetz_probes::link::{self, Duplex, LinkState};
 use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_sites::facts::Facts;
+use messnetz_sites::quantile::Statistic;
 use messnetz_sites::site::{Authority, School, SchoolForm, Site, SiteId};
 use messnetz_sites::target::{ProfileId, Profiles, Target};
 use messnetz_sites::verdict::{NotMeasured, Standing};
 
-use super::{Ending, block_on, print, print_json};
+use super::{Ending, asked_to_stop, block_on, print, print_json, write_new};
 use crate::audit::{Audit, Finding, Visit, audit};
 use crate::measure::TestServer;
 use crate::text::{Language, Text};
@@ -55,13 +56,13 @@ pub(super) struct Arguments {
     #[arg(long)]
     interface: Option<String>,
     /// Test server for the line, such as a collector: HOST:PORT
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     server: Option<String>,
     /// SHA-256 fingerprint of the test server's certificate, where no public authority vouches for it
     #[arg(long, value_name = "HEX", requires = "server")]
     fingerprint: Option<Fingerprint>,
     /// A service the school needs: a page (https://…) or HOST:PORT; may be given several times
-    #[arg(long = "service", value_name = "SERVICE")]
+    #[arg(long = "service", value_name = "SERVICE", value_parser = service)]
     services: Vec<String>,
     /// Name that every resolver is asked for
     #[arg(long, value_name = "NAME", default_value = "www.schulministerium.nrw")]
@@ -72,9 +73,9 @@ pub(super) struct Arguments {
     /// Length of a capacity test in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10))]
     seconds: u32,
-    /// File to save the audit in, for the collector
-    #[arg(long, value_name = "FILE", default_value = "messnetz-audit.json")]
-    out: PathBuf,
+    /// File to save the audit in, for the collector [default: named by site and time]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Language of the findings
     #[arg(long, value_enum, default_value_t = Language::De)]
     lang: Language,
@@ -83,9 +84,30 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// `HOST:PORT`, checked before work begins.
+fn host_and_port(text: &str) -> Result<String, String> {
+    match text
+        .rsplit_once(':')
+        .map(|(host, port)| (host, port.parse::<u16>()))
+    {
+        Some((host, Ok(1..))) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("it is not HOST:PORT, such as messnetz.example:8443".to_owned()),
+    }
+}
+
+/// A page or `HOST:PORT`.
+fn service(text: &str) -> Result<String, String> {
+    if text.starts_with("https://") || text.starts_with("http://") {
+        Ok(text.to_owned())
+    } else {
+        host_and_port(text).map_err(|_| "it is neither a page (https://…) nor HOST:PORT".to_owned())
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let (school, site, profiles) = subject(arguments)?;
     let targets = targets(&profiles)?;
+    check_interface(arguments.interface.as_deref())?;
     let visit = Visit {
         interface: arguments.interface.clone(),
         server: arguments.server.clone().map(|address| TestServer {
@@ -99,31 +121,27 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     };
     let bar = progress();
     let audit = block_on(async {
-        Ok(audit(&visit, &school, &site, &targets, |done, all, task| {
-            if let Some(bar) = &bar {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-                bar.set_message(
-                    format!("{:?}", task.probe)
-                        .chars()
-                        .take(50)
-                        .collect::<String>(),
-                );
-            }
-        })
-        .await)
+        let stop = asked_to_stop();
+        Ok(
+            audit(&visit, &school, &site, &targets, stop, |done, all, task| {
+                if let Some(bar) = &bar {
+                    bar.set_length(all as u64);
+                    bar.set_position(done as u64);
+                    bar.set_message(task.probe.name());
+                }
+            })
+            .await,
+        )
     })?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let file = serde_json::to_vec_pretty(&audit)?;
-    fs::write(&arguments.out, file)
-        .with_context(|| format!("saving the audit in {}", arguments.out.display()))?;
+    let path = save(&audit, arguments.out.clone())?;
     if arguments.json {
         print_json(&audit)?;
     } else {
         let text = Text::new(arguments.lang);
-        let saved = arguments.out.display().to_string();
+        let saved = path.display().to_string();
         print(&format!(
             "{}\n{}",
             findings(&audit, &text),
@@ -135,6 +153,34 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     } else {
         Ending::Well
     })
+}
+
+/// Writes the audit into a file of its own: an earlier visit is never overwritten.
+fn save(audit: &Audit, out: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let path = out.unwrap_or_else(|| {
+        let time = jiff::Timestamp::from_millisecond(audit.began_at.0).unwrap_or_default();
+        let time = time.strftime("%Y%m%dT%H%M%SZ");
+        PathBuf::from(format!(
+            "messnetz-audit-{}-{time}.json",
+            audit.site.replace('/', "-")
+        ))
+    });
+    let content = serde_json::to_vec_pretty(audit)?;
+    write_new(&path, &content)?;
+    Ok(path)
+}
+
+/// An interface that does not exist is a mistake of the command line, not a finding.
+fn check_interface(name: Option<&str>) -> anyhow::Result<()> {
+    let Some(name) = name else { return Ok(()) };
+    let known = link::interfaces()?;
+    if !known.iter().any(|known| known == name) {
+        bail!(
+            "this machine has no interface '{name}'; it has {}",
+            known.join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn progress() -> Option<ProgressBar> {
@@ -247,6 +293,11 @@ fn findings(audit: &Audit, text: &Text) -> String {
         });
         if let (true, Some(link)) = (is_own, &audit.link) {
             lines.push(format!("  {}", own_link(link, text)));
+            lines.push(match audit.gateway_answers {
+                Some(true) => format!("  {}", text.say("audit-gateway-answers")),
+                Some(false) => format!("  {}", text.say("audit-gateway-silent")),
+                None => format!("  {}", text.say("audit-gateway-unknown")),
+            });
         }
         lines.extend(measured.into_iter().map(|line| format!("  {line}")));
         lines.extend(
@@ -254,6 +305,18 @@ fn findings(audit: &Audit, text: &Text) -> String {
                 .iter()
                 .map(|finding| format!("  {}", standing(finding, text))),
         );
+    }
+    if audit
+        .link
+        .as_ref()
+        .is_some_and(|link| link.medium == Medium::Wlan)
+    {
+        lines.push(String::new());
+        lines.push(text.say("audit-over-wlan"));
+    }
+    if audit.interrupted {
+        lines.push(String::new());
+        lines.push(text.say("audit-interrupted"));
     }
     if audit.link.is_none() {
         lines.push(String::new());
@@ -317,7 +380,7 @@ fn measured(audit: &Audit, segment: Segment, text: &Text) -> Vec<String> {
             .or_default();
         match &observation.outcome {
             Outcome::Value(value) => entry.values.push(*value),
-            Outcome::Failed(failure) => entry.failure = Some(failure.to_string()),
+            Outcome::Failed(failure) => entry.failure = Some(text.failure(failure)),
         }
     }
     series
@@ -331,12 +394,15 @@ fn measured(audit: &Audit, segment: Segment, text: &Text) -> Vec<String> {
                 },
             )| {
                 values.sort_unstable_by_key(|value| value.number());
-                let what = match values.get(values.len().saturating_sub(1) / 2) {
+                let what = match Statistic::MEDIAN
+                    .rank(values.len())
+                    .and_then(|rank| values.get(rank - 1))
+                {
                     Some(median) => format!("{} (n = {})", text.value(*median), values.len()),
                     None => failure.unwrap_or_default(),
                 };
                 let against = text.say_with("audit-against", &[("peer", peer.into())]);
-                format!("{metric} {against}: {what}")
+                format!("{} {against}: {what}", text.quantity(metric))
             },
         )
         .collect()

@@ -1,16 +1,14 @@
 //! `messnetz demo`: the main job on this machine, in a minute and a half.
 
 use std::cell::Cell;
-use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Ending, asked_to_stop, block_on, print};
+use super::{Ending, asked_to_stop, block_on, print, write_examples};
 use crate::demo::network::Network;
 use crate::demo::{AUTHORITY, Demo, Options, Progress};
 use crate::text::Language;
@@ -50,7 +48,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if let Some(folder) = &arguments.write_config {
-        write_config(folder)?;
+        let files = [
+            ("network.toml", Network::built_in_text()),
+            ("authority.toml", AUTHORITY),
+        ];
+        write_examples(folder, &files)?;
         return Ok(Ending::Well);
     }
     let options = Options {
@@ -71,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             () = &mut stop => return Ok(Ending::Well),
             () = std::future::ready(()) => {}
         }
-        let demo = Demo::start(&options, &progress)?;
+        let mut demo = Demo::start(&options, &progress).await?;
         let shown = async {
             demo.wait_for_verdicts(&progress).await?;
             let table = demo.results().await?;
@@ -110,25 +112,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         }
         Ok(Ending::Well)
     })
-}
-
-fn write_config(folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("making the folder {}", folder.display()))?;
-    for (name, content) in [
-        ("network.toml", Network::built_in_text()),
-        ("authority.toml", AUTHORITY),
-    ] {
-        let path = folder.join(name);
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(content.as_bytes()))
-            .with_context(|| format!("writing {}", path.display()))?;
-        print(&format!("wrote {}", path.display()))?;
-    }
-    Ok(())
 }
 
 /// A bar on a terminal; elsewhere a line for every stage.

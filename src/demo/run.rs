@@ -33,7 +33,7 @@ const COLLECTOR: &str = include_str!("collector.toml");
 const DOOR_PORT: u16 = 8443;
 
 /// When the results are printed, whether or not everything is decided by then.
-const LATEST: Duration = Duration::from_secs(85);
+const LATEST: Duration = Duration::from_secs(78);
 
 /// How often the collector is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -41,8 +41,14 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long the collector may take to come up.
 const START: Duration = Duration::from_secs(10);
 
+/// Where the collector's API gives the whole report.
+const REPORT: &str = "/api/v1/report";
+
 /// The folder inside the results in which collector and agents work.
 const WORK_FOLDER: &str = "run";
+
+/// Marks a work folder as made by a demo, and so as one that the next demo may empty.
+const MARKER: &str = ".messnetz-demo";
 
 /// What the user chose.
 #[derive(Clone, Debug)]
@@ -82,6 +88,24 @@ pub enum DemoError {
         /// Why it failed.
         #[source]
         source: io::Error,
+    },
+    /// The results folder holds something else under the name of the work folder.
+    #[error("{path} was not made by a demo and is left alone; choose another folder with --out")]
+    ForeignFolder {
+        /// Which.
+        path: String,
+    },
+    /// A process of the demo ended by itself.
+    #[error("the demo's {name} ended ({status}): {last_words}; its log is {log}")]
+    Ended {
+        /// Which.
+        name: String,
+        /// How.
+        status: std::process::ExitStatus,
+        /// The last line of its log.
+        last_words: String,
+        /// Where its log is.
+        log: String,
     },
     /// The dashboard's port.
     #[error(
@@ -134,7 +158,7 @@ pub trait Progress {
 /// but the results folder.
 pub struct Demo {
     // Order matters: the processes end before the town under them is taken down.
-    processes: Vec<Child>,
+    processes: Vec<(String, Child)>,
     town: Town,
     work: PathBuf,
     server: Namespace,
@@ -150,7 +174,7 @@ impl Demo {
     ///
     /// # Errors
     /// Where the kernel does not allow it, the configuration is wrong, or a command fails.
-    pub fn start(options: &Options, progress: &impl Progress) -> Result<Self, DemoError> {
+    pub async fn start(options: &Options, progress: &impl Progress) -> Result<Self, DemoError> {
         let started = Instant::now();
         let (network, authority) = configuration(options.config.as_deref())?;
         let dashboard_socket =
@@ -188,7 +212,7 @@ impl Demo {
         };
 
         progress.stage("starting the collector");
-        demo.start_collector(dashboard_socket)?;
+        demo.start_collector(dashboard_socket).await?;
         progress.stage("enrolling and starting the agents");
         for index in 0..network.schools.len() {
             demo.start_agent(index)?;
@@ -206,9 +230,10 @@ impl Demo {
     ///
     /// # Errors
     /// Where the collector does not answer.
-    pub async fn wait_for_verdicts(&self, progress: &impl Progress) -> Result<(), DemoError> {
+    pub async fn wait_for_verdicts(&mut self, progress: &impl Progress) -> Result<(), DemoError> {
         progress.stage("measuring");
         loop {
+            self.all_running()?;
             let counts = self.count_verdicts().await?;
             let elapsed = self.started.elapsed();
             progress.verdicts(counts.decided, counts.all, elapsed, LATEST);
@@ -231,7 +256,7 @@ impl Demo {
             ("/charts/throughput.svg", "throughput.svg"),
             ("/charts/throughput.png", "throughput.png"),
             ("/api/v1/recommendations", "recommendations.json"),
-            ("/api/v1/report", "report.json"),
+            (REPORT, "report.json"),
             ("/", "dashboard.html"),
         ] {
             let content = self.ask(path).await?;
@@ -249,7 +274,7 @@ impl Demo {
     /// # Errors
     /// Where the collector does not answer.
     pub async fn report_json(&self) -> Result<String, DemoError> {
-        Ok(String::from_utf8_lossy(&self.ask("/api/v1/report").await?).into_owned())
+        Ok(String::from_utf8_lossy(&self.ask(REPORT).await?).into_owned())
     }
 
     /// Frames that the emulated lines lost against their rules, because this machine gave them too
@@ -263,7 +288,7 @@ impl Demo {
             .sum()
     }
 
-    fn start_collector(&mut self, socket: TcpListener) -> Result<(), DemoError> {
+    async fn start_collector(&mut self, socket: TcpListener) -> Result<(), DemoError> {
         let system = |doing| move |source| DemoError::System { doing, source };
         let keep = |flags| {
             fcntl(socket.as_fd(), FcntlArg::F_SETFD(flags)).map_err(|error| {
@@ -276,23 +301,17 @@ impl Demo {
         let mut command = self.command(&["collector", "run", "--dashboard-socket", &number])?;
         command.stdout(Stdio::null()).stderr(self.log("collector")?);
         let child = self.server.spawn(command)?;
-        self.processes.push(child);
+        self.processes.push(("collector".to_owned(), child));
         drop(socket);
         let end = Instant::now() + START;
-        while !self.work.join("data/store.db").exists() {
-            self.still_running()?;
-            if Instant::now() > end {
-                return Err(DemoError::Command {
-                    command: "collector run".to_owned(),
-                    why: format!(
-                        "it did not come up; see {}",
-                        self.log_path("collector").display()
-                    ),
-                });
+        loop {
+            self.all_running()?;
+            match self.ask(REPORT).await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > end => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
-            std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
     }
 
     fn start_agent(&mut self, index: usize) -> Result<(), DemoError> {
@@ -308,7 +327,8 @@ impl Demo {
         )?;
         let mut command = self.command(&["agent", "run", "--state", &state])?;
         command.stdout(Stdio::null()).stderr(self.log(&name)?);
-        self.processes.push(agent.spawn(command)?);
+        let child = agent.spawn(command)?;
+        self.processes.push((name, child));
         Ok(())
     }
 
@@ -350,24 +370,23 @@ impl Demo {
         }
     }
 
-    fn log_path(&self, name: &str) -> PathBuf {
-        self.work.join(format!("{name}.log"))
-    }
-
     fn log(&self, name: &str) -> Result<Stdio, DemoError> {
-        let path = self.log_path(name);
+        let path = self.work.join(format!("{name}.log"));
         let file = fs::File::create(&path).map_err(file_error("making the log", &path))?;
         Ok(file.into())
     }
 
-    fn still_running(&mut self) -> Result<(), DemoError> {
-        for child in &mut self.processes {
+    /// A process that ended while it should be at work is told at once, with its last words.
+    fn all_running(&mut self) -> Result<(), DemoError> {
+        for (name, child) in &mut self.processes {
             if let Ok(Some(status)) = child.try_wait() {
-                let log = fs::read_to_string(self.work.join("collector.log")).unwrap_or_default();
-                let why = log.lines().last().unwrap_or_default();
-                return Err(DemoError::Command {
-                    command: "collector run".to_owned(),
-                    why: format!("{status}: {why}"),
+                let log = self.work.join(format!("{name}.log"));
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                return Err(DemoError::Ended {
+                    name: name.clone(),
+                    status,
+                    last_words: said.lines().last().unwrap_or("it said nothing").to_owned(),
+                    log: log.display().to_string(),
                 });
             }
         }
@@ -391,7 +410,7 @@ impl Demo {
         struct Verdict {
             word: String,
         }
-        let path = "/api/v1/report";
+        let path = REPORT;
         let report: Report = serde_json::from_slice(&self.ask(path).await?).map_err(|error| {
             let reason = messnetz_metric::FailureReason::Protocol;
             DemoError::Ask {
@@ -418,11 +437,11 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        for child in &mut self.processes {
+        for (_, child) in &mut self.processes {
             // A process that has ended already is what is wanted.
             let _ = child.kill();
         }
-        for child in &mut self.processes {
+        for (_, child) in &mut self.processes {
             let _ = child.wait();
         }
     }
@@ -468,15 +487,20 @@ fn configuration(folder: Option<&Path>) -> Result<(Network, String), DemoError> 
     Ok((network, authority))
 }
 
-/// Makes the results folder and an empty work folder in it.
+/// Makes the results folder and an empty work folder in it. A folder of that name that no demo made is
+/// somebody else's and stays.
 fn prepare_folder(results: &Path) -> Result<PathBuf, DemoError> {
     let work = results.join(WORK_FOLDER);
-    match fs::remove_dir_all(&work) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(file_error("emptying", &work)(error)),
+    if work.exists() {
+        if !work.join(MARKER).exists() {
+            return Err(DemoError::ForeignFolder {
+                path: work.display().to_string(),
+            });
+        }
+        fs::remove_dir_all(&work).map_err(file_error("emptying", &work))?;
     }
     fs::create_dir_all(&work).map_err(file_error("making the folder", &work))?;
+    write(&work.join(MARKER), "")?;
     fs::canonicalize(&work).map_err(file_error("finding", &work))
 }
 

@@ -54,8 +54,8 @@ pub fn throughput(report: &Report, text: &Text) -> Chart {
                 .judgement
                 .threshold
                 .as_ref()
-                .and_then(|t| rate(t.tolerated)),
-            measured: row.judgement.observed.and_then(rate),
+                .and_then(|t| t.tolerated.as_rate()),
+            measured: row.judgement.observed.and_then(Value::as_rate),
             contract: row.judgement.contract.map(|check| check.contract),
             verdict: Some(mark(row.judgement.verdict.kind())),
         })
@@ -71,14 +71,7 @@ fn required(row: &Row) -> Option<BitRate> {
     row.judgement
         .threshold
         .as_ref()
-        .and_then(|threshold| rate(threshold.strict))
-}
-
-fn rate(value: Value) -> Option<BitRate> {
-    match value {
-        Value::Rate(rate) => Some(rate),
-        Value::Time(_) | Value::Share(_) => None,
-    }
+        .and_then(|threshold| threshold.strict.as_rate())
 }
 
 fn mark(kind: VerdictKind) -> Mark {

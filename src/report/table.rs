@@ -73,7 +73,14 @@ fn cells(row: &Row, text: &Text) -> [String; 6] {
     [
         format!("  {}", text.pick(&row.target_title)),
         format!("{} {}", symbol(kind), text.verdict(kind)),
-        text.observed(judgement),
+        match judgement.observed {
+            Some(_) => format!(
+                "{} ({})",
+                text.observed(judgement),
+                text.statistic(judgement)
+            ),
+            None => text.observed(judgement),
+        },
         text.threshold(judgement),
         judgement.samples.to_string(),
         reason,

@@ -20,6 +20,24 @@ threshold-capped = { $workings }, begrenzt auf { $cap }
 contract-satisfies = Vertrag { $contract }: genügt
 contract-too-small = Vertrag { $contract }: zu klein
 
+statistic-median = Median
+statistic-percentile = { $percent }. Perzentil
+layers = gemessen als { $measured }, gefordert als { $threshold }
+not-assessable-missing-fact = die Angabe „{ $fact }“ der Schule fehlt
+not-assessable-division = die Formel teilt durch null
+not-assessable-range = die Formel ergibt keinen brauchbaren Schwellenwert
+
+## Fehlschläge
+failure-timeout = keine Antwort in der Zeit
+failure-refused = abgewiesen
+failure-unreachable = nicht erreichbar
+failure-name-resolution = der Name hat keine Adresse
+failure-tls = die gesicherte Verbindung kam nicht zustande
+failure-protocol = die Antwort war nicht, wie sie sein soll
+failure-permission = auf diesem Gerät nicht erlaubt
+failure-interface = der Anschluss fehlt oder ist aus
+failure-busy = die Gegenstelle war beschäftigt
+
 ## Ebenen
 layer-contract = Vertrag
 layer-ip = IP
@@ -73,14 +91,14 @@ recommendation-reason = { $target }: { $observed } gegen { $threshold } (n = { $
 price-yours = Ihr Preis
 dashboard-title = Messnetz: { $authority }
 dashboard-lead = { $met } erfüllt, { $missed } nicht erfüllt, { $undecided } unentschieden, { $none } ohne Daten.
-dashboard-as-of = Stand { $time } UTC; Messwerte der letzten 31 Tage.
+dashboard-as-of = Stand { $time } UTC; Messwerte der letzten { $days } Tage.
 dashboard-overview = Komplettübersicht
 dashboard-coverage = Zielerreichung
 dashboard-throughput = Gemessener gegen geforderten Download
 dashboard-table-below = Die Tabelle darunter sagt dasselbe in Worten.
 dashboard-language = English
 statistic = { $statistic } aus { $samples }
-legend-note = ✔ erfüllt, ✘ nicht erfüllt, ? unentschieden, – keine Daten. Schwellen gelten auf der Ebene des Vertrags; gemessen wird TCP-Nutzlast, darum steht der tolerierte Wert in Klammern.
+legend-note = ✔ erfüllt, ✘ nicht erfüllt, ? unentschieden, – keine Daten. Wo eine Rate als Vertrag gefordert und als TCP-Nutzlast gemessen wird, steht der tolerierte Wert in Klammern.
 
 ## Audit
 audit-title = Audit von { $school }
@@ -94,7 +112,11 @@ audit-segment-wlan = WLAN
 audit-segment-lan = LAN
 audit-segment-line = Leitung
 audit-segment-service = Dienste
-audit-nothing = nichts erreicht
+audit-gateway-answers = das Gateway antwortet
+audit-gateway-silent = das Gateway antwortet nicht
+audit-gateway-unknown = es gibt kein Gateway, das gefragt werden könnte
+audit-over-wlan = über WLAN gemessen: das sagt nichts über Kabel und Leitung; dafür ein Kabel verwenden
+audit-interrupted = der Besuch wurde vorzeitig beendet; dies wurde bis dahin gemessen
 audit-saved = gespeichert: { $path }
 audit-interface = eigener Anschluss { $interface } ({ $medium }): { $speed }, { $duplex }, { $errors } Fehler
 audit-speed-unknown = Geschwindigkeit nennt der Treiber nicht

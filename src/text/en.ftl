@@ -20,6 +20,24 @@ threshold-capped = { $workings }, capped at { $cap }
 contract-satisfies = contract { $contract }: enough
 contract-too-small = contract { $contract }: too small
 
+statistic-median = median
+statistic-percentile = { $percent }th percentile
+layers = measured as { $measured }, required as { $threshold }
+not-assessable-missing-fact = the fact "{ $fact }" of the school is missing
+not-assessable-division = the formula divides by zero
+not-assessable-range = the formula gives no usable threshold
+
+## Failures
+failure-timeout = no answer in time
+failure-refused = refused
+failure-unreachable = not reachable
+failure-name-resolution = the name has no address
+failure-tls = the secured connection failed
+failure-protocol = the answer was not as it should be
+failure-permission = not permitted on this machine
+failure-interface = the interface is missing or down
+failure-busy = the peer was busy
+
 ## Layers
 layer-contract = contract
 layer-ip = IP
@@ -73,14 +91,14 @@ recommendation-reason = { $target }: { $observed } against { $threshold } (n = {
 price-yours = your price
 dashboard-title = Messnetz: { $authority }
 dashboard-lead = { $met } met, { $missed } missed, { $undecided } undecided, { $none } without data.
-dashboard-as-of = As of { $time } UTC; samples of the last 31 days.
+dashboard-as-of = As of { $time } UTC; samples of the last { $days } days.
 dashboard-overview = Overview
 dashboard-coverage = Target coverage
 dashboard-throughput = Measured against required download
 dashboard-table-below = The table below says the same in words.
 dashboard-language = Deutsch
 statistic = { $statistic } of { $samples }
-legend-note = ✔ met, ✘ missed, ? undecided, – no data. Thresholds are stated on the layer of the contract; measured is TCP payload, so the tolerated value stands in brackets.
+legend-note = ✔ met, ✘ missed, ? undecided, – no data. Where a rate is required as a contract and measured as TCP payload, the tolerated value stands in brackets.
 
 ## Audit
 audit-title = Audit of { $school }
@@ -94,7 +112,11 @@ audit-segment-wlan = Wi-Fi
 audit-segment-lan = LAN
 audit-segment-line = Line
 audit-segment-service = Services
-audit-nothing = nothing was reached
+audit-gateway-answers = the gateway answers
+audit-gateway-silent = the gateway does not answer
+audit-gateway-unknown = there is no gateway that could be asked
+audit-over-wlan = measured over Wi-Fi: this says nothing about the cables and the line; use a cable for them
+audit-interrupted = the visit was ended early; this is what was measured until then
 audit-saved = saved: { $path }
 audit-interface = own interface { $interface } ({ $medium }): { $speed }, { $duplex }, { $errors } errors
 audit-speed-unknown = speed not stated by the driver

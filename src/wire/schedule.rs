@@ -160,6 +160,20 @@ const fn default_timeout_ms() -> u32 {
 }
 
 impl Probe {
+    /// Its name, as schedules write it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Icmp { .. } => "icmp",
+            Self::Stamp { .. } => "stamp",
+            Self::Ndt7 { .. } => "ndt7",
+            Self::Dns { .. } => "dns",
+            Self::Tcp { .. } => "tcp",
+            Self::Http { .. } => "http",
+            Self::Link => "link",
+        }
+    }
+
     /// Whether it fills the line, so that nothing else may be measured beside it.
     #[must_use]
     pub const fn saturates(&self) -> bool {

@@ -31,7 +31,7 @@ fn without_any_network_an_audit_says_what_was_not_reachable() {
     assert_eq!(output.status.code(), Some(0), "{said}{}", stderr(&output));
     assert!(said.contains("no default route"), "{said}");
     assert!(
-        said.contains("service.connect against 10.9.9.9:443: unreachable"),
+        said.contains("time to connect against 10.9.9.9:443: not reachable"),
         "{said}"
     );
     assert!(said.contains("not measured"), "{said}");
@@ -81,15 +81,25 @@ fn in_a_school_an_audit_measures_every_segment_and_saves_a_file() {
         "LAN",
         "Line",
         "Services",
-        "lan.rtt against gateway",
+        "round-trip time against gateway",
+        "the gateway answers",
         "below today (not good)",
     ] {
         assert!(said.contains(expected), "no '{expected}' in: {said}");
     }
-    let file = std::fs::read(folder.path().join("messnetz-audit.json")).unwrap();
+    let named = said
+        .lines()
+        .find_map(|line| line.strip_prefix("saved: "))
+        .unwrap();
+    assert!(named.contains("XX-100001-main"), "{named}");
+    let file = std::fs::read(folder.path().join(named)).unwrap();
     let saved: serde_json::Value = serde_json::from_slice(&file).unwrap();
     assert_eq!(saved["format"], "messnetz-audit-1");
     assert_eq!(saved["site"], "XX-100001/main");
+    // What a collector would read of it are observations like those of any batch.
+    let read: Vec<messnetz_metric::Observation> =
+        serde_json::from_value(saved["observations"].clone()).unwrap();
+    assert!(read.len() > 10, "{}", read.len());
     let observations = saved["observations"].as_array().unwrap();
     let down = observations
         .iter()
@@ -97,4 +107,24 @@ fn in_a_school_an_audit_measures_every_segment_and_saves_a_file() {
         .unwrap();
     let rate = down["value"].as_u64().unwrap();
     assert!((50_000_000..100_000_000).contains(&rate), "{rate}");
+}
+
+#[test]
+fn mistakes_of_the_command_line_are_told_before_anything_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, expected) in [
+        (&["--interface", "typo0"][..], "no interface 'typo0'"),
+        (&["--server", "messnetz.example"], "not HOST:PORT"),
+        (&["--service", "example.org"], "neither a page"),
+        (
+            &["--profile", "de-gigabyte"],
+            "there is no profile 'de-gigabyte'",
+        ),
+    ] {
+        let all: Vec<&str> = ["audit"].iter().chain(arguments).copied().collect();
+        let output = crate::program::run(folder.path(), &all);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -1,8 +1,10 @@
 //! The demo as a new user runs it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -68,8 +70,7 @@ fn the_demo_judges_three_schools_within_90_seconds_and_leaves_nothing_behind() {
     let took = started.elapsed();
     assert!(output.status.success(), "{}", stderr(&output));
     println!("the demo took {took:?}\n{}", stderr(&output));
-    // The demo stops measuring after 85 s whatever happened; what follows is writing.
-    assert!(took < Duration::from_secs(100), "{took:?}");
+    assert!(took <= Duration::from_secs(90), "{took:?}");
 
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let word = |school: &str, target: &str| {
@@ -177,4 +178,77 @@ fn a_town_whose_lines_lead_to_unknown_sites_is_refused_by_name() {
         said.contains("network.toml:") && said.contains("did you mean `round_trip`"),
         "{said}"
     );
+}
+
+#[test]
+fn a_folder_that_no_demo_made_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let precious = folder.path().join("run/precious");
+    fs::create_dir(precious.parent().unwrap()).unwrap();
+    fs::write(&precious, "work of years").unwrap();
+    let output = run(
+        folder.path(),
+        &["demo", "--once", "--port", "0", "--out", "."],
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("was not made by a demo"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "work of years");
+}
+
+/// Whether this process may become another user: not within a user namespace of one.
+fn may_change_user() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap();
+    let length = map
+        .split_whitespace()
+        .nth(2)
+        .and_then(|length| length.parse::<u64>().ok());
+    nix::unistd::geteuid().is_root() && length > Some(65_534)
+}
+
+#[test]
+fn an_ordinary_user_can_run_the_demo_or_is_told_what_stands_in_the_way() {
+    const NOBODY: u32 = 65_534;
+    let _quiet = quiet();
+    if !may_change_user() {
+        eprintln!("NOT CHECKED: these tests run as one user only, who is not root of the machine");
+        return;
+    }
+    let before = interfaces();
+    // The program is copied to where everybody may read it; the build's folder may be root's alone.
+    let everybody = tempfile::tempdir().unwrap();
+    fs::set_permissions(everybody.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = everybody.path().join("messnetz");
+    fs::copy(env!("CARGO_BIN_EXE_messnetz"), &program).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+
+    let demo = Command::new(&program)
+        .args(["demo", "--port", "0", "--out", "results"])
+        .current_dir(folder.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_mins(1);
+    let ended = || fs::read_link(format!("/proc/{}/exe", demo.id())).is_err();
+    while processes_in(folder.path()).len() < 5 && !ended() {
+        assert!(Instant::now() < end, "the demo did not come up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    if ended() {
+        let said = stderr(&demo.wait_with_output().unwrap());
+        assert!(said.contains("user namespace"), "{said}");
+        eprintln!("NOT CHECKED beyond the refusal, which was: {said}");
+        return;
+    }
+    kill(Pid::from_raw(demo.id().cast_signed()), Signal::SIGINT).unwrap();
+    demo.wait_with_output().unwrap();
+    assert_nothing_left(folder.path(), &before);
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::observation::Medium;
 use crate::units::Unit;
 
 /// The part of the way from a device to a service that a measurement speaks about.
@@ -223,6 +224,13 @@ impl Metric {
         Self { segment, quantity }
     }
 
+    /// Whether a box that looks out over `medium` can speak about this: what a radio saw says nothing about
+    /// the cables or the line behind it.
+    #[must_use]
+    pub const fn is_seen_over(self, medium: Medium) -> bool {
+        matches!(self.segment, Segment::Wlan | Segment::Service) || !matches!(medium, Medium::Wlan)
+    }
+
     /// All metrics there are.
     pub fn all() -> impl Iterator<Item = Self> {
         Segment::ALL.into_iter().flat_map(|segment| {
@@ -293,6 +301,13 @@ mod tests {
     fn no_two_metrics_share_an_id() {
         let ids: std::collections::HashSet<String> = Metric::all().map(|m| m.to_string()).collect();
         assert_eq!(ids.len(), Segment::ALL.len() * Quantity::ALL.len());
+    }
+
+    #[test]
+    fn what_a_radio_saw_does_not_speak_about_the_line() {
+        let line = Metric::new(Segment::Line, Quantity::Rtt);
+        assert!(line.is_seen_over(Medium::Wired) && !line.is_seen_over(Medium::Wlan));
+        assert!(Metric::new(Segment::Wlan, Quantity::Rtt).is_seen_over(Medium::Wlan));
     }
 
     #[test]

@@ -216,6 +216,15 @@ impl Value {
         }
     }
 
+    /// The rate, where it is one.
+    #[must_use]
+    pub const fn as_rate(self) -> Option<BitRate> {
+        match self {
+            Self::Rate(rate) => Some(rate),
+            Self::Time(_) | Self::Share(_) => None,
+        }
+    }
+
     /// The value of `number` whole `unit`s; a share over the whole is cut to the whole.
     #[must_use]
     pub const fn new(unit: Unit, number: u64) -> Self {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 mod cargo;
 mod gate;
 mod licences;
+mod memory;
 mod packages;
 mod size;
 
@@ -16,7 +17,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test  Install what the tests need (as root), then check formatting, lints, documentation and
         licences, and run all tests; stops at the first failure
-  size  Build both release programs and hold their sizes against the limits
+  size  Build both release programs and hold their sizes, and the memory of an idle agent, against
+        the limits
   help  Print this
 ";
 

@@ -1,12 +1,16 @@
-//! `cargo xtask size`: whether the programs stay small enough for a small box.
+//! `cargo xtask size`: whether the programs stay small enough for a small box, as files and in memory.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cargo::{Call, target_dir};
+use crate::memory;
 
 const MB: u64 = 1_000_000;
+
+/// What an idle agent may hold in memory: its proportional share of all pages (proc(5), smaps).
+const IDLE_PSS_LIMIT_MB: u64 = 15;
 
 struct Program {
     name: &'static str,
@@ -32,10 +36,14 @@ const PROGRAMS: [Program; 2] = [
 /// Builds both programs and prints their sizes; fails where one is over its limit.
 pub(crate) fn run() -> Result<()> {
     let path = target_dir()?.join("release/messnetz");
+    let agent_alone = path.with_file_name("messnetz-agent-alone");
     let mut sizes = Vec::new();
     for program in &PROGRAMS {
         Call::new(program.build).run()?;
         sizes.push((program, size_of(&path)?));
+        if sizes.len() == 1 {
+            std::fs::copy(&path, &agent_alone).context("keeping the agent alone")?;
+        }
     }
     let mut too_large = Vec::new();
     for (program, size) in sizes {
@@ -44,6 +52,15 @@ pub(crate) fn run() -> Result<()> {
         if size > program.limit {
             too_large.push(program.name);
         }
+    }
+    let pss = memory::of_an_idle_agent(&agent_alone, &path)?;
+    println!(
+        "{:<20} {:>6.2} MB Pss of {IDLE_PSS_LIMIT_MB} MB",
+        "idle agent alone",
+        pss as f64 / MB as f64
+    );
+    if pss > IDLE_PSS_LIMIT_MB * MB {
+        too_large.push("idle agent");
     }
     if !too_large.is_empty() {
         bail!("too large: {}", too_large.join(", "));
