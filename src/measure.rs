@@ -147,12 +147,9 @@ fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Ob
     } = measured;
     readings
         .into_iter()
-        .map(|Reading { quantity, outcome }| Observation {
-            metric: Metric::new(segment, quantity),
-            at,
-            vantage: vantage.clone(),
-            peer: peer.clone(),
-            outcome,
+        .map(|Reading { quantity, outcome }| {
+            let metric = Metric::new(segment, quantity);
+            Observation::new(metric, at, vantage.clone(), peer.clone(), outcome)
         })
         .collect()
 }
