@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use messnetz_metric::UnixMillis;
 use messnetz_probes::tls::Trust;
 use thiserror::Error;
@@ -63,7 +64,7 @@ pub async fn run(state: StateDirectory, stop: impl Future<Output = ()>) -> Resul
         path: state.spool_file().display().to_string(),
         source,
     };
-    let spool = Spool::open(&state.spool_file()).map_err(spool_error)?;
+    let spool = Spool::open(&state.spool_file(), clock::now()).map_err(spool_error)?;
     let key = state.key()?;
     tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
     let (new_schedule, schedule) = watch::channel(enrolment.schedule.clone());
@@ -167,12 +168,57 @@ async fn upload_for_ever(
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     again_in = ?pause,
-                    "nothing was lost, but the upload failed"
+                    "{}",
+                    meaning(&error)
                 );
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(BACK_OFF.1);
             }
         }
+    }
+}
+
+/// What a failed upload means for what was measured.
+fn meaning(error: &UploadError) -> &'static str {
+    match error {
+        UploadError::Refused { status, .. } if *status == StatusCode::UNAUTHORIZED => {
+            "the collector does not know this agent as one of its site; nothing was lost, the batch waits until that is repaired"
+        }
+        UploadError::Refused { status, .. } if *status == StatusCode::CONFLICT => {
+            "the collector has other batches under this agent's new numbers too; nothing was lost, the batch waits under a later epoch"
+        }
+        UploadError::NoAnswer { .. }
+        | UploadError::Refused { .. }
+        | UploadError::Answer { .. }
+        | UploadError::WrongAcknowledgement { .. }
+        | UploadError::Pack(_) => {
+            "the upload failed; nothing was lost, the batch waits in the spool"
+        }
+        UploadError::Spool(_) => {
+            "the spool could not be read or written; what waits in it is not uploaded"
+        }
+        UploadError::State(_) => {
+            "the batch arrived, but the new schedule could not be kept for the next start"
+        }
+    }
+}
+
+/// What a refusal asks of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    /// The batch will never be taken: let the others go first.
+    SetAside,
+    /// Its number is taken: number anew.
+    RenewEpoch,
+    /// The collector, or its operator, may think better of it.
+    TryAgain,
+}
+
+fn remedy(status: StatusCode) -> Remedy {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => Remedy::SetAside,
+        StatusCode::CONFLICT => Remedy::RenewEpoch,
+        _ => Remedy::TryAgain,
     }
 }
 
@@ -182,29 +228,89 @@ async fn upload_waiting(
     enrolment: &mut Enrolment,
     new_schedule: &watch::Sender<Schedule>,
 ) -> Result<(), UploadError> {
+    let mut renewed = false;
     loop {
-        let next = agent.spool.lock().await.next_batch(
-            &enrolment.agent,
-            &enrolment.site,
-            enrolment.epoch,
-        )?;
-        let Some(batch) = next else { return Ok(()) };
-        let acknowledgement = {
-            let _line = agent.line.lock().await;
-            upload::send(enrolment, &agent.key, &batch).await?
-        };
-        check(&acknowledgement, &batch)?;
-        agent
+        let next = agent
             .spool
             .lock()
             .await
-            .acknowledged(batch.epoch, batch.sequence)?;
-        if acknowledgement.schedule != enrolment.schedule {
-            enrolment.schedule = acknowledgement.schedule;
-            agent.state.keep_enrolment(enrolment)?;
-            new_schedule.send_replace(enrolment.schedule.clone());
+            .next_batch(&enrolment.agent, &enrolment.site)?;
+        let Some(batch) = next else { return Ok(()) };
+        let sent = {
+            let _line = agent.line.lock().await;
+            upload::send(enrolment, &agent.key, &batch).await
+        };
+        let refusal = match sent {
+            Ok(acknowledgement) => {
+                check(&acknowledgement, &batch)?;
+                agent
+                    .spool
+                    .lock()
+                    .await
+                    .acknowledged(batch.epoch, batch.sequence)?;
+                renewed = false;
+                take_schedule(agent, enrolment, acknowledgement.schedule, new_schedule)?;
+                continue;
+            }
+            Err(error) => error,
+        };
+        let UploadError::Refused { status, error, .. } = &refusal else {
+            return Err(refusal);
+        };
+        let (epoch, sequence) = (batch.epoch, batch.sequence);
+        match remedy(*status) {
+            Remedy::SetAside => {
+                let why = format!("{status}: {error}");
+                agent.spool.lock().await.refused(&batch, &why)?;
+                tracing::error!(
+                    epoch,
+                    sequence,
+                    why,
+                    "the collector will never take this batch: it is set aside in the spool, its observations are not uploaded, and later ones go on"
+                );
+            }
+            Remedy::RenewEpoch => {
+                let new_epoch = agent.spool.lock().await.renew_epoch(clock::now())?;
+                tracing::warn!(
+                    epoch,
+                    sequence,
+                    new_epoch,
+                    "the collector has another batch under this number: this directory was copied or restored; what waits is numbered anew"
+                );
+                // Twice in a row it may be the collector that is wrong: that is given time.
+                if std::mem::replace(&mut renewed, true) {
+                    return Err(refusal);
+                }
+            }
+            Remedy::TryAgain => return Err(refusal),
         }
     }
+}
+
+/// Goes over to the schedule of an acknowledgement, and keeps it for the next start.
+fn take_schedule(
+    agent: &Agent,
+    enrolment: &mut Enrolment,
+    schedule: Schedule,
+    new_schedule: &watch::Sender<Schedule>,
+) -> Result<(), StateError> {
+    if schedule == enrolment.schedule {
+        return Ok(());
+    }
+    new_schedule.send_if_modified(|current| {
+        let other = *current != schedule;
+        if other {
+            current.clone_from(&schedule);
+        }
+        other
+    });
+    let renewed = Enrolment {
+        schedule,
+        ..enrolment.clone()
+    };
+    agent.state.keep_enrolment(&renewed)?;
+    *enrolment = renewed;
+    Ok(())
 }
 
 /// An acknowledgement of something else would let a batch go that the collector never had.
@@ -221,4 +327,25 @@ fn check(acknowledgement: &Acknowledgement, batch: &SealedBatch) -> Result<(), U
 fn now_ms() -> u64 {
     let UnixMillis(now) = clock::now();
     u64::try_from(now).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_never_be_taken_is_set_aside() {
+        for (status, expected) in [
+            (401, Remedy::TryAgain),
+            (404, Remedy::TryAgain),
+            (409, Remedy::RenewEpoch),
+            (413, Remedy::SetAside),
+            (422, Remedy::SetAside),
+            (500, Remedy::TryAgain),
+            (503, Remedy::TryAgain),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(remedy(status), expected, "{status}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The agent's directory: its key, its enrolment, its spool.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,6 @@ pub struct Enrolment {
     pub site: String,
     /// This agent's name.
     pub agent: AgentId,
-    /// Counts the lives of this directory's identity.
-    pub epoch: u64,
     /// What to measure; replaced whenever the collector sends another.
     pub schedule: Schedule,
 }
@@ -180,7 +178,10 @@ fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
             .open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(&temporary, path)?;
+        // The new name is on the disk only when the directory is.
+        path.parent()
+            .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     };
     write().map_err(|source| file_error("writing", path, source))
 }
@@ -210,6 +211,20 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_enrolment_with_the_epoch_of_an_older_program_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            r#"{{"collector":"10.0.0.2:8443","fingerprint":"{}","site":"XX-100001/main",
+                "agent":"{}","epoch":1,"schedule":{{"upload_every_ms":1,"task":[]}}}}"#,
+            "0".repeat(64),
+            "0".repeat(32)
+        );
+        fs::write(folder.path().join(ENROLMENT_FILE), text).unwrap();
+        let enrolment = StateDirectory::new(folder.path()).enrolment().unwrap();
+        assert_eq!(enrolment.site, "XX-100001/main");
     }
 
     #[test]
