@@ -139,6 +139,18 @@ pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
     observations(measured, at, &vantage)
 }
 
+/// What a capacity test leaves behind that was not begun: its failure. Nothing for other tasks.
+#[must_use]
+pub fn left_out(task: &Task, failure: &Failure) -> Vec<Observation> {
+    let Probe::Ndt7 { direction, .. } = task.probe else {
+        return Vec::new();
+    };
+    let quantities = [Quantity::Goodput(direction)];
+    let peer = Peer::Collector.name();
+    let measured = Measured::new(Segment::Line, peer, &quantities, Err(failure.clone()));
+    observations(measured, clock::now(), &vantage(task.interface.as_deref()))
+}
+
 fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Observation> {
     let Measured {
         segment,

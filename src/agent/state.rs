@@ -1,6 +1,6 @@
 //! The agent's directory: its key, its enrolment, its spool.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -71,6 +71,14 @@ pub enum StateError {
         /// For where.
         site: String,
     },
+    /// Another process works with it.
+    #[error(
+        "{path} is in use by another process, perhaps a second `messnetz agent run`: stop that one, or use another directory"
+    )]
+    InUse {
+        /// The directory.
+        path: String,
+    },
     /// A file does not hold what this program wrote.
     #[error("{path} is damaged: {why}")]
     Damaged {
@@ -97,6 +105,25 @@ impl StateDirectory {
     #[must_use]
     pub fn spool_file(&self) -> PathBuf {
         self.path.join(SPOOL_FILE)
+    }
+
+    /// Keeps other agents out of the directory for as long as the answer lives: two with one spool
+    /// would measure twice and give one number to two batches.
+    ///
+    /// # Errors
+    /// Where another process keeps it already, or it cannot be opened.
+    pub(super) fn lock(&self) -> Result<StateLock, StateError> {
+        let opening = |source| file_error("locking", &self.path, source);
+        let directory = File::open(&self.path).map_err(opening)?;
+        match directory.try_lock() {
+            Ok(()) => Ok(StateLock {
+                _directory: directory,
+            }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse {
+                path: self.path.display().to_string(),
+            }),
+            Err(TryLockError::Error(error)) => Err(opening(error)),
+        }
     }
 
     /// The enrolment kept here.
@@ -166,6 +193,13 @@ impl StateDirectory {
     }
 }
 
+/// A directory that is locked (flock) until this is dropped. The kernel lets go of it however the
+/// process ends.
+#[derive(Debug)]
+pub(super) struct StateLock {
+    _directory: File,
+}
+
 /// Writes a file that only its owner may read, whole or not at all.
 fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
     let temporary = path.with_extension("new");
@@ -211,6 +245,17 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_directory_belongs_to_one_running_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDirectory::new(folder.path());
+        let first = state.lock().unwrap();
+        let error = state.lock().unwrap_err();
+        assert!(matches!(error, StateError::InUse { .. }), "{error}");
+        drop(first);
+        state.lock().unwrap();
     }
 
     #[test]

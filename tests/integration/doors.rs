@@ -186,6 +186,19 @@ fn an_agent_restored_from_a_backup_goes_on_under_a_new_epoch() {
 }
 
 #[test]
+fn a_second_agent_in_the_same_directory_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_collector, town, school) = enrolled(folder.path());
+    let agent = start_agent(&school);
+    wait_until("an agent at work", || !batches_by_epoch(&town).is_empty());
+    let second = run(&school, &["agent", "run", "--state", "agent"]);
+    end(agent);
+    assert_eq!(second.status.code(), Some(2));
+    let said = stderr(&second);
+    assert!(said.contains("in use by another process"), "{said}");
+}
+
+#[test]
 fn a_ticket_lets_one_agent_in_and_no_second() {
     let folder = tempfile::tempdir().unwrap();
     let collector = collector_in(folder.path(), free_port());
