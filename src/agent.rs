@@ -14,5 +14,5 @@ mod upload;
 
 pub use enrolment::{EnrolError, enrol};
 pub use run::{RunError, run};
-pub use spool::{Spool, SpoolError};
+pub use spool::{Contents, Spool, SpoolError};
 pub use state::{Enrolment, StateDirectory, StateError};

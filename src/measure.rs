@@ -143,6 +143,18 @@ pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
     observations(measured, at, &vantage)
 }
 
+/// What a capacity test leaves behind that was not begun: its failure. Nothing for other tasks.
+#[must_use]
+pub fn left_out(task: &Task, failure: &Failure) -> Vec<Observation> {
+    let Probe::Ndt7 { direction, .. } = task.probe else {
+        return Vec::new();
+    };
+    let quantities = [Quantity::Goodput(direction)];
+    let peer = Peer::Collector.name();
+    let measured = Measured::new(Segment::Line, peer, &quantities, Err(failure.clone()));
+    observations(measured, clock::now(), &vantage(task.interface.as_deref()))
+}
+
 fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Observation> {
     let Measured {
         segment,
@@ -151,12 +163,9 @@ fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Ob
     } = measured;
     readings
         .into_iter()
-        .map(|Reading { quantity, outcome }| Observation {
-            metric: Metric::new(segment, quantity),
-            at,
-            vantage: vantage.clone(),
-            peer: peer.clone(),
-            outcome,
+        .map(|Reading { quantity, outcome }| {
+            let metric = Metric::new(segment, quantity);
+            Observation::new(metric, at, vantage.clone(), peer.clone(), outcome)
         })
         .collect()
 }

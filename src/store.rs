@@ -161,7 +161,8 @@ impl Store {
         Ok(())
     }
 
-    /// Uses a ticket up and enrols the agent that holds `public_key`, in one step.
+    /// Uses a ticket up and enrols the agent that holds `public_key`, in one step. Whoever used it may
+    /// ask again as long as it is enrolled: the answer may have been lost on the way.
     ///
     /// # Errors
     /// The inner error says why the ticket opened nothing; the outer one where the database refuses.
@@ -175,23 +176,28 @@ impl Store {
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let ticket: Option<(i64, Option<i64>)> = transaction
+        let id = AgentId::of_key(public_key);
+        let ticket: Option<(i64, bool, bool)> = transaction
             .query_row(
-                "SELECT expires_at, used_at FROM ticket WHERE secret_hash = ?1 AND site = ?2",
-                params![secret.hash(), site],
-                |row| Ok((row.get(0)?, row.get(1)?)),
+                "SELECT expires_at, used_at IS NOT NULL, EXISTS (
+                     SELECT 1 FROM agent WHERE id = used_by AND id = ?3 AND agent.site = ticket.site)
+                 FROM ticket WHERE secret_hash = ?1 AND site = ?2",
+                params![secret.hash(), site, id.as_str()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )
             .optional()?;
         match ticket {
             None => return Ok(Err(TicketRefused::Unknown)),
-            Some((_, Some(_))) => return Ok(Err(TicketRefused::Used)),
-            Some((expires, None)) if expires < now.0 => return Ok(Err(TicketRefused::Expired)),
+            Some((_, true, true)) => return Ok(Ok(id)),
+            Some((_, true, false)) => return Ok(Err(TicketRefused::Used)),
+            Some((expires, false, _)) if expires < now.0 => {
+                return Ok(Err(TicketRefused::Expired));
+            }
             Some(_) => {}
         }
-        let id = AgentId::of_key(public_key);
         transaction.execute(
-            "UPDATE ticket SET used_at = ?1 WHERE secret_hash = ?2",
-            params![now.0, secret.hash()],
+            "UPDATE ticket SET used_at = ?1, used_by = ?2 WHERE secret_hash = ?3",
+            params![now.0, id.as_str(), secret.hash()],
         )?;
         transaction.execute(
             "INSERT INTO agent (id, site, public_key, enrolled_at) VALUES (?1, ?2, ?3, ?4)
@@ -311,6 +317,22 @@ mod tests {
             .unwrap();
         assert_eq!(second, Err(TicketRefused::Used));
         assert_eq!(store.agents().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn whoever_used_a_ticket_may_ask_again_because_the_answer_may_have_been_lost() {
+        let (_folder, mut store) = store();
+        let secret = TicketSecret::random().unwrap();
+        store.add_ticket(&secret, SITE, UnixMillis(0), DAY).unwrap();
+        let late = UnixMillis(86_400_001);
+        for now in [UnixMillis(1), UnixMillis(2), late] {
+            let redeemed = store.redeem_ticket(&secret, SITE, &[1; 32], now).unwrap();
+            assert_eq!(redeemed, Ok(AgentId::of_key(&[1; 32])));
+        }
+        assert_eq!(store.agents().unwrap().len(), 1);
+        store.connection.execute("DELETE FROM agent", []).unwrap();
+        let removed = store.redeem_ticket(&secret, SITE, &[1; 32], late).unwrap();
+        assert_eq!(removed, Err(TicketRefused::Used));
     }
 
     #[test]

@@ -108,7 +108,8 @@ pub struct Batch {
     pub agent: AgentId,
     /// Where it was enrolled to measure.
     pub site: String,
-    /// Counts the agent's lives: a new state directory starts a new one.
+    /// When the agent's spool began to count, in milliseconds since 1970: a new spool starts a new
+    /// epoch, and so does a spool whose numbers were found taken. Later epochs are larger.
     pub epoch: u64,
     /// Counts the batches of an epoch, from 1, without gaps.
     pub sequence: u64,

@@ -6,9 +6,6 @@ use super::state::{Enrolment, StateDirectory, StateError};
 use super::upload::{self, UploadError};
 use crate::wire::{ENROL_PATH, EnrolRequest, EnrolResponse, Ticket};
 
-/// The first epoch of a new state directory.
-const FIRST_EPOCH: u64 = 1;
-
 /// Why an agent did not enrol.
 #[derive(Debug, Error)]
 pub enum EnrolError {
@@ -79,7 +76,6 @@ pub async fn enrol(ticket: &Ticket, state: &StateDirectory) -> Result<Enrolment,
         fingerprint: ticket.fingerprint,
         site: ticket.site.clone(),
         agent: response.agent,
-        epoch: FIRST_EPOCH,
         schedule: response.schedule,
     };
     state.keep_enrolment(&enrolment)?;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use messnetz_metric::UnixMillis;
+use http::StatusCode;
+use messnetz_metric::{Failure, FailureReason, UnixMillis};
 use messnetz_probes::tls::Trust;
 use thiserror::Error;
+use tokio::sync::watch::error::RecvError;
 use tokio::sync::{Mutex, watch};
 
 use super::due::next_due;
@@ -14,7 +16,7 @@ use super::spool::{SealedBatch, Spool, SpoolError};
 use super::state::{Enrolment, StateDirectory, StateError};
 use super::upload::{self, UploadError};
 use crate::clock;
-use crate::measure::{Surroundings, TestServer, measure};
+use crate::measure::{Surroundings, TestServer, left_out, measure};
 use crate::wire::{Acknowledgement, MAX_TASKS, Schedule};
 
 /// A saturating test that comes this late would run into the next school's turn: it is left out.
@@ -55,15 +57,16 @@ struct Agent {
 /// Measures and uploads until `stop` resolves.
 ///
 /// # Errors
-/// Where the directory holds no enrolment, or state or spool cannot be used. A collector that cannot
+/// Where the directory holds no enrolment, another agent works in it, or state or spool cannot be used. A collector that cannot
 /// be reached is no error: the measurements wait in the spool.
 pub async fn run(state: StateDirectory, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let enrolment = state.enrolment()?;
+    let _lock = state.lock()?;
     let spool_error = |source| RunError::Spool {
         path: state.spool_file().display().to_string(),
         source,
     };
-    let spool = Spool::open(&state.spool_file()).map_err(spool_error)?;
+    let spool = Spool::open(&state.spool_file(), clock::now()).map_err(spool_error)?;
     let key = state.key()?;
     tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
     let (new_schedule, schedule) = watch::channel(enrolment.schedule.clone());
@@ -96,29 +99,38 @@ async fn measure_for_ever(
 ) {
     loop {
         let current = schedule.borrow_and_update().clone();
-        tokio::select! {
-            () = follow(agent, around, &current) => {}
-            changed = schedule.changed() => if changed.is_err() { return },
+        if follow(agent, around, &current, &mut schedule)
+            .await
+            .is_err()
+        {
+            return;
         }
     }
 }
 
-/// Works through one schedule, task by task, for ever: probes never run beside each other, since each
-/// would disturb the other's numbers.
-async fn follow(agent: &Agent, around: &Surroundings, schedule: &Schedule) {
+/// Works through one schedule, task by task, until there is another: probes never run beside each
+/// other, since each would disturb the other's numbers. Whether there is another schedule is looked at
+/// between the tasks only, because a probe that is cut short loses what it measured.
+async fn follow(
+    agent: &Agent,
+    around: &Surroundings,
+    schedule: &Schedule,
+    changes: &mut watch::Receiver<Schedule>,
+) -> Result<(), RecvError> {
     let tasks = &schedule.tasks[..schedule.tasks.len().min(MAX_TASKS)];
     let now = now_ms();
     let mut due: Vec<u64> = tasks.iter().map(|task| next_due(task, now)).collect();
-    loop {
+    while !changes.has_changed()? {
         let Some(index) = (0..due.len()).min_by_key(|&index| due[index]) else {
-            tokio::time::sleep(IDLE).await;
-            continue;
+            return changes.changed().await;
         };
         let (task, at) = (&tasks[index], due[index]);
         let wait = Duration::from_millis(at.saturating_sub(now_ms()));
         // In steps, so that a clock that is set forward or back is noticed.
         if !wait.is_zero() {
-            tokio::time::sleep(wait.min(IDLE)).await;
+            if let Ok(changed) = tokio::time::timeout(wait.min(IDLE), changes.changed()).await {
+                return changed;
+            }
             if wait > IDLE {
                 due[index] = next_due(task, now_ms());
             }
@@ -132,22 +144,27 @@ async fn follow(agent: &Agent, around: &Surroundings, schedule: &Schedule) {
         };
         let late = Duration::from_millis(now_ms().saturating_sub(at));
         due[index] = next_due(task, now_ms() + 1);
-        if saturates && late > LATEST_START {
-            tracing::warn!(
-                ?task,
-                ?late,
-                "a capacity test came too late for its turn and was left out"
+        let observations = if saturates && late > LATEST_START {
+            let failure = Failure::new(
+                FailureReason::Busy,
+                format_args!(
+                    "the capacity test came {} ms too late and was left out: it would have run into another site's turn",
+                    late.as_millis()
+                ),
             );
-            continue;
-        }
-        let observations = measure(task, around).await;
+            tracing::warn!(?task, %failure);
+            left_out(task, &failure)
+        } else {
+            measure(task, around).await
+        };
         if let Err(error) = agent.spool.lock().await.keep(&observations) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "measurements could not be kept"
+                "measurements could not be kept and are lost"
             );
         }
     }
+    Ok(())
 }
 
 async fn upload_for_ever(
@@ -167,12 +184,57 @@ async fn upload_for_ever(
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     again_in = ?pause,
-                    "nothing was lost, but the upload failed"
+                    "{}",
+                    meaning(&error)
                 );
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(BACK_OFF.1);
             }
         }
+    }
+}
+
+/// What a failed upload means for what was measured.
+fn meaning(error: &UploadError) -> &'static str {
+    match error {
+        UploadError::Refused { status, .. } if *status == StatusCode::UNAUTHORIZED => {
+            "the collector does not know this agent as one of its site; nothing was lost, the batch waits until that is repaired"
+        }
+        UploadError::Refused { status, .. } if *status == StatusCode::CONFLICT => {
+            "the collector has other batches under this agent's new numbers too; nothing was lost, the batch waits under a later epoch"
+        }
+        UploadError::NoAnswer { .. }
+        | UploadError::Refused { .. }
+        | UploadError::Answer { .. }
+        | UploadError::WrongAcknowledgement { .. }
+        | UploadError::Pack(_) => {
+            "the upload failed; nothing was lost, the batch waits in the spool"
+        }
+        UploadError::Spool(_) => {
+            "the spool could not be read or written; what waits in it is not uploaded"
+        }
+        UploadError::State(_) => {
+            "the batch arrived, but the new schedule could not be kept for the next start"
+        }
+    }
+}
+
+/// What a refusal asks of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    /// The batch will never be taken: let the others go first.
+    SetAside,
+    /// Its number is taken: number anew.
+    RenewEpoch,
+    /// The collector, or its operator, may think better of it.
+    TryAgain,
+}
+
+fn remedy(status: StatusCode) -> Remedy {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => Remedy::SetAside,
+        StatusCode::CONFLICT => Remedy::RenewEpoch,
+        _ => Remedy::TryAgain,
     }
 }
 
@@ -182,29 +244,89 @@ async fn upload_waiting(
     enrolment: &mut Enrolment,
     new_schedule: &watch::Sender<Schedule>,
 ) -> Result<(), UploadError> {
+    let mut renewed = false;
     loop {
-        let next = agent.spool.lock().await.next_batch(
-            &enrolment.agent,
-            &enrolment.site,
-            enrolment.epoch,
-        )?;
-        let Some(batch) = next else { return Ok(()) };
-        let acknowledgement = {
-            let _line = agent.line.lock().await;
-            upload::send(enrolment, &agent.key, &batch).await?
-        };
-        check(&acknowledgement, &batch)?;
-        agent
+        let next = agent
             .spool
             .lock()
             .await
-            .acknowledged(batch.epoch, batch.sequence)?;
-        if acknowledgement.schedule != enrolment.schedule {
-            enrolment.schedule = acknowledgement.schedule;
-            agent.state.keep_enrolment(enrolment)?;
-            new_schedule.send_replace(enrolment.schedule.clone());
+            .next_batch(&enrolment.agent, &enrolment.site)?;
+        let Some(batch) = next else { return Ok(()) };
+        let sent = {
+            let _line = agent.line.lock().await;
+            upload::send(enrolment, &agent.key, &batch).await
+        };
+        let refusal = match sent {
+            Ok(acknowledgement) => {
+                check(&acknowledgement, &batch)?;
+                agent
+                    .spool
+                    .lock()
+                    .await
+                    .acknowledged(batch.epoch, batch.sequence)?;
+                renewed = false;
+                take_schedule(agent, enrolment, acknowledgement.schedule, new_schedule)?;
+                continue;
+            }
+            Err(error) => error,
+        };
+        let UploadError::Refused { status, error, .. } = &refusal else {
+            return Err(refusal);
+        };
+        let (epoch, sequence) = (batch.epoch, batch.sequence);
+        match remedy(*status) {
+            Remedy::SetAside => {
+                let why = format!("{status}: {error}");
+                agent.spool.lock().await.refused(&batch, &why)?;
+                tracing::error!(
+                    epoch,
+                    sequence,
+                    why,
+                    "the collector will never take this batch: it is set aside in the spool, its observations are not uploaded, and later ones go on"
+                );
+            }
+            Remedy::RenewEpoch => {
+                let new_epoch = agent.spool.lock().await.renew_epoch(clock::now())?;
+                tracing::warn!(
+                    epoch,
+                    sequence,
+                    new_epoch,
+                    "the collector has another batch under this number: this directory was copied or restored; what waits is numbered anew"
+                );
+                // Twice in a row it may be the collector that is wrong: that is given time.
+                if std::mem::replace(&mut renewed, true) {
+                    return Err(refusal);
+                }
+            }
+            Remedy::TryAgain => return Err(refusal),
         }
     }
+}
+
+/// Goes over to the schedule of an acknowledgement, and keeps it for the next start.
+fn take_schedule(
+    agent: &Agent,
+    enrolment: &mut Enrolment,
+    schedule: Schedule,
+    new_schedule: &watch::Sender<Schedule>,
+) -> Result<(), StateError> {
+    if schedule == enrolment.schedule {
+        return Ok(());
+    }
+    new_schedule.send_if_modified(|current| {
+        let other = *current != schedule;
+        if other {
+            current.clone_from(&schedule);
+        }
+        other
+    });
+    let renewed = Enrolment {
+        schedule,
+        ..enrolment.clone()
+    };
+    agent.state.keep_enrolment(&renewed)?;
+    *enrolment = renewed;
+    Ok(())
 }
 
 /// An acknowledgement of something else would let a batch go that the collector never had.
@@ -221,4 +343,123 @@ fn check(acknowledgement: &Acknowledgement, batch: &SealedBatch) -> Result<(), U
 fn now_ms() -> u64 {
     let UnixMillis(now) = clock::now();
     u64::try_from(now).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::wire::{Probe, Task};
+    use messnetz_metric::Direction;
+
+    fn agent() -> (tempfile::TempDir, Agent) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDirectory::new(folder.path());
+        let agent = Agent {
+            key: state.key().unwrap(),
+            spool: Mutex::new(Spool::open(&state.spool_file(), UnixMillis(1)).unwrap()),
+            line: Mutex::new(()),
+            state,
+        };
+        (folder, agent)
+    }
+
+    /// A schedule of one task that is due at once, and then not for an hour.
+    fn at_once(probe: Probe) -> Schedule {
+        let every_ms = 3_600_000;
+        Schedule {
+            upload_every_ms: 1_000,
+            tasks: vec![Task {
+                every_ms,
+                phase_ms: (now_ms() + 200) % every_ms,
+                interface: None,
+                probe,
+            }],
+        }
+    }
+
+    /// Waits until something is in the spool, and gives it.
+    async fn kept(agent: &Agent) -> String {
+        loop {
+            let batch = agent
+                .spool
+                .lock()
+                .await
+                .next_batch(&agent.key.id(), "XX-1/x")
+                .unwrap();
+            if let Some(batch) = batch {
+                return String::from_utf8(batch.body).unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[test]
+    fn only_what_can_never_be_taken_is_set_aside() {
+        for (status, expected) in [
+            (401, Remedy::TryAgain),
+            (404, Remedy::TryAgain),
+            (409, Remedy::RenewEpoch),
+            (413, Remedy::SetAside),
+            (422, Remedy::SetAside),
+            (500, Remedy::TryAgain),
+            (503, Remedy::TryAgain),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(remedy(status), expected, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_schedule_does_not_cut_a_running_probe_short() {
+        let (_folder, agent) = agent();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (new_schedule, schedule) = watch::channel(at_once(Probe::Http { url: Some(url) }));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            new_schedule.send_replace(Schedule {
+                upload_every_ms: 1,
+                tasks: Vec::new(),
+            });
+            std::thread::sleep(Duration::from_millis(200));
+            let _ = stream.read(&mut [0; 4_096]).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .unwrap();
+            new_schedule
+        });
+        let around = Surroundings::default();
+        let body = tokio::select! {
+            () = measure_for_ever(&agent, &around, schedule) => unreachable!("the sender lives on"),
+            body = kept(&agent) => body,
+        };
+        assert!(body.contains("\"value\""), "{body}");
+        server.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_capacity_test_that_comes_too_late_is_kept_as_a_failure() {
+        let (_folder, agent) = agent();
+        let (_new_schedule, schedule) = watch::channel(at_once(Probe::Ndt7 {
+            direction: Direction::Up,
+            duration_ms: 1_000,
+            congestion: None,
+        }));
+        let around = Surroundings::default();
+        let upload = async {
+            let line = agent.line.lock().await;
+            tokio::time::sleep(LATEST_START + Duration::from_millis(500)).await;
+            drop(line);
+            kept(&agent).await
+        };
+        let body = tokio::select! {
+            body = upload => body,
+            () = measure_for_ever(&agent, &around, schedule) => unreachable!("the sender lives on"),
+        };
+        assert!(body.contains("\"line.up\""), "{body}");
+        assert!(body.contains("\"reason\":\"busy\""), "{body}");
+    }
 }

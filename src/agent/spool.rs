@@ -2,20 +2,29 @@
 //!
 //! Observations are written at once. When they are to be uploaded they are sealed into a numbered
 //! batch, byte for byte as it will be sent, so that every attempt sends the same bytes under the same
-//! number. A batch leaves the spool only when it has been acknowledged.
+//! number. A batch leaves the spool only when it has been acknowledged, or is set aside because the
+//! collector will never take it. The spool owns the numbers: the epoch is the time at which it was
+//! made or last renewed, and the sequence counts from 1 within it.
 
 use std::path::Path;
 use std::time::Duration;
 
-use messnetz_metric::Observation;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use messnetz_metric::{Observation, UnixMillis};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use thiserror::Error;
 
-use crate::wire::{AgentId, BATCH_FORMAT, Batch, MAX_OBSERVATIONS};
+use crate::wire::{AgentId, BATCH_FORMAT, Batch, MAX_BATCH_BYTES, MAX_OBSERVATIONS};
 
 /// Most observations that wait unsealed; beyond it the oldest are given up, and counted. At one
 /// observation a second this is a week without the collector.
 const MAX_WAITING: i64 = 600_000;
+
+/// Most refused batches that are kept to be looked at; beyond it the oldest are given up. They are
+/// still counted.
+const MAX_REFUSED: i64 = 20;
+
+/// Most bytes of observations in one batch: what surrounds them needs room too.
+const MAX_SEALED_BYTES: usize = MAX_BATCH_BYTES - 4 * 1024;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -25,8 +34,19 @@ const SCHEMA: &str = "
         epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL,
         PRIMARY KEY (epoch, sequence)
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS refused (
+        id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL,
+        body BLOB NOT NULL, error TEXT NOT NULL
+    ) STRICT;
     CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 ";
+
+/// The counters.
+const EPOCH: &str = "epoch";
+const SEQUENCE: &str = "sequence";
+const GIVEN_UP: &str = "given-up";
+const UNREADABLE: &str = "unreadable";
+const REFUSED: &str = "refused";
 
 /// An open spool.
 #[derive(Debug)]
@@ -40,8 +60,8 @@ pub enum SpoolError {
     /// The file cannot be used.
     #[error("reading or writing the spool")]
     Database(#[from] rusqlite::Error),
-    /// An observation cannot be written as JSON, or read back.
-    #[error("an observation in the spool")]
+    /// An observation cannot be written as JSON.
+    #[error("writing an observation into the spool")]
     Json(#[from] serde_json::Error),
 }
 
@@ -56,19 +76,46 @@ pub struct SealedBatch {
     pub body: Vec<u8>,
 }
 
+/// What a spool holds, and what became of what it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Observations that wait to be sealed.
+    pub observations: u64,
+    /// Sealed batches that wait for their acknowledgement.
+    pub batches: u64,
+    /// Batches that the collector refused for good, ever.
+    pub refused: u64,
+    /// How many of those are still kept in the file.
+    pub refused_kept: u64,
+    /// Observations that were given up because the spool was full, ever.
+    pub given_up: u64,
+    /// Observations that could not be read back and were left out, ever.
+    pub unreadable: u64,
+}
+
 impl Spool {
-    /// Opens the spool in this file; makes it where it is missing.
+    /// Opens the spool in this file; makes it where it is missing, and then its first epoch is `now`.
     ///
     /// # Errors
     /// Where the file cannot be opened or is no spool.
-    pub fn open(path: &Path) -> Result<Self, SpoolError> {
-        let connection = Connection::open(path)?;
+    pub fn open(path: &Path, now: UnixMillis) -> Result<Self, SpoolError> {
+        let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        // A killed agent loses nothing; a power cut costs what the operating system had not written
-        // yet. Syncing each observation would wear a flash card out.
+        // A killed agent loses nothing; a power cut costs the observations that the operating system
+        // had not written yet. Syncing each of them would wear a flash card out. What must not be
+        // undone once it has been sent is committed by `durably`.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.execute_batch(SCHEMA)?;
+        // An agent that was killed while it sealed may have left a batch that is not on the disk yet:
+        // a checkpoint syncs it before it can be sent.
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        if read_counter(&connection, EPOCH)?.is_none() {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            start_epoch(&transaction, now)?;
+            transaction.commit()?;
+        }
         Ok(Self { connection })
     }
 
@@ -88,7 +135,7 @@ impl Spool {
             params![MAX_WAITING],
         )?;
         if given_up > 0 {
-            count(&transaction, "given-up", given_up.cast_signed() as i64)?;
+            count(&transaction, GIVEN_UP, given_up.cast_signed() as i64)?;
             tracing::warn!(
                 given_up,
                 "the spool is full: the oldest observations were given up"
@@ -99,7 +146,10 @@ impl Spool {
     }
 
     /// The oldest batch that is not acknowledged; seals waiting observations into one where there is
-    /// none. `None` where nothing waits.
+    /// none. `None` where nothing waits. A new batch is on the disk when this returns: were its number
+    /// lost in a power cut after it was sent, the number would be given to other bytes.
+    ///
+    /// An observation that cannot be read back is left out and counted; it must not keep the others.
     ///
     /// # Errors
     /// Where the file cannot be read or written.
@@ -107,61 +157,25 @@ impl Spool {
         &mut self,
         agent: &AgentId,
         site: &str,
-        epoch: u64,
     ) -> Result<Option<SealedBatch>, SpoolError> {
-        let transaction = self.connection.transaction()?;
-        let sealed = transaction
-            .query_row(
-                "SELECT epoch, sequence, body FROM sealed ORDER BY epoch, sequence LIMIT 1",
-                [],
-                |row| {
-                    Ok(SealedBatch {
-                        epoch: row.get::<_, i64>(0)?.cast_unsigned(),
-                        sequence: row.get::<_, i64>(1)?.cast_unsigned(),
-                        body: row.get(2)?,
-                    })
-                },
-            )
-            .optional()?;
-        if sealed.is_some() {
-            return Ok(sealed);
+        if let Some(batch) = sealed_batches(&self.connection, 1)?.pop() {
+            return Ok(Some(batch));
         }
-
-        let mut last_id = 0_i64;
-        let mut observations: Vec<Observation> = Vec::new();
-        {
-            let mut statement = transaction
-                .prepare_cached("SELECT id, json FROM observation ORDER BY id LIMIT ?1")?;
-            let mut rows = statement.query(params![MAX_OBSERVATIONS])?;
-            while let Some(row) = rows.next()? {
-                last_id = row.get(0)?;
-                observations.push(serde_json::from_str(&row.get::<_, String>(1)?)?);
+        self.durably(|transaction| {
+            let observations = take_waiting(transaction)?;
+            if observations.is_empty() {
+                return Ok(None);
             }
-        }
-        if observations.is_empty() {
-            return Ok(None);
-        }
-        let sequence = count(&transaction, "sequence", 1)?.cast_unsigned();
-        let batch = Batch {
-            format: BATCH_FORMAT.to_owned(),
-            agent: agent.clone(),
-            site: site.to_owned(),
-            epoch,
-            sequence,
-            observations,
-        };
-        let body = serde_json::to_vec(&batch)?;
-        transaction.execute(
-            "INSERT INTO sealed (epoch, sequence, body) VALUES (?1, ?2, ?3)",
-            params![epoch.cast_signed(), sequence.cast_signed(), body],
-        )?;
-        transaction.execute("DELETE FROM observation WHERE id <= ?1", params![last_id])?;
-        transaction.commit()?;
-        Ok(Some(SealedBatch {
-            epoch,
-            sequence,
-            body,
-        }))
+            let batch = Batch {
+                format: BATCH_FORMAT.to_owned(),
+                agent: agent.clone(),
+                site: site.to_owned(),
+                epoch: 0,
+                sequence: 0,
+                observations,
+            };
+            seal(transaction, batch).map(Some)
+        })
     }
 
     /// Lets go of a batch that the collector has committed.
@@ -176,22 +190,228 @@ impl Spool {
         Ok(())
     }
 
-    /// How many observations and how many sealed batches wait.
+    /// Sets a batch aside that the collector will never take, so that the later ones get their turn.
+    /// The last few are kept with the collector's reason.
+    ///
+    /// # Errors
+    /// Where the file cannot be written; then the batch waits as before.
+    pub fn refused(&mut self, batch: &SealedBatch, error: &str) -> Result<(), SpoolError> {
+        let transaction = self.connection.transaction()?;
+        set_aside(&transaction, batch, error)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Starts a new epoch after the collector found other bytes under a number of this one, and seals
+    /// what waits for its acknowledgement anew under it. Gives the new epoch.
+    ///
+    /// # Errors
+    /// Where the file cannot be written; then the old epoch goes on.
+    pub fn renew_epoch(&mut self, now: UnixMillis) -> Result<u64, SpoolError> {
+        self.durably(|transaction| {
+            let waiting = sealed_batches(transaction, -1)?;
+            let epoch = start_epoch(transaction, now)?;
+            for old in waiting {
+                match serde_json::from_slice::<Batch>(&old.body) {
+                    Ok(batch) => {
+                        delete_sealed(transaction, &old)?;
+                        seal(transaction, batch)?;
+                    }
+                    Err(error) => {
+                        let why = format!("cannot be sealed anew: {error}");
+                        tracing::error!(epoch = old.epoch, sequence = old.sequence, why);
+                        set_aside(transaction, &old, &why)?;
+                    }
+                }
+            }
+            Ok(epoch)
+        })
+    }
+
+    /// What the spool holds.
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn waiting(&self) -> Result<(u64, u64), SpoolError> {
-        Ok(self.connection.query_row(
-            "SELECT (SELECT count(*) FROM observation), (SELECT count(*) FROM sealed)",
-            [],
-            |row| {
-                Ok((
-                    row.get::<_, i64>(0)?.cast_unsigned(),
-                    row.get::<_, i64>(1)?.cast_unsigned(),
-                ))
-            },
-        )?)
+    pub fn contents(&self) -> Result<Contents, SpoolError> {
+        let rows = |table: &str| -> Result<u64, rusqlite::Error> {
+            self.connection
+                .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                    row.get::<_, i64>(0).map(i64::cast_unsigned)
+                })
+        };
+        let counted = |name| -> Result<u64, rusqlite::Error> {
+            Ok(read_counter(&self.connection, name)?
+                .unwrap_or_default()
+                .cast_unsigned())
+        };
+        Ok(Contents {
+            observations: rows("observation")?,
+            batches: rows("sealed")?,
+            refused: counted(REFUSED)?,
+            refused_kept: rows("refused")?,
+            given_up: counted(GIVEN_UP)?,
+            unreadable: counted(UNREADABLE)?,
+        })
     }
+
+    /// Commits a transaction that is on the disk when this returns.
+    fn durably<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, SpoolError>,
+    ) -> Result<T, SpoolError> {
+        // In WAL mode only FULL syncs at every commit, and with it all commits before.
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let done = transact(&mut self.connection, work);
+        self.connection
+            .pragma_update(None, "synchronous", "NORMAL")?;
+        done
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, SpoolError>,
+) -> Result<T, SpoolError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// The oldest sealed batches, at most `limit`; all where it is negative.
+fn sealed_batches(
+    connection: &Connection,
+    limit: i64,
+) -> Result<Vec<SealedBatch>, rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT epoch, sequence, body FROM sealed ORDER BY epoch, sequence LIMIT ?1",
+        )?
+        .query_map(params![limit], |row| {
+            Ok(SealedBatch {
+                epoch: row.get::<_, i64>(0)?.cast_unsigned(),
+                sequence: row.get::<_, i64>(1)?.cast_unsigned(),
+                body: row.get(2)?,
+            })
+        })?
+        .collect()
+}
+
+/// Takes the oldest observations out, as many as one batch holds.
+fn take_waiting(transaction: &Transaction<'_>) -> Result<Vec<Observation>, SpoolError> {
+    loop {
+        let mut last_id = None;
+        let (mut bytes, mut unreadable) = (0, 0);
+        let mut observations: Vec<Observation> = Vec::new();
+        {
+            let mut statement = transaction
+                .prepare_cached("SELECT id, json FROM observation ORDER BY id LIMIT ?1")?;
+            let mut rows = statement.query(params![MAX_OBSERVATIONS])?;
+            while let Some(row) = rows.next()? {
+                let json = row.get_ref(1)?.as_bytes().unwrap_or_default();
+                bytes += json.len() + 1;
+                if bytes > MAX_SEALED_BYTES && !observations.is_empty() {
+                    break;
+                }
+                last_id = Some(row.get::<_, i64>(0)?);
+                match serde_json::from_slice(json) {
+                    Ok(observation) => observations.push(observation),
+                    Err(error) => {
+                        unreadable += 1;
+                        tracing::warn!(%error, "an observation in the spool cannot be read and is left out");
+                    }
+                }
+            }
+        }
+        let Some(last_id) = last_id else {
+            return Ok(observations);
+        };
+        transaction.execute("DELETE FROM observation WHERE id <= ?1", params![last_id])?;
+        if unreadable > 0 {
+            count(transaction, UNREADABLE, unreadable)?;
+        }
+        if !observations.is_empty() {
+            return Ok(observations);
+        }
+    }
+}
+
+/// Gives a batch the next number and keeps its bytes.
+fn seal(transaction: &Transaction<'_>, batch: Batch) -> Result<SealedBatch, SpoolError> {
+    let epoch = count(transaction, EPOCH, 0)?.cast_unsigned();
+    let sequence = count(transaction, SEQUENCE, 1)?.cast_unsigned();
+    let body = serde_json::to_vec(&Batch {
+        epoch,
+        sequence,
+        ..batch
+    })?;
+    transaction.execute(
+        "INSERT INTO sealed (epoch, sequence, body) VALUES (?1, ?2, ?3)",
+        params![epoch.cast_signed(), sequence.cast_signed(), body],
+    )?;
+    Ok(SealedBatch {
+        epoch,
+        sequence,
+        body,
+    })
+}
+
+fn delete_sealed(
+    transaction: &Transaction<'_>,
+    batch: &SealedBatch,
+) -> Result<(), rusqlite::Error> {
+    transaction.execute(
+        "DELETE FROM sealed WHERE epoch = ?1 AND sequence = ?2",
+        params![batch.epoch.cast_signed(), batch.sequence.cast_signed()],
+    )?;
+    Ok(())
+}
+
+fn set_aside(
+    transaction: &Transaction<'_>,
+    batch: &SealedBatch,
+    error: &str,
+) -> Result<(), rusqlite::Error> {
+    delete_sealed(transaction, batch)?;
+    transaction.execute(
+        "INSERT INTO refused (epoch, sequence, body, error) VALUES (?1, ?2, ?3, ?4)",
+        params![
+            batch.epoch.cast_signed(),
+            batch.sequence.cast_signed(),
+            batch.body,
+            error
+        ],
+    )?;
+    transaction.execute(
+        "DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?1",
+        params![MAX_REFUSED],
+    )?;
+    count(transaction, REFUSED, 1)?;
+    Ok(())
+}
+
+/// Starts an epoch that is later than every one before, even where the clock was set back, and lets
+/// its batches count from 1.
+fn start_epoch(transaction: &Transaction<'_>, now: UnixMillis) -> Result<u64, rusqlite::Error> {
+    let epoch: i64 = transaction.query_row(
+        "INSERT INTO counter (name, value)
+         VALUES (?1, max(?2, 1 + coalesce((SELECT max(epoch) FROM sealed), 0)))
+         ON CONFLICT (name) DO UPDATE SET value = max(excluded.value, value + 1) RETURNING value",
+        params![EPOCH, now.0],
+        |row| row.get(0),
+    )?;
+    transaction.execute("DELETE FROM counter WHERE name = ?1", params![SEQUENCE])?;
+    Ok(epoch.cast_unsigned())
+}
+
+fn read_counter(connection: &Connection, name: &str) -> Result<Option<i64>, rusqlite::Error> {
+    connection
+        .query_row(
+            "SELECT value FROM counter WHERE name = ?1",
+            params![name],
+            |row| row.get(0),
+        )
+        .optional()
 }
 
 /// Adds to a named counter and gives its new value.
@@ -206,7 +426,9 @@ fn count(connection: &Connection, name: &str, add: i64) -> Result<i64, rusqlite:
 
 #[cfg(test)]
 mod tests {
-    use messnetz_metric::{Metric, Micros, Outcome, Quantity, Segment, UnixMillis, Value, Vantage};
+    use messnetz_metric::{
+        Failure, FailureReason, Metric, Micros, Outcome, Quantity, Segment, Value, Vantage,
+    };
 
     use super::*;
 
@@ -222,46 +444,193 @@ mod tests {
         }
     }
 
+    fn open(folder: &tempfile::TempDir, now: i64) -> Spool {
+        Spool::open(&folder.path().join("spool.db"), UnixMillis(now)).unwrap()
+    }
+
     fn spool() -> (tempfile::TempDir, Spool) {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::open(&folder.path().join("spool.db")).unwrap();
+        let spool = open(&folder, 1_000);
         (folder, spool)
+    }
+
+    fn agent() -> AgentId {
+        AgentId::of_key(&[1; 32])
+    }
+
+    fn next(spool: &mut Spool) -> SealedBatch {
+        spool.next_batch(&agent(), SITE).unwrap().unwrap()
     }
 
     #[test]
     fn every_attempt_sends_the_same_bytes_under_the_same_number() {
         let (_folder, mut spool) = spool();
-        let agent = AgentId::of_key(&[1; 32]);
         spool.keep(&[observation(1)]).unwrap();
-        let first = spool.next_batch(&agent, SITE, 1).unwrap().unwrap();
+        let first = next(&mut spool);
         spool.keep(&[observation(2)]).unwrap();
-        assert_eq!(spool.next_batch(&agent, SITE, 1).unwrap().unwrap(), first);
+        assert_eq!(next(&mut spool), first);
     }
 
     #[test]
     fn a_batch_leaves_only_when_it_is_acknowledged() {
         let (folder, mut spool) = spool();
-        let agent = AgentId::of_key(&[1; 32]);
         spool.keep(&[observation(1), observation(2)]).unwrap();
-        let batch = spool.next_batch(&agent, SITE, 1).unwrap().unwrap();
+        let batch = next(&mut spool);
         drop(spool);
-        let mut spool = Spool::open(&folder.path().join("spool.db")).unwrap();
-        assert_eq!(spool.waiting().unwrap(), (0, 1));
+        let mut spool = open(&folder, 2_000);
+        let contents = spool.contents().unwrap();
+        assert_eq!((contents.observations, contents.batches), (0, 1));
         spool.acknowledged(batch.epoch, batch.sequence).unwrap();
-        assert_eq!(spool.next_batch(&agent, SITE, 1).unwrap(), None);
+        assert_eq!(spool.next_batch(&agent(), SITE).unwrap(), None);
     }
 
     #[test]
-    fn numbers_go_on_without_gaps_after_a_restart() {
+    fn epoch_and_numbers_go_on_without_gaps_after_a_restart() {
         let (folder, mut spool) = spool();
-        let agent = AgentId::of_key(&[1; 32]);
         for expected in 1..=3 {
             spool.keep(&[observation(expected)]).unwrap();
-            let batch = spool.next_batch(&agent, SITE, 1).unwrap().unwrap();
-            assert_eq!(batch.sequence, expected as u64);
+            let batch = next(&mut spool);
+            assert_eq!((batch.epoch, batch.sequence), (1_000, expected as u64));
             spool.acknowledged(batch.epoch, batch.sequence).unwrap();
             drop(spool);
-            spool = Spool::open(&folder.path().join("spool.db")).unwrap();
+            spool = open(&folder, 5_000);
         }
+    }
+
+    #[test]
+    fn a_batch_is_synced_when_it_is_sealed_and_an_observation_is_not() {
+        let (_folder, mut spool) = spool();
+        spool
+            .connection
+            .execute_batch(
+                "CREATE TEMP TABLE seen (what TEXT, level INTEGER);
+                 CREATE TEMP TRIGGER sealing AFTER INSERT ON main.sealed BEGIN
+                     INSERT INTO seen SELECT 'sealed', synchronous FROM pragma_synchronous; END;
+                 CREATE TEMP TRIGGER keeping AFTER INSERT ON main.observation BEGIN
+                     INSERT INTO seen SELECT 'kept', synchronous FROM pragma_synchronous; END;",
+            )
+            .unwrap();
+        spool.keep(&[observation(1)]).unwrap();
+        next(&mut spool);
+        spool.renew_epoch(UnixMillis(0)).unwrap();
+        spool.keep(&[observation(2)]).unwrap();
+        let seen: Vec<(String, i64)> = spool
+            .connection
+            .prepare("SELECT what, level FROM seen")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let (full, normal) = (2, 1);
+        let expected = [
+            ("kept", normal),
+            ("sealed", full),
+            ("sealed", full),
+            ("kept", normal),
+        ];
+        assert_eq!(seen, expected.map(|(what, level)| (what.to_owned(), level)));
+    }
+
+    #[test]
+    fn a_refused_batch_is_kept_aside_and_the_next_one_gets_its_turn() {
+        let (_folder, mut spool) = spool();
+        for at in 1..=i64::from(u8::MAX) {
+            spool.keep(&[observation(at)]).unwrap();
+            let batch = next(&mut spool);
+            assert_eq!(batch.sequence, at as u64);
+            spool.refused(&batch, "no batch").unwrap();
+        }
+        let contents = spool.contents().unwrap();
+        assert_eq!((contents.batches, contents.refused), (0, 255));
+        assert_eq!(contents.refused_kept, MAX_REFUSED as u64);
+        let (sequence, error): (i64, String) = spool
+            .connection
+            .query_row(
+                "SELECT sequence, error FROM refused ORDER BY id DESC LIMIT 1",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap();
+        assert_eq!((sequence, error.as_str()), (255, "no batch"));
+    }
+
+    #[test]
+    fn after_a_fork_the_same_observations_go_out_under_a_later_epoch_and_count_from_one() {
+        let (_folder, mut spool) = spool();
+        spool.keep(&[observation(1)]).unwrap();
+        let first = next(&mut spool);
+        spool.acknowledged(first.epoch, first.sequence).unwrap();
+        spool.keep(&[observation(2), observation(3)]).unwrap();
+        let forked = next(&mut spool);
+        assert_eq!((forked.epoch, forked.sequence), (1_000, 2));
+        assert_eq!(spool.renew_epoch(UnixMillis(9_000)).unwrap(), 9_000);
+        let renewed = next(&mut spool);
+        assert_eq!((renewed.epoch, renewed.sequence), (9_000, 1));
+        let old: Batch = serde_json::from_slice(&forked.body).unwrap();
+        let new: Batch = serde_json::from_slice(&renewed.body).unwrap();
+        assert_eq!((new.epoch, new.sequence), (9_000, 1));
+        assert_eq!(new.observations, old.observations);
+        assert_eq!(spool.contents().unwrap().batches, 1);
+    }
+
+    #[test]
+    fn epochs_grow_even_where_the_clock_was_set_back() {
+        let (_folder, mut spool) = spool();
+        assert_eq!(spool.renew_epoch(UnixMillis(5)).unwrap(), 1_001);
+        assert_eq!(spool.renew_epoch(UnixMillis(5)).unwrap(), 1_002);
+        assert_eq!(spool.renew_epoch(UnixMillis(2_000)).unwrap(), 2_000);
+    }
+
+    #[test]
+    fn observations_that_cannot_be_read_are_left_out_and_counted_and_keep_nothing_back() {
+        let (_folder, mut spool) = spool();
+        let poison = |spool: &Spool, rows: u32| {
+            for _ in 0..rows {
+                spool
+                    .connection
+                    .execute(
+                        "INSERT INTO observation (json) VALUES ('{\"metric\":1}')",
+                        [],
+                    )
+                    .unwrap();
+            }
+        };
+        poison(&spool, u32::from(MAX_OBSERVATIONS) + 1);
+        spool.keep(&[observation(7)]).unwrap();
+        poison(&spool, 1);
+        let batch: Batch = serde_json::from_slice(&next(&mut spool).body).unwrap();
+        assert_eq!(batch.observations, [observation(7)]);
+        let contents = spool.contents().unwrap();
+        assert_eq!(contents.unreadable, u64::from(MAX_OBSERVATIONS) + 2);
+        assert_eq!(contents.observations, 0);
+    }
+
+    #[test]
+    fn a_batch_is_never_larger_than_the_collector_takes() {
+        let (_folder, mut spool) = spool();
+        let long = "\u{1}".repeat(200);
+        let vantage = Vantage {
+            interface: Some(long.clone()),
+            ..Vantage::default()
+        };
+        let large = Observation::new(
+            Metric::new(Segment::Line, Quantity::Rtt),
+            UnixMillis(1),
+            vantage,
+            &long,
+            Outcome::Failed(Failure::new(FailureReason::Timeout, &long)),
+        );
+        spool
+            .keep(&vec![large; usize::from(MAX_OBSERVATIONS)])
+            .unwrap();
+        let mut observations = 0;
+        while let Some(sealed) = spool.next_batch(&agent(), SITE).unwrap() {
+            assert!(sealed.body.len() <= MAX_BATCH_BYTES);
+            let batch: Batch = serde_json::from_slice(&sealed.body).unwrap();
+            observations += batch.observations.len();
+            spool.acknowledged(sealed.epoch, sealed.sequence).unwrap();
+        }
+        assert_eq!(observations, usize::from(MAX_OBSERVATIONS));
     }
 }

@@ -1,6 +1,6 @@
 //! The agent's directory: its key, its enrolment, its spool.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,6 @@ pub struct Enrolment {
     pub site: String,
     /// This agent's name.
     pub agent: AgentId,
-    /// Counts the lives of this directory's identity.
-    pub epoch: u64,
     /// What to measure; replaced whenever the collector sends another.
     pub schedule: Schedule,
 }
@@ -73,6 +71,14 @@ pub enum StateError {
         /// For where.
         site: String,
     },
+    /// Another process works with it.
+    #[error(
+        "{path} is in use by another process, perhaps a second `messnetz agent run`: stop that one, or use another directory"
+    )]
+    InUse {
+        /// The directory.
+        path: String,
+    },
     /// A file does not hold what this program wrote.
     #[error("{path} is damaged: {why}")]
     Damaged {
@@ -99,6 +105,25 @@ impl StateDirectory {
     #[must_use]
     pub fn spool_file(&self) -> PathBuf {
         self.path.join(SPOOL_FILE)
+    }
+
+    /// Keeps other agents out of the directory for as long as the answer lives: two with one spool
+    /// would measure twice and give one number to two batches.
+    ///
+    /// # Errors
+    /// Where another process keeps it already, or it cannot be opened.
+    pub(super) fn lock(&self) -> Result<StateLock, StateError> {
+        let opening = |source| file_error("locking", &self.path, source);
+        let directory = File::open(&self.path).map_err(opening)?;
+        match directory.try_lock() {
+            Ok(()) => Ok(StateLock {
+                _directory: directory,
+            }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse {
+                path: self.path.display().to_string(),
+            }),
+            Err(TryLockError::Error(error)) => Err(opening(error)),
+        }
     }
 
     /// The enrolment kept here.
@@ -168,6 +193,13 @@ impl StateDirectory {
     }
 }
 
+/// A directory that is locked (flock) until this is dropped. The kernel lets go of it however the
+/// process ends.
+#[derive(Debug)]
+pub(super) struct StateLock {
+    _directory: File,
+}
+
 /// Writes a file that only its owner may read, whole or not at all.
 fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
     let temporary = path.with_extension("new");
@@ -180,7 +212,10 @@ fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
             .open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(&temporary, path)?;
+        // The new name is on the disk only when the directory is.
+        path.parent()
+            .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     };
     write().map_err(|source| file_error("writing", path, source))
 }
@@ -210,6 +245,31 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_directory_belongs_to_one_running_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDirectory::new(folder.path());
+        let first = state.lock().unwrap();
+        let error = state.lock().unwrap_err();
+        assert!(matches!(error, StateError::InUse { .. }), "{error}");
+        drop(first);
+        state.lock().unwrap();
+    }
+
+    #[test]
+    fn an_enrolment_with_the_epoch_of_an_older_program_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            r#"{{"collector":"10.0.0.2:8443","fingerprint":"{}","site":"XX-100001/main",
+                "agent":"{}","epoch":1,"schedule":{{"upload_every_ms":1,"task":[]}}}}"#,
+            "0".repeat(64),
+            "0".repeat(32)
+        );
+        fs::write(folder.path().join(ENROLMENT_FILE), text).unwrap();
+        let enrolment = StateDirectory::new(folder.path()).enrolment().unwrap();
+        assert_eq!(enrolment.site, "XX-100001/main");
     }
 
     #[test]

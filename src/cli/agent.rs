@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::{Ending, asked_to_stop, block_on, print, print_json};
-use crate::agent::{self, Spool, StateDirectory};
+use crate::agent::{self, Contents, Spool, StateDirectory};
+use crate::clock;
 use crate::wire::Ticket;
 
 /// Measure in a school and send what was measured to the collector.
@@ -84,19 +85,31 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Status { state, json } => {
             let state = StateDirectory::new(&state);
             let enrolment = state.enrolment()?;
-            let (observations, batches) = Spool::open(&state.spool_file())?.waiting()?;
+            let spool = Spool::open(&state.spool_file(), clock::now())?.contents()?;
             if json {
                 print_json(&serde_json::json!({
                     "agent": enrolment.agent,
                     "site": enrolment.site,
                     "collector": enrolment.collector,
                     "tasks": enrolment.schedule.tasks.len(),
-                    "waiting_observations": observations,
-                    "waiting_batches": batches,
+                    "waiting_observations": spool.observations,
+                    "waiting_batches": spool.batches,
+                    "refused_batches": spool.refused,
+                    "refused_batches_kept": spool.refused_kept,
+                    "given_up_observations": spool.given_up,
+                    "unreadable_observations": spool.unreadable,
                 }))?;
             } else {
+                let Contents {
+                    observations,
+                    batches,
+                    refused,
+                    refused_kept,
+                    given_up,
+                    unreadable,
+                } = spool;
                 print(&format!(
-                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {}\nwaiting    {observations} observations, {batches} sealed batches",
+                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {}\nwaiting    {observations} observations, {batches} sealed batches\nrefused    {refused} batches, {refused_kept} of them kept\nlost       {given_up} observations given up because the spool was full, {unreadable} unreadable",
                     enrolment.agent,
                     enrolment.site,
                     enrolment.collector,

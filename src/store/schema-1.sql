@@ -6,13 +6,14 @@ CREATE TABLE setting (
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Only the hash of a ticket's secret is kept.
+-- Only the hash of a ticket's secret is kept. The agent that used it may ask again.
 CREATE TABLE ticket (
     secret_hash BLOB PRIMARY KEY,
     site        TEXT NOT NULL,
     made_at     INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,
-    used_at     INTEGER
+    used_at     INTEGER,
+    used_by     TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE agent (

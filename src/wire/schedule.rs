@@ -1,30 +1,59 @@
 //! What an agent measures, and when: sent by the collector, kept by the agent.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use messnetz_metric::Direction;
 use messnetz_probes::tcp_info::Congestion;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Most tasks that an agent accepts in one schedule.
 pub const MAX_TASKS: usize = 64;
 
-/// All tasks of one agent.
+/// All tasks of one agent. It is read leniently, because the collector may be newer than the agent:
+/// keys that this program does not know are ignored, and tasks that it cannot do are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// How often the agent uploads what it has measured, in milliseconds.
     #[serde(default = "Schedule::default_upload_every_ms")]
     pub upload_every_ms: u64,
     /// The tasks, in order of preference where two are due at once.
-    #[serde(default, rename = "task")]
+    #[serde(default, rename = "task", deserialize_with = "known_tasks")]
     pub tasks: Vec<Task>,
 }
 
 impl Schedule {
     const fn default_upload_every_ms() -> u64 {
         30_000
+    }
+}
+
+/// The tasks that this program knows, in their order; it warns of the others.
+fn known_tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Task>, D::Error> {
+    let written = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let known = written.into_iter().filter_map(|task| {
+        let why = match Task::deserialize(&task) {
+            Ok(task) => return Some(task),
+            Err(why) => why,
+        };
+        warn_once(format!("{task}: {why}"));
+        None
+    });
+    Ok(known.collect())
+}
+
+/// Warns of a task that is left out, once: the same schedule comes with every acknowledgement.
+fn warn_once(task: String) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let Ok(mut told) = TOLD.lock() else { return };
+    if told.len() < MAX_TASKS && !told.contains(&task) {
+        tracing::warn!(
+            task,
+            "this messnetz cannot do a task of the schedule and leaves it out"
+        );
+        told.insert(task);
     }
 }
 
@@ -178,5 +207,42 @@ impl Probe {
     #[must_use]
     pub const fn saturates(&self) -> bool {
         matches!(self, Self::Ndt7 { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_collector_does_not_stop_an_older_agent() {
+        let schedule: Schedule = serde_json::from_str(
+            r#"{
+                "upload_every_ms": 100,
+                "quiet_hours": ["08:00", "13:00"],
+                "task": [
+                    {"probe": "telepathy", "every_ms": 1, "depth": 3},
+                    {"probe": "link", "every_ms": 2, "colour": "blue"},
+                    {"probe": "icmp", "peer": "neighbour", "every_ms": 3, "count": 1, "interval_ms": 1},
+                    {"probe": "tcp", "every_ms": 4, "target": "x:1"},
+                    "everything"
+                ]
+            }"#,
+        )
+        .unwrap();
+        let every: Vec<u64> = schedule.tasks.iter().map(|task| task.every_ms).collect();
+        assert_eq!(every, [2, 4]);
+    }
+
+    #[test]
+    fn a_schedule_survives_json_and_toml() {
+        let schedule: Schedule = toml::from_str(
+            "[[task]]\nprobe = \"ndt7\"\ndirection = \"down\"\nduration_ms = 10_000\nevery_ms = 5\n\
+             [[task]]\nprobe = \"stamp\"\ncount = 50\ninterval_ms = 20\nevery_ms = 6\n",
+        )
+        .unwrap();
+        assert_eq!(schedule.tasks.len(), 2);
+        let json = serde_json::to_string(&schedule).unwrap();
+        assert_eq!(serde_json::from_str::<Schedule>(&json).unwrap(), schedule);
     }
 }

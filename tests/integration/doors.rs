@@ -113,6 +113,91 @@ fn measurements_wait_in_the_spool_while_the_collector_is_away_and_arrive_when_it
     drop(collector);
 }
 
+/// A collector in `town` and an enrolled agent's directory in `school`.
+fn enrolled(
+    folder: &std::path::Path,
+) -> (RunningCollector, std::path::PathBuf, std::path::PathBuf) {
+    let (town, school) = (folder.join("town"), folder.join("school"));
+    fs::create_dir(&school).unwrap();
+    let collector = collector_in(&town, free_port());
+    let ticket = collector.ticket(SITE).to_string();
+    let output = run(&school, &["agent", "enrol", &ticket, "--state", "agent"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    (collector, town, school)
+}
+
+/// The batches that a collector took, by epoch.
+fn batches_by_epoch(town: &std::path::Path) -> Vec<(i64, i64)> {
+    rusqlite::Connection::open(town.join("data/store.db"))
+        .unwrap()
+        .prepare("SELECT epoch, count(*) FROM batch GROUP BY epoch ORDER BY epoch")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+#[test]
+fn one_refused_batch_does_not_hold_up_the_later_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_collector, town, school) = enrolled(folder.path());
+    assert_eq!(status(&school)["refused_batches"], 0);
+    rusqlite::Connection::open(school.join("agent/spool.db"))
+        .unwrap()
+        .execute("INSERT INTO sealed VALUES (1, 1, x'00')", [])
+        .unwrap();
+    let agent = start_agent(&school);
+    wait_until("a batch at the collector", || {
+        !batches_by_epoch(&town).is_empty()
+    });
+    end(agent);
+    let status = status(&school);
+    assert_eq!(status["refused_batches"], 1, "{status}");
+    assert_eq!(status["refused_batches_kept"], 1, "{status}");
+}
+
+#[test]
+fn an_agent_restored_from_a_backup_goes_on_under_a_new_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_collector, town, school) = enrolled(folder.path());
+    let before_it_ran = fs::read(school.join("agent/enrolment.json")).unwrap();
+    assert!(!String::from_utf8_lossy(&before_it_ran).contains("epoch"));
+    assert_eq!(status(&school)["waiting_batches"], 0);
+    let spool = school.join("agent/spool.db");
+    let backup = fs::read(&spool).unwrap();
+    let agent = start_agent(&school);
+    wait_until("three batches", || {
+        batches_by_epoch(&town)
+            .first()
+            .is_some_and(|&(_, batches)| batches >= 3)
+    });
+    end(agent);
+
+    for beside in ["agent/spool.db-wal", "agent/spool.db-shm"] {
+        let _ = fs::remove_file(school.join(beside));
+    }
+    fs::write(&spool, backup).unwrap();
+    let agent = start_agent(&school);
+    wait_until("a second epoch", || batches_by_epoch(&town).len() == 2);
+    end(agent);
+    let status = status(&school);
+    assert_eq!(status["refused_batches"], 0, "{status}");
+}
+
+#[test]
+fn a_second_agent_in_the_same_directory_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_collector, town, school) = enrolled(folder.path());
+    let agent = start_agent(&school);
+    wait_until("an agent at work", || !batches_by_epoch(&town).is_empty());
+    let second = run(&school, &["agent", "run", "--state", "agent"]);
+    end(agent);
+    assert_eq!(second.status.code(), Some(2));
+    let said = stderr(&second);
+    assert!(said.contains("in use by another process"), "{said}");
+}
+
 #[test]
 fn a_ticket_lets_one_agent_in_and_no_second() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,9 +7,18 @@ use serde::{Deserialize, Serialize};
 use crate::metric::{Metric, Quantity};
 use crate::units::{Unit, Value};
 
-/// Longest text that a failure or a peer carries; longer ones are cut, so that a hostile peer cannot
-/// fill the spool with an error message.
+/// Most characters that a failure's detail, a peer or an interface carries. Longer ones are cut where
+/// they are made and where they are read, so that a hostile peer can neither fill the spool with an
+/// error message nor make a record that is written once and refused ever after.
 const TEXT_LIMIT: usize = 200;
+
+/// The text, or as much of it as an observation carries.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(TEXT_LIMIT) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}
 
 /// Why a measurement yielded no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,7 +89,7 @@ impl Failure {
     pub fn new(reason: FailureReason, detail: impl fmt::Display) -> Self {
         Self {
             reason,
-            detail: detail.to_string().chars().take(TEXT_LIMIT).collect(),
+            detail: cut(detail.to_string()),
         }
     }
 }
@@ -184,6 +193,29 @@ pub struct Observation {
     pub outcome: Outcome,
 }
 
+impl Observation {
+    /// An observation; the names of peer and interface are cut to 200 characters.
+    #[must_use]
+    pub fn new(
+        metric: Metric,
+        at: UnixMillis,
+        vantage: Vantage,
+        peer: impl Into<String>,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            metric,
+            at,
+            vantage: Vantage {
+                interface: vantage.interface.map(cut),
+                medium: vantage.medium,
+            },
+            peer: cut(peer.into()),
+            outcome,
+        }
+    }
+}
+
 /// An observation as it is written: a flat record with the unit named, readable without this program.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -254,18 +286,7 @@ impl TryFrom<Written> for Observation {
                 ));
             }
         };
-        if peer.chars().count() > TEXT_LIMIT {
-            return Err(format!(
-                "{metric}: the peer's name is longer than {TEXT_LIMIT} characters"
-            ));
-        }
-        Ok(Self {
-            metric,
-            at,
-            vantage,
-            peer,
-            outcome,
-        })
+        Ok(Self::new(metric, at, vantage, peer, outcome))
     }
 }
 
@@ -305,6 +326,43 @@ mod tests {
             let text = serde_json::to_string(&observation).unwrap();
             prop_assert_eq!(serde_json::from_str::<Observation>(&text).unwrap(), observation);
         }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_back_however_long_its_names_are() {
+        let long = "ü".repeat(10_000);
+        let vantage = Vantage {
+            interface: Some(long.clone()),
+            medium: Medium::Wired,
+        };
+        let metric = Metric::all().next().unwrap();
+        let outcome = Outcome::Failed(Failure::new(FailureReason::Timeout, &long));
+        let observation = Observation::new(
+            metric,
+            UnixMillis(1),
+            vantage.clone(),
+            long.clone(),
+            outcome.clone(),
+        );
+        assert_eq!(observation.peer.chars().count(), TEXT_LIMIT);
+        let text = serde_json::to_string(&observation).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Observation>(&text).unwrap(),
+            observation
+        );
+        let uncut = Observation {
+            metric,
+            at: UnixMillis(1),
+            vantage,
+            peer: long,
+            outcome,
+        };
+        let text = serde_json::to_string(&uncut).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Observation>(&text).unwrap(),
+            observation,
+            "what others wrote is cut when it is read"
+        );
     }
 
     #[test]
