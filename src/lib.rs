@@ -23,8 +23,6 @@ pub mod collector;
 #[cfg(feature = "collector")]
 pub mod judging;
 #[cfg(feature = "collector")]
-pub mod lab;
-#[cfg(feature = "collector")]
 pub mod report;
 #[cfg(feature = "collector")]
 pub mod store;
@@ -33,3 +31,5 @@ pub mod web;
 
 #[cfg(all(feature = "agent", feature = "collector"))]
 pub mod demo;
+#[cfg(all(feature = "agent", feature = "collector"))]
+pub mod lab;

@@ -101,12 +101,6 @@ impl Report {
 }
 
 impl Test {
-    /// What a test measures: what to record as failed where it fails.
-    #[must_use]
-    pub fn quantities(&self) -> [Quantity; 1] {
-        [Quantity::Goodput(self.direction)]
-    }
-
     /// Runs the test.
     ///
     /// Downloads are counted here; uploads are what the server says it has received, since what was
