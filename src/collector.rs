@@ -3,12 +3,14 @@
 //! Agents have a door of their own, over TLS; the dashboard and its API are another listener. What is
 //! shown is computed from the stored samples whenever it is asked for: there is no second truth.
 
+mod body;
 mod certificate;
 mod config;
 mod dashboard;
 mod door;
 mod ingest;
 mod listener;
+mod places;
 mod run;
 mod schedule;
 mod token;

@@ -1,5 +1,7 @@
 //! From stored samples to what a planner asks for: verdict, cause and upgrade for every school.
 
+use std::collections::BTreeSet;
+
 use messnetz_metric::{BitRate, Medium, Metric, Quantity, Segment, UnixMillis, Value};
 use messnetz_sites::cause::{Cause, Situation, cause};
 use messnetz_sites::coverage::{Coverage, coverage};
@@ -16,6 +18,10 @@ use crate::text::Text;
 
 /// How far back samples count: verdicts speak about the last 31 days.
 const PERIOD_MS: i64 = 31 * 24 * 3600 * 1000;
+
+/// How far ahead of the collector's an agent's clock may be. What is dated later was measured by a clock
+/// that is wrong, and would otherwise be the newest sample for years.
+const CLOCK_AHEAD_MS: i64 = 5 * 60 * 1000;
 
 /// Everything that is shown of an authority at one time.
 #[derive(Clone, Debug, Serialize)]
@@ -131,6 +137,7 @@ pub fn judge(
 ) -> Result<Report, StoreError> {
     let profiles = Profiles::built_in();
     let since = UnixMillis(now.0.saturating_sub(PERIOD_MS));
+    let until = UnixMillis(now.0.saturating_add(CLOCK_AHEAD_MS));
     let mut rows = Vec::new();
     for school in &authority.schools {
         let targets: Vec<&Target> = authority
@@ -140,7 +147,12 @@ pub fn judge(
             .flat_map(|profile| &profile.targets)
             .collect();
         for site in &school.sites {
-            let measured = store.series_of_site(&site.id.to_string(), since)?;
+            let series = store.series_of_site(&site.id.to_string(), since..=until)?;
+            let measured = Measured {
+                port: port(&series),
+                situation: situation(site, &series),
+                series,
+            };
             rows.extend(
                 targets
                     .iter()
@@ -172,17 +184,24 @@ pub fn judge(
     })
 }
 
+/// What was measured at a site, and what follows from it for all targets alike.
+struct Measured {
+    series: Vec<SiteSeries>,
+    port: Option<BitRate>,
+    situation: Situation,
+}
+
 fn row(
     authority: &Authority,
     school: &School,
     site: &Site,
     target: &Target,
-    measured: &[SiteSeries],
+    measured: &Measured,
 ) -> Row {
-    let series = series_of(measured, target.metric);
-    let port = port(measured);
+    let series = series_of(&measured.series, target.metric);
+    let port = measured.port;
     let judgement = verdict::judge(target, school, site, &series, port, &authority.judging);
-    let cause = cause(&judgement, &situation(site, measured));
+    let cause = cause(&judgement, &measured.situation);
     Row {
         school_name: school.name.clone(),
         site_name: site.name.clone(),
@@ -235,13 +254,79 @@ fn situation(site: &Site, measured: &[SiteSeries]) -> Situation {
         let rank = Statistic::MEDIAN.rank(values.len())?;
         values.get(rank - 1).copied()
     };
-    let medians = measured
-        .iter()
-        .map(|series| series.metric)
+    let metrics: BTreeSet<Metric> = measured.iter().map(|series| series.metric).collect();
+    let medians = metrics
+        .into_iter()
         .filter_map(|metric| Some((metric, median(metric)?)))
         .collect();
     Situation {
         line: site.line.clone(),
         medians,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use messnetz_metric::{Direction, Observation, Outcome, Vantage};
+
+    use super::*;
+    use crate::wire::{AgentId, BATCH_FORMAT, Batch};
+
+    const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
+    const IN_2099: UnixMillis = UnixMillis(4_080_000_000_000);
+
+    fn store_with(
+        site: &SiteId,
+        observations: Vec<(Metric, UnixMillis, u64)>,
+    ) -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+        let observation = |(metric, at, bps)| Observation {
+            metric,
+            at,
+            vantage: Vantage::default(),
+            peer: "collector".to_owned(),
+            outcome: Outcome::Value(Value::Rate(BitRate::from_bps(bps))),
+        };
+        let batch = Batch {
+            format: BATCH_FORMAT.to_owned(),
+            agent: AgentId::of_key(&[1; 32]),
+            site: site.to_string(),
+            epoch: 1,
+            sequence: 1,
+            observations: observations.into_iter().map(observation).collect(),
+        };
+        store.store_batch(&batch, &[1; 32], NOW).unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn a_sample_dated_2099_neither_counts_nor_is_the_last_port_speed() {
+        let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+        let site = authority.sites().next().unwrap();
+        let down = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
+        let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
+        let soon = UnixMillis(NOW.0 + CLOCK_AHEAD_MS);
+        let honest = vec![(down, NOW, 1), (down, soon, 1), (speed, NOW, 1_000_000_000)];
+        let wrong = vec![(down, IN_2099, 9_000_000_000), (speed, IN_2099, 10_000_000)];
+        let (_folder, without) = store_with(&site.id, honest.clone());
+        let (_folder_2, with) = store_with(&site.id, [honest, wrong].concat());
+        let judged = |store: &Store| {
+            let report = judge(&authority, Catalogue::built_in(), store, NOW).unwrap();
+            serde_json::to_value(&report).unwrap()
+        };
+        assert_eq!(judged(&with), judged(&without));
+        let report = judge(&authority, Catalogue::built_in(), &with, NOW).unwrap();
+        let counted = report
+            .rows
+            .iter()
+            .filter(|row| row.judgement.site == site.id)
+            .map(|row| row.judgement.samples)
+            .max();
+        assert_eq!(
+            counted,
+            Some(2),
+            "a clock that is minutes ahead still counts"
+        );
     }
 }

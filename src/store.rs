@@ -6,20 +6,29 @@
 mod ledger;
 mod samples;
 
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use messnetz_metric::UnixMillis;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use thiserror::Error;
 
 use crate::wire::{AgentId, TicketSecret};
 
-pub use ledger::Stored;
+pub use ledger::{Forked, Stored};
 pub use samples::SiteSeries;
 
 /// The schema as this program writes it; older files are brought up to it when they are opened.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = SCHEMA_STEPS.len().cast_signed() as i64;
+
+/// What brings a file from each schema to the next, beginning with an empty one.
+const SCHEMA_STEPS: [&str; 2] = [
+    include_str!("store/schema-1.sql"),
+    include_str!("store/schema-2.sql"),
+];
 
 /// How long a command waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +60,15 @@ pub enum StoreError {
         path: String,
         /// Its schema.
         found: i64,
+    },
+    /// The file could not be closed to other users.
+    #[error("keeping other users from reading the store {path}")]
+    Private {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The database refused a statement.
     #[error("reading or writing the store")]
@@ -101,6 +119,7 @@ impl Store {
             source,
         };
         let mut connection = Connection::open(path).map_err(opening)?;
+        keep_private(path)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
         connection
             .pragma_update(None, "journal_mode", "WAL")
@@ -119,25 +138,41 @@ impl Store {
         let found: i64 = transaction
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(opening)?;
-        match found {
-            SCHEMA_VERSION => {}
-            0 => {
-                transaction
-                    .execute_batch(include_str!("store/schema-1.sql"))
-                    .map_err(opening)?;
-                transaction
-                    .pragma_update(None, "user_version", SCHEMA_VERSION)
-                    .map_err(opening)?;
-            }
-            _ => {
-                return Err(StoreError::Newer {
-                    path: path.display().to_string(),
-                    found,
-                });
-            }
+        let steps = usize::try_from(found)
+            .ok()
+            .and_then(|found| SCHEMA_STEPS.get(found..))
+            .ok_or_else(|| StoreError::Newer {
+                path: path.display().to_string(),
+                found,
+            })?;
+        for step in steps {
+            transaction.execute_batch(step).map_err(opening)?;
+        }
+        if !steps.is_empty() {
+            transaction
+                .pragma_update(None, "user_version", SCHEMA_VERSION)
+                .map_err(opening)?;
         }
         transaction.commit().map_err(opening)?;
         Ok(Self { connection })
+    }
+
+    /// Opens a file that [`Self::open`] has opened before, for reading alone. Whoever reads sees what
+    /// was committed, and waits for no writer.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened or is no SQLite file.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Connection::open_with_flags(path, flags)
+            .and_then(|connection| {
+                connection.busy_timeout(BUSY_TIMEOUT)?;
+                Ok(Self { connection })
+            })
+            .map_err(|source| StoreError::Open {
+                path: path.display().to_string(),
+                source,
+            })
     }
 
     /// Keeps a ticket's hash until it is used or expires.
@@ -259,6 +294,18 @@ impl Store {
         .collect()
     }
 
+    /// The names of the agents that are enrolled for a site, in an order that stays.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub fn agents_of_site(&self, site: &str) -> Result<Vec<String>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM agent WHERE site = ?1 ORDER BY id")?;
+        let names = statement.query_map([site], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
     /// Keeps a named value.
     ///
     /// # Errors
@@ -270,6 +317,41 @@ impl Store {
             params![name, value],
         )?;
         Ok(())
+    }
+
+    /// A named value; `make` gives it where there is none. Of several programs that ask at once, one
+    /// makes it and all get that one.
+    ///
+    /// # Errors
+    /// Where the database refuses, or what `make` says.
+    pub fn setting_or_make<E: From<StoreError>>(
+        &mut self,
+        name: &str,
+        make: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Vec<u8>, E> {
+        let database = |error: rusqlite::Error| E::from(StoreError::from(error));
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(database)?;
+        let known: Option<Vec<u8>> = transaction
+            .query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(database)?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let value = make()?;
+        transaction
+            .execute(
+                "INSERT INTO setting (name, value) VALUES (?1, ?2)",
+                params![name, value],
+            )
+            .map_err(database)?;
+        transaction.commit().map_err(database)?;
+        Ok(value)
     }
 
     /// A named value.
@@ -286,6 +368,21 @@ impl Store {
             )
             .optional()?)
     }
+}
+
+/// The store holds the collector's key: nobody else may read it. SQLite gives its journals the same
+/// permissions. By name and not by a handle of our own: closing one would take SQLite's locks away.
+fn keep_private(path: &Path) -> Result<(), StoreError> {
+    let restrict = || {
+        if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+            fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        }
+        Ok(())
+    };
+    restrict().map_err(|source| StoreError::Private {
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -371,6 +468,47 @@ mod tests {
             .decode(text)
             .unwrap();
         assert!(!file.windows(raw.len()).any(|window| window == raw));
+    }
+
+    #[test]
+    fn no_other_user_can_read_the_store() {
+        let (folder, store) = store();
+        store.set_setting("x", b"y").unwrap();
+        for name in ["store.db", "store.db-wal"] {
+            let mode = fs::metadata(folder.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_an_older_program_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(SCHEMA_STEPS[0]).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.forks().unwrap(), []);
+    }
+
+    #[test]
+    fn a_reader_sees_what_was_committed_while_somebody_writes() {
+        let (folder, mut store) = store();
+        store.set_setting("x", b"old").unwrap();
+        let reader = Store::open_read_only(&folder.path().join("store.db")).unwrap();
+        let writing = store
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .unwrap();
+        writing
+            .execute("UPDATE setting SET value = x'00'", [])
+            .unwrap();
+        assert_eq!(reader.setting("x").unwrap().unwrap(), b"old");
+        assert!(reader.set_setting("x", b"new").is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::collector::{self, AdminToken, Collector, Config, Listeners};
 use crate::report::table;
 use crate::text::{Language, Text};
-use crate::wire::{Ticket, TicketSecret};
+use crate::wire::{AgentId, Ticket, TicketSecret};
 
 /// How long a ticket can be used where nothing else is said, in hours.
 const TICKET_HOURS: u64 = 72;
@@ -45,7 +45,7 @@ enum Command {
     )]
     Run {
         /// Serve the dashboard on this inherited listening socket instead
-        #[arg(long, hide = true)]
+        #[arg(long, hide = true, value_parser = clap::value_parser!(RawFd).range(3..))]
         dashboard_socket: Option<RawFd>,
     },
     /// Make a one-time ticket that lets an agent enrol for a site
@@ -60,13 +60,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List the enrolled agents
+    /// List the enrolled agents, and those whose numbers came twice with different content
+    #[command(
+        after_help = "Example:\n  messnetz collector agents --json\n\nA forked agent's state was copied or restored: find the second box, or enrol the agent anew."
+    )]
     Agents {
         /// Print as JSON
         #[arg(long)]
         json: bool,
     },
     /// Make a new admin token for dashboard and API; the old one ends (takes effect at the next start)
+    #[command(
+        after_help = "Example:\n  messnetz collector token --config /etc/messnetz/collector.toml\n\nPrograms send it as `Authorization: Bearer TOKEN`."
+    )]
     Token,
     /// Print target against measurement for every school (Soll-Ist-Vergleich)
     #[command(
@@ -87,7 +93,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     match arguments.command {
         Command::Init { directory } => init(&directory),
         Command::Run { dashboard_socket } => {
-            let dashboard = dashboard_socket.map(inherited_listener);
+            let dashboard = dashboard_socket.map(inherited_listener).transpose()?;
             serve(load()?, dashboard)
         }
         Command::Ticket { site, hours, json } => ticket(load()?, &site, hours, json),
@@ -126,10 +132,21 @@ fn init(directory: &std::path::Path) -> anyhow::Result<Ending> {
 
 /// The listening socket that whoever started this program left open for it.
 #[allow(unsafe_code)]
-fn inherited_listener(socket: RawFd) -> std::net::TcpListener {
-    // SAFETY: the argument names a descriptor that was inherited for this purpose alone; nothing else
-    // in this process owns it.
-    std::net::TcpListener::from(unsafe { OwnedFd::from_raw_fd(socket) })
+fn inherited_listener(socket: RawFd) -> anyhow::Result<std::net::TcpListener> {
+    // SAFETY: asks about a number; no memory is involved, and a number that is no descriptor is an error.
+    if unsafe { libc::fcntl(socket, libc::F_GETFD) } == -1 {
+        let error = std::io::Error::last_os_error();
+        return Err(error).with_context(|| format!("taking over the inherited socket {socket}"));
+    }
+    // SAFETY: the descriptor is open, and none of the standard streams. That nothing else here owns it
+    // cannot be proved: it rests on this being called before this program opens anything that stays
+    // open, so that whatever is open was inherited, and on being called once.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let listens = socket2::SockRef::from(&socket).is_listener();
+    if !listens.context("asking whether the inherited descriptor is a socket")? {
+        bail!("the inherited socket does not listen");
+    }
+    Ok(std::net::TcpListener::from(socket))
 }
 
 fn serve(config: Config, dashboard: Option<std::net::TcpListener>) -> anyhow::Result<Ending> {
@@ -181,16 +198,38 @@ fn ticket(config: Config, site: &str, hours: u64, json: bool) -> anyhow::Result<
 }
 
 fn agents(config: Config, json: bool) -> anyhow::Result<Ending> {
-    let agents = Collector::open(config)?.with_store_now(|store| store.agents())?;
+    let (agents, forks) = Collector::open(config)?.with_store_now(|store| {
+        Ok::<_, crate::store::StoreError>((store.agents()?, store.forks()?))
+    })?;
+    // An agent that moved may have forked at each of its sites.
+    let forked = |agent: &AgentId| {
+        let of_agent = forks.iter().filter(|fork| fork.agent == *agent);
+        of_agent.fold((0, None), |(times, last), fork| {
+            (times + fork.times, last.max(Some(fork.last)))
+        })
+    };
     if json {
         let agents: Vec<_> = agents
             .iter()
-            .map(|agent| serde_json::json!({ "agent": agent.id, "site": agent.site }))
+            .map(|agent| {
+                let (forks, last_fork) = forked(&agent.id);
+                serde_json::json!({
+                    "agent": agent.id,
+                    "site": agent.site,
+                    "forks": forks,
+                    "last_fork_unix_ms": last_fork,
+                })
+            })
             .collect();
         print_json(&agents)?;
     } else {
         for agent in agents {
-            print(&format!("{}  {}", agent.id, agent.site))?;
+            let alarm = match forked(&agent.id).0 {
+                0 => String::new(),
+                1 => "  FORKED once".to_owned(),
+                times => format!("  FORKED {times} times"),
+            };
+            print(&format!("{}  {}{alarm}", agent.id, agent.site))?;
         }
     }
     Ok(Ending::Well)
@@ -201,7 +240,7 @@ fn report(config: Config, lang: Option<Language>, json: bool) -> anyhow::Result<
     let collector = Collector::open(config)?;
     let report = collector.report_now()?;
     if json {
-        print_json(&report)?;
+        print_json(&*report)?;
     } else {
         print(&table::soll_ist(&report, &Text::new(language)))?;
     }

@@ -1,18 +1,17 @@
-//! The collector's own certificate: made once, known to agents by its fingerprint.
+//! The collector's own certificate: made once, kept in the store, known to agents by its fingerprint.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use messnetz_probes::tls::Fingerprint;
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
-const CERTIFICATE_FILE: &str = "certificate.der";
-const KEY_FILE: &str = "certificate-key.der";
+use crate::store::{Store, StoreError};
+
+/// Certificate and key are one value, so that neither is ever there without the other.
+const SETTING: &str = "certificate-and-key-pem";
 
 /// The name in the certificate. Agents compare fingerprints, not names.
 const CERTIFICATE_NAME: &str = "messnetz-collector";
@@ -29,63 +28,35 @@ pub struct Certificate {
 /// The certificate could not be made or read.
 #[derive(Debug, Error)]
 pub enum CertificateError {
-    /// A file.
-    #[error("{doing} {path}")]
-    File {
-        /// What was attempted.
-        doing: &'static str,
-        /// On which file.
-        path: String,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
+    /// Keeping it.
+    #[error("keeping the collector's certificate in the store")]
+    Store(#[from] StoreError),
     /// Making it.
     #[error("making the collector's certificate")]
     Make(#[from] rcgen::Error),
+    /// Reading it back.
+    #[error("reading the collector's certificate from the store; restore the store from a backup")]
+    Read(#[from] pem::Error),
     /// Using it.
-    #[error(
-        "using the collector's certificate in {path}; restore both files from a backup, or remove both and enrol the agents anew"
-    )]
-    Use {
-        /// The directory.
-        path: String,
-        /// Why.
-        #[source]
-        source: rustls::Error,
-    },
+    #[error("using the collector's certificate from the store; restore the store from a backup")]
+    Use(#[from] rustls::Error),
 }
 
 impl Certificate {
-    /// The certificate kept in `directory`; made where there is none.
+    /// The certificate kept in the store; made where there is none.
     ///
     /// # Errors
-    /// Where the files cannot be read, written or used.
-    pub fn load_or_make(directory: &Path) -> Result<Self, CertificateError> {
-        let (certificate_path, key_path) =
-            (directory.join(CERTIFICATE_FILE), directory.join(KEY_FILE));
-        if !certificate_path.exists() && !key_path.exists() {
-            let made = rcgen::generate_simple_self_signed([CERTIFICATE_NAME.to_owned()])?;
-            write(&key_path, 0o600, &made.signing_key.serialize_der())?;
-            write(&certificate_path, 0o644, made.cert.der())?;
-        }
-        let certificate = read(&certificate_path)?;
-        let key = read(&key_path)?;
+    /// Where it cannot be kept, made or used.
+    pub fn load_or_make(store: &mut Store) -> Result<Self, CertificateError> {
+        let pem = store.setting_or_make(SETTING, make)?;
+        let certificate = CertificateDer::from_pem_slice(&pem)?;
+        let key = PrivateKeyDer::from_pem_slice(&pem)?;
         let fingerprint = Fingerprint::of(&certificate);
-        let using = |source| CertificateError::Use {
-            path: directory.display().to_string(),
-            source,
-        };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut server = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(using)?
+            .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(
-                vec![CertificateDer::from(certificate)],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)),
-            )
-            .map_err(using)?;
+            .with_single_cert(vec![certificate], key)?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             fingerprint,
@@ -94,26 +65,10 @@ impl Certificate {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|source| CertificateError::File {
-        doing: "reading",
-        path: path.display().to_string(),
-        source,
-    })
-}
-
-fn write(path: &Path, mode: u32, content: &[u8]) -> Result<(), CertificateError> {
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(content))
-        .map_err(|source| CertificateError::File {
-            doing: "writing",
-            path: path.display().to_string(),
-            source,
-        })
+fn make() -> Result<Vec<u8>, CertificateError> {
+    let made = rcgen::generate_simple_self_signed([CERTIFICATE_NAME.to_owned()])?;
+    let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    Ok(pem.into_bytes())
 }
 
 #[cfg(test)]
@@ -121,10 +76,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_is_made_once() {
+    fn a_certificate_is_made_once_whoever_asks_at_the_same_time() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Certificate::load_or_make(folder.path()).unwrap();
-        let second = Certificate::load_or_make(folder.path()).unwrap();
-        assert_eq!(first.fingerprint, second.fingerprint);
+        let path = folder.path().join("store.db");
+        let fingerprint = || {
+            let mut store = Store::open(&path).unwrap();
+            Certificate::load_or_make(&mut store).unwrap().fingerprint
+        };
+        let of_all: Vec<Fingerprint> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..4).map(|_| scope.spawn(fingerprint)).collect();
+            asking
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(of_all.iter().all(|one| *one == of_all[0]));
+        assert_eq!(fingerprint(), of_all[0]);
     }
 }

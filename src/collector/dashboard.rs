@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::listener;
+use super::listener::{self, MAX_CONNECTIONS};
 use super::run::Collector;
 use super::token::AdminToken;
 use crate::judging::Report;
@@ -55,7 +55,8 @@ pub(super) async fn serve(
         .route("/api/v1/coverage", get(coverage))
         .layer(guard)
         .with_state(collector);
-    listener::serve(listener, tls, move |_, _| router.clone()).await;
+    let router = move |_, _| router.clone();
+    listener::serve(listener, tls, MAX_CONNECTIONS, router).await;
 }
 
 /// The answer to whoever may not see this, or `None` to whoever may.
@@ -128,16 +129,16 @@ async fn page(
     Ok(Html(web::dashboard(&report, &text)?))
 }
 
-async fn report(State(collector): State<Arc<Collector>>) -> Result<Json<Report>, Broken> {
-    Ok(Json(collector.report().await?))
+async fn report(State(collector): State<Arc<Collector>>) -> Result<Response, Broken> {
+    Ok(Json(&*collector.report().await?).into_response())
 }
 
 async fn recommendations(State(collector): State<Arc<Collector>>) -> Result<Response, Broken> {
-    Ok(Json(collector.report().await?.recommendations).into_response())
+    Ok(Json(&collector.report().await?.recommendations).into_response())
 }
 
 async fn coverage(State(collector): State<Arc<Collector>>) -> Result<Response, Broken> {
-    Ok(Json(collector.report().await?.coverage).into_response())
+    Ok(Json(&collector.report().await?.coverage).into_response())
 }
 
 async fn coverage_svg(

@@ -1,30 +1,31 @@
 //! The agents' door: enrolment, batches and the ndt7 test server, over TLS on one port.
 //!
-//! Everything that a stranger can do here is bounded: what the listener bounds, and the size and time
-//! of a body, and the number of tests.
+//! Everything that a stranger can do here is bounded: what the listener bounds, and the size, time and
+//! memory of bodies, and the number of tests. What a stranger causes is logged for debugging only, so
+//! that nobody can fill the log.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Extension, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use messnetz_probes::ndt7::server as ndt7;
 use messnetz_probes::tcp_info::TcpHandle;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-use super::ingest::{self, BatchRefused};
-use super::listener;
+use super::body::{Bodies, BodyRefused, Bound};
+use super::ingest::{BatchRefused, Unverified, quoted};
+use super::listener::{self, MAX_CONNECTIONS};
+use super::places::Places;
 use super::run::Collector;
 use crate::clock;
 use crate::store::{StoreError, Stored};
@@ -33,12 +34,6 @@ use crate::wire::{
     SIGNATURE_HEADER,
 };
 
-/// Most ndt7 tests at one time; more are told to come again.
-const MAX_TESTS: usize = 4;
-
-/// Longest time that a body may take.
-const BODY_TIMEOUT: Duration = Duration::from_mins(1);
-
 /// What a request needs to know of the connection it came over.
 #[derive(Clone)]
 struct Connection {
@@ -46,27 +41,60 @@ struct Connection {
     tcp: TcpHandle,
 }
 
+/// What strangers may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    connections: usize,
+    enrolment: Bound,
+    batch: Bound,
+}
+
+const BOUNDS: Bounds = Bounds {
+    connections: MAX_CONNECTIONS,
+    enrolment: Bound {
+        size: 4 * 1024,
+        time: Duration::from_secs(10),
+    },
+    // The largest batch within a minute is what a line of 600 kbit/s can do.
+    batch: Bound {
+        size: MAX_BATCH_BYTES,
+        time: Duration::from_mins(1),
+    },
+};
+
 /// What the door's handlers share.
 #[derive(Clone)]
 struct Door {
     collector: Arc<Collector>,
-    tests: Arc<Semaphore>,
+    places: Places,
+    bodies: Bodies,
+    bounds: Bounds,
 }
 
 /// Serves agents until the task is dropped.
 pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, collector: Arc<Collector>) {
+    serve_within(listener, Some(tls), collector, BOUNDS).await;
+}
+
+async fn serve_within(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    collector: Arc<Collector>,
+    bounds: Bounds,
+) {
     let door = Door {
         collector,
-        tests: Arc::new(Semaphore::new(MAX_TESTS)),
+        places: Places::default(),
+        bodies: Bodies::new(),
+        bounds,
     };
     let router = Router::new()
         .route("/v1/hello", get(|| async { "messnetz collector\n" }))
         .route(ENROL_PATH, post(enrol))
         .route(BATCH_PATH, post(batch))
         .route("/ndt/v7/{direction}", get(ndt7_test))
-        .layer(DefaultBodyLimit::max(MAX_BATCH_BYTES))
         .with_state(door);
-    listener::serve(listener, Some(tls), move |peer, tcp| {
+    listener::serve(listener, tls, bounds.connections, move |peer, tcp| {
         router.clone().layer(Extension(Connection { peer, tcp }))
     })
     .await;
@@ -75,11 +103,17 @@ pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, collector: Ar
 async fn enrol(
     State(door): State<Door>,
     Extension(connection): Extension<Connection>,
-    body: Result<Json<EnrolRequest>, axum::extract::rejection::JsonRejection>,
+    body: Body,
 ) -> Response {
-    let Json(request) = match body {
+    let body = match door.bodies.read(body, door.bounds.enrolment).await {
+        Ok(body) => body,
+        Err(refused) => return refuse_body(&refused),
+    };
+    let request: EnrolRequest = match serde_json::from_slice(&body.bytes) {
         Ok(request) => request,
-        Err(rejection) => return refuse(rejection.status(), rejection.body_text()),
+        Err(error) => {
+            return refuse(StatusCode::UNPROCESSABLE_ENTITY, quoted(&error.to_string()));
+        }
     };
     let public_key = STANDARD.decode(&request.public_key);
     let Ok(public_key) = public_key.map_err(drop).and_then(|key| {
@@ -94,34 +128,42 @@ async fn enrol(
             "public_key is no base64 of an Ed25519 public key",
         );
     };
-    let site = request.site.clone();
+    let site = quoted(&request.site);
+    let this = Arc::clone(&door.collector);
     let redeemed = door
         .collector
         .with_store(move |store| {
-            store.redeem_ticket(&request.secret, &request.site, &public_key, clock::now())
+            let redeemed =
+                store.redeem_ticket(&request.secret, &request.site, &public_key, clock::now())?;
+            Ok(match redeemed {
+                Ok(agent) => {
+                    let schedule = this.schedule_for(store, &request.site, &agent)?;
+                    Ok(EnrolResponse { agent, schedule })
+                }
+                Err(refused) => Err(refused),
+            })
         })
         .await;
     match redeemed {
-        Ok(Ok(agent)) => {
+        Ok(Ok(response)) => {
+            let agent = &response.agent;
             tracing::info!(%agent, site, peer = %connection.peer, "an agent enrolled");
-            let schedule = door.collector.schedule_for(&site);
-            Json(EnrolResponse { agent, schedule }).into_response()
+            Json(response).into_response()
         }
         Ok(Err(refused)) => {
-            tracing::warn!(site, peer = %connection.peer, %refused, "an enrolment was refused");
+            tracing::debug!(site, peer = %connection.peer, %refused, "an enrolment was refused");
             refuse(StatusCode::FORBIDDEN, refused)
         }
         Err(error) => store_failed(&error),
     }
 }
 
-async fn batch(State(door): State<Door>, headers: HeaderMap, body: Body) -> Response {
-    let reading = axum::body::to_bytes(body, MAX_BATCH_BYTES);
-    let body: Bytes = match tokio::time::timeout(BODY_TIMEOUT, reading).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return refuse(StatusCode::PAYLOAD_TOO_LARGE, BatchRefused::TooLarge),
-        Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
-    };
+async fn batch(
+    State(door): State<Door>,
+    Extension(connection): Extension<Connection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let packed = match text(header::CONTENT_ENCODING.as_str()) {
         Some("zstd") => true,
@@ -134,36 +176,45 @@ async fn batch(State(door): State<Door>, headers: HeaderMap, body: Body) -> Resp
         }
     };
     let signature = text(SIGNATURE_HEADER).unwrap_or_default().to_owned();
+    let arrived = door.bodies.read(body, door.bounds.batch).await;
+    let place = door.bodies.place_to_work().await;
+    let (body, place) = match arrived.and_then(|body| Ok((body, place?))) {
+        Ok(arrived) => arrived,
+        Err(refused) => return refuse_body(&refused),
+    };
+    let this = Arc::clone(&door.collector);
     let taken = door
         .collector
-        .with_store(move |store| {
-            let unpacked;
-            let body: &[u8] = if packed {
-                unpacked = ingest::decompress(&body)?;
-                &unpacked
-            } else {
-                &body
-            };
-            ingest::take_batch(store, body, &signature, clock::now())
+        .off_the_sockets(move || {
+            // Held here, and not where the stranger waits: the work goes on when he has left.
+            let _place = place;
+            let unverified = Unverified::read(&body.bytes, packed)?;
+            drop(body);
+            let (batch, stored) = unverified.take(|| this.store(), &signature, clock::now())?;
+            Ok(Acknowledgement {
+                epoch: batch.epoch,
+                sequence: batch.sequence,
+                duplicate: stored == Stored::Duplicate,
+                schedule: this.schedule_for(&this.store(), &batch.site, &batch.agent)?,
+            })
         })
         .await;
+    let peer = connection.peer;
     match taken {
-        Ok((batch, stored)) => Json(Acknowledgement {
-            epoch: batch.epoch,
-            sequence: batch.sequence,
-            duplicate: stored == Stored::Duplicate,
-            schedule: door.collector.schedule_for(&batch.site),
-        })
-        .into_response(),
+        Ok(acknowledgement) => Json(acknowledgement).into_response(),
         Err(refused) => {
             let status = match &refused {
                 BatchRefused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 BatchRefused::Malformed(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 BatchRefused::NotAuthentic => StatusCode::UNAUTHORIZED,
-                BatchRefused::Fork => StatusCode::CONFLICT,
+                BatchRefused::Fork { agent, site } => {
+                    // Signed by the agent itself: no stranger can cause this.
+                    tracing::warn!(%agent, site, %peer, "an agent's numbers came twice: its state was copied or restored");
+                    StatusCode::CONFLICT
+                }
                 BatchRefused::Store(error) => return store_failed(error),
             };
-            tracing::warn!(%refused, "a batch was refused");
+            tracing::debug!(%peer, %refused, "a batch was refused");
             refuse(status, refused)
         }
     }
@@ -183,10 +234,10 @@ async fn ndt7_test(
             return refuse(status, refusal.message);
         }
     };
-    let Ok(place) = Arc::clone(&door.tests).try_acquire_owned() else {
+    let Some(place) = door.places.take(connection.peer) else {
         return refuse(
             StatusCode::SERVICE_UNAVAILABLE,
-            "the test server is busy; try again later",
+            "the test server is busy, perhaps with another test from this address; try again later",
         );
     };
     let limits = door.collector.test_limits();
@@ -202,9 +253,9 @@ async fn ndt7_test(
             }
         };
         match ndt7::serve(TokioIo::new(upgraded), connection.tcp, &test, &limits).await {
-            Ok(summary) => tracing::info!(peer = %connection.peer, ?summary, "an ndt7 test ended"),
+            Ok(summary) => tracing::debug!(peer = %connection.peer, ?summary, "an ndt7 test ended"),
             Err(failure) => {
-                tracing::info!(peer = %connection.peer, %failure, "an ndt7 test failed");
+                tracing::debug!(peer = %connection.peer, %failure, "an ndt7 test failed");
             }
         }
     });
@@ -223,6 +274,14 @@ fn refuse(status: StatusCode, error: impl std::fmt::Display) -> Response {
         .into_response()
 }
 
+/// What was not read of the body must not be taken for the next request: the connection ends.
+fn refuse_body(refused: &BodyRefused) -> Response {
+    let mut response = refuse(refused.status(), refused);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
 fn store_failed(error: &StoreError) -> Response {
     tracing::error!(
         error = error as &(dyn std::error::Error + 'static),
@@ -233,4 +292,87 @@ fn store_failed(error: &StoreError) -> Response {
         error: "the collector cannot store anything at present".to_owned(),
     };
     (StatusCode::SERVICE_UNAVAILABLE, retry, Json(refusal)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::collector::Config;
+
+    /// Places for half-sent bodies, and for nobody else as long as they are held.
+    const CONNECTIONS: usize = 8;
+
+    fn collector(directory: &std::path::Path) -> Arc<Collector> {
+        let file = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+        file("authority.toml", messnetz_sites::site::EXAMPLE);
+        file("collector.toml", crate::collector::EXAMPLE);
+        let config = Config::load(&directory.join("collector.toml")).unwrap();
+        Arc::new(Collector::open(config).unwrap())
+    }
+
+    /// The answer to a request, read to the end of the connection.
+    fn answer(mut stream: TcpStream) -> String {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    fn half_sent(address: SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{"
+        )
+        .unwrap();
+        stream
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn half_sent_bodies_do_not_keep_agents_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let time = Duration::from_millis(300);
+        let bounds = Bounds {
+            connections: CONNECTIONS,
+            enrolment: Bound {
+                time,
+                ..BOUNDS.enrolment
+            },
+            batch: Bound {
+                time,
+                ..BOUNDS.batch
+            },
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = serve_within(listener, None, collector(folder.path()), bounds);
+        let serving = tokio::spawn(serving);
+        let asking = tokio::task::spawn_blocking(move || {
+            let held: Vec<TcpStream> = [ENROL_PATH, BATCH_PATH]
+                .into_iter()
+                .cycle()
+                .take(CONNECTIONS)
+                .map(|path| half_sent(address, path))
+                .collect();
+            let mut honest = TcpStream::connect(address).unwrap();
+            write!(
+                honest,
+                "GET /v1/hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            )
+            .unwrap();
+            let greeted = answer(honest);
+            assert!(greeted.contains("messnetz collector"), "{greeted}");
+            for stream in held {
+                let refused = answer(stream);
+                assert!(refused.starts_with("HTTP/1.1 408"), "{refused}");
+            }
+        });
+        asking.await.unwrap();
+        serving.abort();
+    }
 }

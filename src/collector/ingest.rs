@@ -1,15 +1,17 @@
 //! Taking a batch in: bounded, verified, stored once.
 
+use std::fmt::Display;
 use std::io::Read as _;
+use std::sync::MutexGuard;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use messnetz_metric::UnixMillis;
+use messnetz_metric::{Outcome, UnixMillis};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use thiserror::Error;
 
-use crate::store::{Store, StoreError, Stored};
-use crate::wire::{BATCH_FORMAT, Batch, MAX_BATCH_BYTES, MAX_OBSERVATIONS};
+use crate::store::{EnrolledAgent, Store, StoreError, Stored};
+use crate::wire::{AgentId, BATCH_FORMAT, Batch, MAX_BATCH_BYTES, MAX_OBSERVATIONS};
 
 /// Why a batch was not taken.
 #[derive(Debug, Error)]
@@ -28,78 +30,138 @@ pub enum BatchRefused {
     #[error(
         "another batch with this number was taken before: this agent's state was copied or restored; enrol it anew"
     )]
-    Fork,
+    Fork {
+        /// Whose number.
+        agent: AgentId,
+        /// Where it measures.
+        site: String,
+    },
     /// The store failed; the agent shall try again.
     #[error("the store could not take the batch")]
     Store(#[from] StoreError),
 }
 
+/// Longest text of a stranger's that is repeated in an answer or a log.
+const MAX_QUOTED: usize = 200;
+
+/// Largest zstd window, as a power of two: what a body can make the decoder allocate. It is as large as
+/// the largest batch.
+const WINDOW_LOG_MAX: u32 = 22;
+
+/// The beginning of a stranger's text.
+pub(super) fn quoted(text: &str) -> String {
+    text.chars().take(MAX_QUOTED).collect()
+}
+
+fn malformed(why: impl Display) -> BatchRefused {
+    BatchRefused::Malformed(quoted(&why.to_string()))
+}
+
 /// Unpacks a zstd body, never beyond the bound.
-///
-/// # Errors
-/// Where it is no zstd or too large.
-pub(super) fn decompress(body: &[u8]) -> Result<Vec<u8>, BatchRefused> {
-    let malformed = |error: std::io::Error| BatchRefused::Malformed(error.to_string());
-    let reader = zstd::stream::read::Decoder::new(body).map_err(malformed)?;
+fn decompress(body: &[u8]) -> Result<Vec<u8>, BatchRefused> {
+    let mut reader = zstd::stream::read::Decoder::new(body).map_err(malformed)?;
+    reader.window_log_max(WINDOW_LOG_MAX).map_err(malformed)?;
     let mut unpacked = Vec::new();
     reader
         .take(MAX_BATCH_BYTES as u64 + 1)
         .read_to_end(&mut unpacked)
         .map_err(malformed)?;
-    if unpacked.len() > MAX_BATCH_BYTES {
-        Err(BatchRefused::TooLarge)
-    } else {
-        Ok(unpacked)
-    }
+    Ok(unpacked)
 }
 
-/// Verifies a batch as it was signed, and stores it with all its observations or nothing of it.
-///
-/// # Errors
-/// Why it was not taken.
-pub(super) fn take_batch(
-    store: &mut Store,
-    body: &[u8],
-    signature: &str,
-    now: UnixMillis,
-) -> Result<(Batch, Stored), BatchRefused> {
-    if body.len() > MAX_BATCH_BYTES {
-        return Err(BatchRefused::TooLarge);
+/// A batch as it came: read, and not yet known to be anybody's.
+pub(super) struct Unverified {
+    batch: Batch,
+    bytes: Vec<u8>,
+}
+
+impl Unverified {
+    /// Unpacks a body and reads it. This needs no store, so that nobody waits while a stranger's body is
+    /// looked at.
+    ///
+    /// # Errors
+    /// Where it is no batch that could be stored, or too large.
+    pub(super) fn read(body: &[u8], packed: bool) -> Result<Self, BatchRefused> {
+        let bytes = if packed {
+            decompress(body)?
+        } else {
+            body.to_vec()
+        };
+        if bytes.len() > MAX_BATCH_BYTES {
+            return Err(BatchRefused::TooLarge);
+        }
+        let batch: Batch = serde_json::from_slice(&bytes).map_err(malformed)?;
+        if batch.format != BATCH_FORMAT {
+            let format: String = batch.format.chars().take(40).collect();
+            return Err(malformed(format_args!("its format is '{format}'")));
+        }
+        if batch.observations.len() > usize::from(MAX_OBSERVATIONS) {
+            return Err(BatchRefused::TooLarge);
+        }
+        // The store's integers are signed: such a batch would fail there however often it came.
+        let values = batch.observations.iter().filter_map(|observation| {
+            let Outcome::Value(value) = &observation.outcome else {
+                return None;
+            };
+            Some(value.number())
+        });
+        if let Some(large) = [batch.epoch, batch.sequence]
+            .into_iter()
+            .chain(values)
+            .find(|number| i64::try_from(*number).is_err())
+        {
+            return Err(malformed(format_args!("{large} is too large a number")));
+        }
+        Ok(Self { batch, bytes })
     }
-    let batch: Batch =
-        serde_json::from_slice(body).map_err(|error| BatchRefused::Malformed(error.to_string()))?;
-    if batch.format != BATCH_FORMAT {
-        let format: String = batch.format.chars().take(40).collect();
-        return Err(BatchRefused::Malformed(format!("its format is '{format}'")));
+
+    fn is_signed_by(&self, agent: &EnrolledAgent, signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, &agent.public_key)
+            .verify(&Batch::signed_bytes(&self.bytes), signature)
+            .is_ok()
     }
-    if batch.observations.len() > usize::from(MAX_OBSERVATIONS) {
-        return Err(BatchRefused::TooLarge);
-    }
-    let agent = store
-        .agent(&batch.agent)?
-        .filter(|agent| agent.site == batch.site)
-        .ok_or(BatchRefused::NotAuthentic)?;
-    let signature = STANDARD
-        .decode(signature)
-        .map_err(|_| BatchRefused::NotAuthentic)?;
-    UnparsedPublicKey::new(&ED25519, &agent.public_key)
-        .verify(&Batch::signed_bytes(body), &signature)
-        .map_err(|_| BatchRefused::NotAuthentic)?;
-    match store.store_batch(&batch, &Batch::hash(body), now)? {
-        Stored::Fork => Err(BatchRefused::Fork),
-        stored => Ok((batch, stored)),
+
+    /// Verifies the batch as it was signed, and stores it with all its observations or nothing of it.
+    /// The store is locked for looking the agent up and for storing, and for nothing between.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub(super) fn take<'store>(
+        self,
+        store: impl Fn() -> MutexGuard<'store, Store>,
+        signature: &str,
+        now: UnixMillis,
+    ) -> Result<(Batch, Stored), BatchRefused> {
+        let signature = STANDARD
+            .decode(signature)
+            .map_err(|_| BatchRefused::NotAuthentic)?;
+        let agent = store().agent(&self.batch.agent)?;
+        agent
+            .filter(|agent| agent.site == self.batch.site && self.is_signed_by(agent, &signature))
+            .ok_or(BatchRefused::NotAuthentic)?;
+        let hash = Batch::hash(&self.bytes);
+        match store().store_batch(&self.batch, &hash, now)? {
+            Stored::Fork => Err(BatchRefused::Fork {
+                agent: self.batch.agent,
+                site: self.batch.site,
+            }),
+            stored => Ok((self.batch, stored)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::time::Duration;
 
+    use messnetz_metric::{BitRate, Direction, Metric, Observation, Quantity, Segment};
+    use messnetz_metric::{Value, Vantage};
     use ring::rand::SystemRandom;
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
     use super::*;
-    use crate::wire::{AgentId, TicketSecret};
+    use crate::wire::TicketSecret;
 
     const SITE: &str = "XX-100001/main";
 
@@ -108,7 +170,7 @@ mod tests {
         Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap()
     }
 
-    fn store_with(key: &Ed25519KeyPair) -> (tempfile::TempDir, Store) {
+    fn store_with(key: &Ed25519KeyPair) -> (tempfile::TempDir, Mutex<Store>) {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("store.db")).unwrap();
         let secret = TicketSecret::random().unwrap();
@@ -120,19 +182,31 @@ mod tests {
             .redeem_ticket(&secret, SITE, public_key, UnixMillis(1))
             .unwrap()
             .unwrap();
-        (folder, store)
+        (folder, Mutex::new(store))
     }
 
-    fn body(key: &Ed25519KeyPair, site: &str) -> Vec<u8> {
-        serde_json::to_vec(&Batch {
+    fn take_batch(
+        store: &Mutex<Store>,
+        body: &[u8],
+        signature: &str,
+        now: UnixMillis,
+    ) -> Result<(Batch, Stored), BatchRefused> {
+        Unverified::read(body, false)?.take(|| store.lock().unwrap(), signature, now)
+    }
+
+    fn batch(key: &Ed25519KeyPair, site: &str) -> Batch {
+        Batch {
             format: BATCH_FORMAT.to_owned(),
             agent: AgentId::of_key(key.public_key().as_ref()),
             site: site.to_owned(),
             epoch: 1,
             sequence: 1,
             observations: Vec::new(),
-        })
-        .unwrap()
+        }
+    }
+
+    fn body(key: &Ed25519KeyPair, site: &str) -> Vec<u8> {
+        serde_json::to_vec(&batch(key, site)).unwrap()
     }
 
     fn sign(key: &Ed25519KeyPair, body: &[u8]) -> String {
@@ -142,18 +216,18 @@ mod tests {
     #[test]
     fn a_signed_batch_is_taken_once_and_acknowledged_twice() {
         let key = key();
-        let (_folder, mut store) = store_with(&key);
+        let (_folder, store) = store_with(&key);
         let body = body(&key, SITE);
         let signature = sign(&key, &body);
-        let (_, first) = take_batch(&mut store, &body, &signature, UnixMillis(2)).unwrap();
-        let (_, second) = take_batch(&mut store, &body, &signature, UnixMillis(3)).unwrap();
+        let (_, first) = take_batch(&store, &body, &signature, UnixMillis(2)).unwrap();
+        let (_, second) = take_batch(&store, &body, &signature, UnixMillis(3)).unwrap();
         assert_eq!((first, second), (Stored::New, Stored::Duplicate));
     }
 
     #[test]
     fn a_flipped_bit_is_not_authentic() {
         let key = key();
-        let (_folder, mut store) = store_with(&key);
+        let (_folder, store) = store_with(&key);
         let mut body = body(&key, SITE);
         let signature = sign(&key, &body);
         let sequence = body
@@ -162,27 +236,89 @@ mod tests {
             .unwrap()
             + 11;
         body[sequence] = b'2';
-        let refused = take_batch(&mut store, &body, &signature, UnixMillis(2)).unwrap_err();
+        let refused = take_batch(&store, &body, &signature, UnixMillis(2)).unwrap_err();
         assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
     }
 
     #[test]
     fn an_agent_cannot_speak_for_another_site() {
         let key = key();
-        let (_folder, mut store) = store_with(&key);
+        let (_folder, store) = store_with(&key);
         let body = body(&key, "XX-100002/main");
-        let refused = take_batch(&mut store, &body, &sign(&key, &body), UnixMillis(2)).unwrap_err();
+        let refused = take_batch(&store, &body, &sign(&key, &body), UnixMillis(2)).unwrap_err();
         assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
     }
 
     #[test]
     fn a_signature_without_the_domain_is_not_authentic() {
         let key = key();
-        let (_folder, mut store) = store_with(&key);
+        let (_folder, store) = store_with(&key);
         let body = body(&key, SITE);
         let bare = STANDARD.encode(key.sign(&body));
-        let refused = take_batch(&mut store, &body, &bare, UnixMillis(2)).unwrap_err();
+        let refused = take_batch(&store, &body, &bare, UnixMillis(2)).unwrap_err();
         assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
+    }
+
+    #[test]
+    fn numbers_beyond_the_store_are_malformed_and_not_a_failure_of_the_store() {
+        let key = key();
+        let large = u64::try_from(i64::MAX).unwrap() + 1;
+        let [mut epoch, mut sequence, mut value] = [(); 3].map(|()| batch(&key, SITE));
+        epoch.epoch = large;
+        sequence.sequence = u64::MAX;
+        value.observations.push(Observation {
+            metric: Metric::new(Segment::Line, Quantity::Goodput(Direction::Down)),
+            at: UnixMillis(1),
+            vantage: Vantage::default(),
+            peer: "collector".to_owned(),
+            outcome: Outcome::Value(Value::Rate(BitRate::from_bps(large))),
+        });
+        let (_folder, store) = store_with(&key);
+        for batch in [epoch, sequence, value] {
+            let body = serde_json::to_vec(&batch).unwrap();
+            let refused = take_batch(&store, &body, &sign(&key, &body), UnixMillis(2)).unwrap_err();
+            assert!(matches!(refused, BatchRefused::Malformed(_)), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_largest_numbers_that_the_store_holds_are_taken() {
+        let key = key();
+        let (_folder, store) = store_with(&key);
+        let mut batch = batch(&key, SITE);
+        (batch.epoch, batch.sequence) = (i64::MAX.unsigned_abs(), i64::MAX.unsigned_abs());
+        let body = serde_json::to_vec(&batch).unwrap();
+        take_batch(&store, &body, &sign(&key, &body), UnixMillis(2)).unwrap();
+    }
+
+    #[test]
+    fn the_store_is_not_locked_while_a_body_is_unpacked_and_read() {
+        let key = key();
+        let (_folder, store) = store_with(&key);
+        let body = body(&key, SITE);
+        let packed = zstd::encode_all(&body[..], 3).unwrap();
+        let locked = store.lock().unwrap();
+        assert!(Unverified::read(b"{}", false).is_err());
+        let read = Unverified::read(&packed, true).unwrap();
+        drop(locked);
+        let taken = read.take(|| store.lock().unwrap(), &sign(&key, &body), UnixMillis(2));
+        assert_eq!(taken.unwrap().1, Stored::New);
+    }
+
+    #[test]
+    fn a_refusal_repeats_only_the_beginning_of_what_a_stranger_sent() {
+        let body = format!("{{\"format\":\"\",\"agent\":\"{}\"}}", "x".repeat(100_000));
+        for body in [body.clone(), body.replace("agent", &"y".repeat(100_000))] {
+            let refused = Unverified::read(body.as_bytes(), false).err().unwrap();
+            assert!(refused.to_string().chars().count() < 250, "{refused}");
+        }
+        let unknown = format!(
+            "{{\"format\":\"\",\"agent\":{{\"{}\":1}}}}",
+            "z".repeat(9_999)
+        );
+        let refused = Unverified::read(unknown.as_bytes(), false).err().unwrap();
+        assert!(refused.to_string().chars().count() < 250, "{refused}");
+        assert_eq!(quoted(&"ä".repeat(300)).chars().count(), MAX_QUOTED);
     }
 
     #[test]
@@ -190,18 +326,28 @@ mod tests {
         let bomb = zstd::encode_all(&vec![0_u8; 64 * 1024 * 1024][..], 1).unwrap();
         assert!(bomb.len() < 100_000);
         assert!(matches!(
-            decompress(&bomb).unwrap_err(),
+            Unverified::read(&bomb, true).err().unwrap(),
             BatchRefused::TooLarge
         ));
     }
 
+    #[test]
+    fn a_window_larger_than_any_batch_is_refused() {
+        let packed_with = |window_log| {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(window_log).unwrap();
+            std::io::Write::write_all(&mut encoder, &[b' '; 1_000]).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(decompress(&packed_with(22)).unwrap().len(), 1_000);
+        let refused = decompress(&packed_with(27)).unwrap_err();
+        assert!(matches!(refused, BatchRefused::Malformed(_)), "{refused}");
+    }
+
     proptest::proptest! {
         #[test]
-        fn no_body_makes_the_reader_panic(body: Vec<u8>, signature in ".{0,100}") {
-            let folder = tempfile::tempdir().unwrap();
-            let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-            let _ = decompress(&body);
-            let _ = take_batch(&mut store, &body, &signature, UnixMillis(0));
+        fn no_body_makes_the_reader_panic(body: Vec<u8>, packed: bool) {
+            let _ = Unverified::read(&body, packed);
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 /// Most connections at one time; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 1_024;
+pub(super) const MAX_CONNECTIONS: usize = 1_024;
 
 /// Longest time that a stranger may take for a TLS handshake, and for the head of a request.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,14 +24,15 @@ const MAX_HEAD: usize = 64 * 1024;
 
 type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves until the task is dropped, over TLS where an acceptor is given. `router` makes the router of
-/// one connection from its peer and its TCP socket.
+/// Serves so many connections at one time until the task is dropped, over TLS where an acceptor is
+/// given. `router` makes the router of one connection from its peer and its TCP socket.
 pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    connections: usize,
     router: impl Fn(SocketAddr, TcpHandle) -> Router,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;

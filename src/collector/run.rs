@@ -3,8 +3,9 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use messnetz_metric::UnixMillis;
 use messnetz_probes::ndt7::server as ndt7;
 use messnetz_probes::stamp;
 use messnetz_probes::tcp_info::Congestion;
@@ -17,20 +18,25 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate::{Certificate, CertificateError};
 use super::config::Config;
 use super::token::AdminToken;
-use super::turns::schedule_for;
+use super::turns::{Turn, schedule_for};
 use super::{dashboard, door};
 use crate::clock;
 use crate::judging::{self, Report};
 use crate::store::{Store, StoreError};
 use crate::text::Language;
-use crate::wire::Schedule;
+use crate::wire::{AgentId, Schedule};
 
 const STORE_FILE: &str = "store.db";
+
+/// How long a report is shown again before the samples are judged anew, in milliseconds. A page with its
+/// charts is one report, and whoever reloads it costs nothing.
+const REPORT_KEPT_MS: i64 = 2_000;
 
 /// A collector that has been opened: its store, its certificate, its schools.
 #[derive(Debug)]
 pub struct Collector {
     store: Mutex<Store>,
+    reports: Mutex<Reports>,
     /// Schools, sites, lines and facts.
     pub authority: Authority,
     /// What can be bought.
@@ -43,6 +49,13 @@ pub struct Collector {
     pub public: String,
     congestion: Option<Congestion>,
     schedule: Schedule,
+}
+
+/// What reports are made from: a connection of their own, so that no batch waits for a page.
+#[derive(Debug)]
+struct Reports {
+    store: Store,
+    last: Option<Arc<Report>>,
 }
 
 /// The sockets that a collector serves on.
@@ -153,9 +166,16 @@ impl Collector {
             path: config.data.display().to_string(),
             source,
         })?;
+        let path = config.data.join(STORE_FILE);
+        let mut store = Store::open(&path)?;
+        let reports = Reports {
+            store: Store::open_read_only(&path)?,
+            last: None,
+        };
         Ok(Self {
-            store: Mutex::new(Store::open(&config.data.join(STORE_FILE))?),
-            certificate: Certificate::load_or_make(&config.data)?,
+            certificate: Certificate::load_or_make(&mut store)?,
+            store: Mutex::new(store),
+            reports: Mutex::new(reports),
             authority: config.authority,
             catalogue: config.catalogue,
             language: config.language,
@@ -171,31 +191,55 @@ impl Collector {
         work: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> T {
         let this = Arc::clone(self);
-        let work = tokio::task::spawn_blocking(move || this.with_store_now(work));
-        match work.await {
+        self.off_the_sockets(move || this.with_store_now(work))
+            .await
+    }
+
+    /// Does something with the store on this thread.
+    pub fn with_store_now<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        work(&mut self.store())
+    }
+
+    /// The store, for as long as the answer is held.
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        // Every change is a transaction: a panic in between leaves the store whole.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something that takes a while off the threads that serve sockets.
+    pub(super) async fn off_the_sockets<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
 
-    /// Does something with the store on this thread.
-    pub fn with_store_now<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
-        // Every change is a transaction: a panic in between leaves the store whole.
-        work(&mut self.store.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// What an agent of this site measures: sites take turns.
-    #[must_use]
-    pub fn schedule_for(&self, site: &str) -> Schedule {
-        let turn = self
-            .authority
-            .sites()
-            .position(|known| known.id.to_string() == site);
-        schedule_for(
-            &self.schedule,
-            turn.unwrap_or_default(),
-            self.authority.sites().count(),
-        )
+    /// What this agent measures: sites take turns, and so do the agents of a site.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub(super) fn schedule_for(
+        &self,
+        store: &Store,
+        site: &str,
+        agent: &AgentId,
+    ) -> Result<Schedule, StoreError> {
+        let agents = store.agents_of_site(site)?;
+        let agent = Turn {
+            index: agents
+                .iter()
+                .position(|known| known == agent.as_str())
+                .unwrap_or_default(),
+            of: agents.len(),
+        };
+        let of = self.authority.sites().count();
+        let mut sites = self.authority.sites();
+        let site = sites.position(|known| known.id.to_string() == site);
+        let site = site.map(|index| Turn { index, of });
+        Ok(schedule_for(&self.schedule, site, agent))
     }
 
     /// How long ndt7 tests may last, and what downloads are sent with.
@@ -207,25 +251,34 @@ impl Collector {
         }
     }
 
-    /// What the stored samples say now.
+    /// What the stored samples say now, or said a moment ago.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn report(self: &Arc<Self>) -> Result<Report, StoreError> {
+    pub async fn report(self: &Arc<Self>) -> Result<Arc<Report>, StoreError> {
         let this = Arc::clone(self);
-        self.with_store(move |store| this.judge(store)).await
+        self.off_the_sockets(move || this.report_now()).await
     }
 
-    /// What the stored samples say now, computed on this thread.
+    /// What the stored samples say now, or said a moment ago, computed on this thread.
     ///
     /// # Errors
     /// Where the store fails.
-    pub fn report_now(&self) -> Result<Report, StoreError> {
-        self.with_store_now(|store| self.judge(store))
+    pub fn report_now(&self) -> Result<Arc<Report>, StoreError> {
+        self.report_at(clock::now())
     }
 
-    fn judge(&self, store: &Store) -> Result<Report, StoreError> {
-        judging::judge(&self.authority, &self.catalogue, store, clock::now())
+    fn report_at(&self, now: UnixMillis) -> Result<Arc<Report>, StoreError> {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back makes a report from the future, which is as good as none.
+        let is_fresh = |report: &&Arc<Report>| {
+            (0..REPORT_KEPT_MS).contains(&now.0.saturating_sub(report.made_at.0))
+        };
+        if let Some(report) = reports.last.as_ref().filter(is_fresh) {
+            return Ok(Arc::clone(report));
+        }
+        let report = judging::judge(&self.authority, &self.catalogue, &reports.store, now)?;
+        Ok(Arc::clone(reports.last.insert(Arc::new(report))))
     }
 }
 
@@ -274,4 +327,49 @@ pub async fn run(
     }
     tracing::info!("the collector stops");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collector() -> (tempfile::TempDir, Collector) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        file("authority.toml", messnetz_sites::site::EXAMPLE);
+        file("collector.toml", super::super::EXAMPLE);
+        let config = Config::load(&folder.path().join("collector.toml")).unwrap();
+        let collector = Collector::open(config).unwrap();
+        (folder, collector)
+    }
+
+    #[test]
+    fn a_report_does_not_wait_for_whoever_holds_the_store() {
+        let (_folder, collector) = collector();
+        let report = collector.with_store_now(|_| collector.report_now());
+        assert!(!report.unwrap().rows.is_empty());
+    }
+
+    #[test]
+    fn the_samples_are_judged_anew_every_few_seconds_and_not_for_every_page() {
+        let (_folder, collector) = collector();
+        let made_at = |now| collector.report_at(UnixMillis(now)).unwrap().made_at.0;
+        assert_eq!(made_at(1_000_000), 1_000_000);
+        assert_eq!(made_at(1_001_999), 1_000_000);
+        assert_eq!(made_at(1_002_000), 1_002_000);
+        assert_eq!(made_at(900_000), 900_000, "the clock was set back");
+    }
+
+    #[test]
+    fn an_agent_of_a_site_that_left_the_site_file_is_given_no_tasks() {
+        let (_folder, collector) = collector();
+        let agent = AgentId::of_key(&[1; 32]);
+        let known = collector.authority.sites().next().unwrap().id.to_string();
+        let tasks = |site: &str| {
+            let schedule = collector.schedule_for(&collector.store(), site, &agent);
+            schedule.unwrap().tasks.len()
+        };
+        assert!(tasks(&known) > 0);
+        assert_eq!(tasks("XX-999999/gone"), 0);
+    }
 }

@@ -4,7 +4,7 @@ use messnetz_metric::{Medium, Observation, Outcome, UnixMillis};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{Store, StoreError};
-use crate::wire::Batch;
+use crate::wire::{AgentId, Batch};
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +13,22 @@ pub enum Stored {
     New,
     /// The same bytes were stored before: acknowledged again, stored once.
     Duplicate,
-    /// Other bytes were stored under the same number: a cloned card or a restored backup. Nothing
-    /// was stored.
+    /// Other bytes were stored under the same number: a cloned card or a restored backup. Nothing of
+    /// the batch was stored, but that it came was.
     Fork,
+}
+
+/// That an agent's numbers came twice with different content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forked {
+    /// Where it measures.
+    pub site: String,
+    /// Whose numbers.
+    pub agent: AgentId,
+    /// How often.
+    pub times: u64,
+    /// When last.
+    pub last: UnixMillis,
 }
 
 impl Store {
@@ -46,7 +59,16 @@ impl Store {
             .optional()?;
         match known {
             Some(known) if known == hash => return Ok(Stored::Duplicate),
-            Some(_) => return Ok(Stored::Fork),
+            Some(_) => {
+                transaction.execute(
+                    "INSERT INTO fork (site, agent, times, last_at) VALUES (?1, ?2, 1, ?3)
+                     ON CONFLICT (site, agent)
+                     DO UPDATE SET times = times + 1, last_at = excluded.last_at",
+                    params![batch.site, batch.agent.as_str(), now.0],
+                )?;
+                transaction.commit()?;
+                return Ok(Stored::Fork);
+            }
             None => {}
         }
         transaction.execute(
@@ -91,6 +113,38 @@ impl Store {
         }
         transaction.commit()?;
         Ok(Stored::New)
+    }
+
+    /// Every agent whose numbers came twice with different content: each is an alarm.
+    ///
+    /// # Errors
+    /// Where the database refuses or holds what this program does not write.
+    pub fn forks(&self) -> Result<Vec<Forked>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT site, agent, times, last_at FROM fork ORDER BY site, agent")?;
+        let rows = statement.query_map([], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, i64>(2)?,
+                row.get::<_, i64>(3)?,
+            ))
+        })?;
+        rows.map(|row| {
+            let (site, agent, times, last) = row?;
+            let agent = AgentId::try_from(agent).map_err(|why| StoreError::Damaged {
+                what: "an agent's name",
+                why,
+            })?;
+            Ok(Forked {
+                site,
+                agent,
+                times: times.unsigned_abs(),
+                last: UnixMillis(last),
+            })
+        })
+        .collect()
     }
 }
 
@@ -144,13 +198,17 @@ fn sqlite_integer(number: u64) -> Result<i64, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use messnetz_metric::{
         BitRate, Direction, Failure, FailureReason, Metric, Quantity, Segment, Value, Vantage,
     };
 
     use super::*;
     use crate::store::tests::store;
-    use crate::wire::{AgentId, BATCH_FORMAT};
+    use crate::wire::BATCH_FORMAT;
+
+    const EVER: RangeInclusive<UnixMillis> = UnixMillis(0)..=UnixMillis(i64::MAX);
 
     fn batch(sequence: u64) -> Batch {
         let metric = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
@@ -192,9 +250,7 @@ mod tests {
             store.store_batch(&batch, &hash, UnixMillis(6)).unwrap(),
             Stored::Duplicate
         );
-        let series = store
-            .series_of_site("XX-100001/main", UnixMillis(0))
-            .unwrap();
+        let series = store.series_of_site("XX-100001/main", EVER).unwrap();
         assert_eq!(series.len(), 1);
         assert_eq!((series[0].samples.len(), series[0].failures.len()), (1, 1));
     }
@@ -211,10 +267,26 @@ mod tests {
                 .unwrap(),
             Stored::Fork
         );
-        let series = store
-            .series_of_site("XX-100001/main", UnixMillis(0))
-            .unwrap();
+        let series = store.series_of_site("XX-100001/main", EVER).unwrap();
         assert_eq!(series[0].samples.len(), 1);
+    }
+
+    #[test]
+    fn a_refused_fork_is_kept_as_an_alarm() {
+        let (_folder, mut store) = store();
+        assert_eq!(store.forks().unwrap(), []);
+        for (hash, at) in [(1, 5), (2, 6), (3, 7), (1, 8)] {
+            store
+                .store_batch(&batch(1), &[hash; 32], UnixMillis(at))
+                .unwrap();
+        }
+        let forked = Forked {
+            site: batch(1).site,
+            agent: batch(1).agent,
+            times: 2,
+            last: UnixMillis(7),
+        };
+        assert_eq!(store.forks().unwrap(), [forked]);
     }
 
     #[test]
@@ -225,7 +297,7 @@ mod tests {
         assert!(store.store_batch(&large, &[1; 32], UnixMillis(5)).is_err());
         assert!(
             store
-                .series_of_site("XX-100001/main", UnixMillis(0))
+                .series_of_site("XX-100001/main", EVER)
                 .unwrap()
                 .is_empty()
         );

@@ -1,11 +1,13 @@
 //! Reading the samples of one site back.
 
+use std::ops::RangeInclusive;
+
 use messnetz_metric::{Failure, FailureReason, Medium, Metric, UnixMillis, Value, Vantage};
 use rusqlite::params;
 
 use super::{Store, StoreError};
 
-/// One series of a site with its samples since some time.
+/// One series of a site with its samples of some time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteSeries {
     /// What was measured.
@@ -23,22 +25,22 @@ pub struct SiteSeries {
 }
 
 impl Store {
-    /// All series of a site with what was measured at or after `since`.
+    /// All series of a site with what was measured within `window`.
     ///
     /// # Errors
     /// Where the database refuses or holds what this program does not write.
     pub fn series_of_site(
         &self,
         site: &str,
-        since: UnixMillis,
+        window: RangeInclusive<UnixMillis>,
     ) -> Result<Vec<SiteSeries>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT series.id, metric, series.agent, peer, interface, medium, at, value, failure, detail
              FROM series JOIN sample ON sample.site = series.site AND sample.series = series.id
-             WHERE series.site = ?1 AND at >= ?2
+             WHERE series.site = ?1 AND at BETWEEN ?2 AND ?3
              ORDER BY series.id, at",
         )?;
-        let mut rows = statement.query(params![site, since.0])?;
+        let mut rows = statement.query(params![site, window.start().0, window.end().0])?;
         let mut found: Vec<(i64, SiteSeries)> = Vec::new();
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;

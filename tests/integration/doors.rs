@@ -232,6 +232,51 @@ fn a_ticket_lets_one_agent_in_and_no_second() {
 }
 
 #[test]
+fn an_agent_whose_numbers_came_twice_is_shown_as_forked() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = collector_in(folder.path(), free_port());
+    let ticket = collector.ticket(SITE).to_string();
+    let enrolled = run(
+        folder.path(),
+        &["agent", "enrol", &ticket, "--state", "agent"],
+    );
+    assert!(enrolled.status.success(), "{}", stderr(&enrolled));
+    let agents = || stdout(&run(folder.path(), &["collector", "agents"]));
+    assert!(!agents().contains("FORKED"), "{}", agents());
+
+    let mut store = messnetz::store::Store::open(&folder.path().join("data/store.db")).unwrap();
+    let batch = messnetz::wire::Batch {
+        format: messnetz::wire::BATCH_FORMAT.to_owned(),
+        agent: store.agents().unwrap()[0].id.clone(),
+        site: SITE.to_owned(),
+        epoch: 1,
+        sequence: 1,
+        observations: Vec::new(),
+    };
+    for hash in [[1; 32], [2; 32]] {
+        let now = messnetz_metric::UnixMillis(1);
+        store.store_batch(&batch, &hash, now).unwrap();
+    }
+    assert!(agents().contains("FORKED once"), "{}", agents());
+    let json = run(folder.path(), &["collector", "agents", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json[0]["forks"], 1);
+}
+
+#[test]
+fn a_dashboard_socket_that_was_not_inherited_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(folder.path(), "agents = \"127.0.0.1:0\"");
+    for (socket, complaint) in [("2", "3.."), ("99", "inherited socket 99")] {
+        let arguments = ["collector", "run", "--dashboard-socket", socket];
+        let output = run(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2));
+        let said = stderr(&output);
+        assert!(said.contains(complaint), "{said}");
+    }
+}
+
+#[test]
 fn an_agent_does_not_speak_to_a_collector_with_another_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let (real, false_one) = (folder.path().join("real"), folder.path().join("false"));

@@ -1,7 +1,7 @@
 //! The stateful reflector (RFC 8762, section 4.3) without its socket: one counter per session.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::codec::{ErrorEstimate, LENGTH, Reflected, Ssid, Test, Timestamp};
@@ -12,6 +12,8 @@ use crate::stamps::Moment;
 pub struct Limits {
     /// Sessions at one time, at most.
     pub sessions: usize,
+    /// Sessions of one source address at one time, at most: no stranger fills the table alone.
+    pub sessions_of_source: usize,
     /// How long a session lasts without a packet (REFWAIT of RFC 5357, section 4.2).
     pub idle: Duration,
     /// How long a session must have been silent before a new one may take its place in a full table.
@@ -20,10 +22,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1024 sessions, 900 s as in RFC 5357, and 10 s of protection.
+    /// 16 384 sessions (some 2 MB), 64 of one source (a school's agents behind one address, with a
+    /// burst a minute each), 900 s as in RFC 5357, and 10 s of protection.
     fn default() -> Self {
         Self {
-            sessions: 1024,
+            sessions: 16_384,
+            sessions_of_source: 64,
             idle: Duration::from_mins(15),
             protected: Duration::from_secs(10),
         }
@@ -45,11 +49,16 @@ pub(super) struct Received<'a> {
 pub(super) struct Reflector {
     limits: Limits,
     port: u16,
-    sessions: HashMap<(SocketAddr, Ssid), State>,
+    sources: HashMap<IpAddr, Sessions>,
+    /// How many sessions all sources have together.
+    sessions: usize,
     /// No session was last used before this moment, so that a full table needs no search while all
     /// its sessions are protected.
     oldest: Moment,
 }
+
+/// The sessions of one source address, by its port and the session's own number.
+type Sessions = HashMap<(u16, Ssid), State>;
 
 struct State {
     next: u32,
@@ -62,7 +71,8 @@ impl Reflector {
         Self {
             limits,
             port,
-            sessions: HashMap::new(),
+            sources: HashMap::new(),
+            sessions: 0,
             oldest: Moment::ZERO,
         }
     }
@@ -74,7 +84,7 @@ impl Reflector {
     ///    make this an amplifier.
     /// 2. It comes from our own port or from [`super::PORT`]: another reflector's reply. Two
     ///    reflectors would answer each other for ever.
-    /// 3. The table is full of sessions that are still at work.
+    /// 3. The table, or the source's part of it, is full of sessions that are still at work.
     ///
     /// The reply is as long as the packet (RFC 8762, section 4.3): octets beyond the base packet are
     /// returned as they came, as padding.
@@ -89,7 +99,7 @@ impl Reflector {
         if port == self.port || port == super::PORT {
             return None;
         }
-        let sequence = self.count(now, (packet.source, test.ssid))?;
+        let sequence = self.count(now, packet.source, test.ssid)?;
         let reflected = Reflected {
             sequence,
             sent: leaves,
@@ -105,40 +115,73 @@ impl Reflector {
     }
 
     /// The next number of a session, which is made where there is none.
-    fn count(&mut self, now: Moment, key: (SocketAddr, Ssid)) -> Option<u32> {
-        let idle = self.limits.idle;
-        if let Some(state) = self.sessions.get_mut(&key)
-            && now.saturating_sub(state.used) < idle
-        {
-            let sequence = state.next;
-            state.next = state.next.wrapping_add(1);
-            state.used = now;
-            return Some(sequence);
+    fn count(&mut self, now: Moment, source: SocketAddr, ssid: Ssid) -> Option<u32> {
+        let (address, key) = (source.ip(), (source.port(), ssid));
+        let (mut known, mut of_source) = (false, 0);
+        if let Some(sessions) = self.sources.get_mut(&address) {
+            if let Some(state) = sessions.get_mut(&key) {
+                if now.saturating_sub(state.used) < self.limits.idle {
+                    let sequence = state.next;
+                    state.next = state.next.wrapping_add(1);
+                    state.used = now;
+                    return Some(sequence);
+                }
+                known = true;
+            }
+            of_source = sessions.len();
         }
-        if self.sessions.len() >= self.limits.sessions && !self.sessions.contains_key(&key) {
-            self.make_room(now)?;
+        if !known {
+            if of_source >= self.limits.sessions_of_source {
+                let (key, used) = longest_silent(self.sources.get(&address)?)?;
+                self.is_replaceable(now, used).then_some(())?;
+                self.remove(address, key);
+            } else if self.sessions >= self.limits.sessions {
+                self.make_room(now)?;
+            }
+            self.sessions += 1;
         }
-        self.sessions.insert(key, State { next: 1, used: now });
+        let sessions = self.sources.entry(address).or_default();
+        sessions.insert(key, State { next: 1, used: now });
         Some(0)
     }
 
     /// Takes the session that was silent longest out of the table, if it was silent long enough.
     fn make_room(&mut self, now: Moment) -> Option<()> {
-        if now.saturating_sub(self.oldest) < self.limits.protected {
+        if !self.is_replaceable(now, self.oldest) {
             return None;
         }
-        let (&key, used) = self
-            .sessions
+        let (address, key, used) = self
+            .sources
             .iter()
-            .map(|(key, state)| (key, state.used))
-            .min_by_key(|(_, used)| *used)?;
+            .filter_map(|(address, sessions)| {
+                longest_silent(sessions).map(|(key, used)| (*address, key, used))
+            })
+            .min_by_key(|(_, _, used)| *used)?;
         self.oldest = used;
-        if now.saturating_sub(used) < self.limits.protected {
-            return None;
-        }
-        self.sessions.remove(&key);
+        self.is_replaceable(now, used).then_some(())?;
+        self.remove(address, key);
         Some(())
     }
+
+    fn is_replaceable(&self, now: Moment, used: Moment) -> bool {
+        now.saturating_sub(used) >= self.limits.protected
+    }
+
+    fn remove(&mut self, address: IpAddr, key: (u16, Ssid)) {
+        if let Some(sessions) = self.sources.get_mut(&address) {
+            self.sessions -= usize::from(sessions.remove(&key).is_some());
+            if sessions.is_empty() {
+                self.sources.remove(&address);
+            }
+        }
+    }
+}
+
+fn longest_silent(sessions: &Sessions) -> Option<((u16, Ssid), Moment)> {
+    sessions
+        .iter()
+        .map(|(key, state)| (*key, state.used))
+        .min_by_key(|(_, used)| *used)
 }
 
 #[cfg(test)]
@@ -148,6 +191,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         sessions: 2,
+        sessions_of_source: 2,
         idle: Duration::from_mins(15),
         protected: Duration::from_secs(10),
     };
@@ -157,21 +201,40 @@ mod tests {
     }
 
     fn ask(reflector: &mut Reflector, now: Moment, port: u16, ssid: u16) -> Option<u32> {
+        ask_from(reflector, now, [192, 0, 2, 1], port, ssid)
+    }
+
+    fn ask_from(
+        reflector: &mut Reflector,
+        now: Moment,
+        address: [u8; 4],
+        port: u16,
+        ssid: u16,
+    ) -> Option<u32> {
         let test = Test {
             sequence: 77,
             sent: Timestamp(1),
             error: ErrorEstimate::OURS,
             ssid: Ssid(ssid),
         };
-        answer(reflector, now, port, &test.encode())
+        answer_from(reflector, now, (address, port).into(), &test.encode())
             .and_then(|reply| Reflected::decode(&reply))
             .map(|reply| reply.sequence)
     }
 
     fn answer(reflector: &mut Reflector, now: Moment, port: u16, bytes: &[u8]) -> Option<Vec<u8>> {
+        answer_from(reflector, now, ([192, 0, 2, 1], port).into(), bytes)
+    }
+
+    fn answer_from(
+        reflector: &mut Reflector,
+        now: Moment,
+        source: SocketAddr,
+        bytes: &[u8],
+    ) -> Option<Vec<u8>> {
         let packet = Received {
             bytes,
-            source: SocketAddr::from(([192, 0, 2, 1], port)),
+            source,
             at: Timestamp(2),
             ttl: 61,
         };
@@ -221,7 +284,38 @@ mod tests {
         assert_eq!(ask(&mut reflector, s(10), 3, 0), Some(0));
         assert_eq!(ask(&mut reflector, s(11), 2, 0), Some(1));
         assert_eq!(ask(&mut reflector, s(12), 1, 0), None);
-        assert!(reflector.sessions.len() <= 2);
+        assert!(reflector.sessions <= 2);
+    }
+
+    #[test]
+    fn one_source_address_cannot_fill_the_table() {
+        let limits = Limits::default();
+        let mut reflector = Reflector::new(limits, 9000);
+        for port in 1_000..60_000 {
+            ask(&mut reflector, s(0), port, 0);
+        }
+        assert_eq!(reflector.sessions, limits.sessions_of_source);
+        let other = [192, 0, 2, 2];
+        assert_eq!(ask_from(&mut reflector, s(1), other, 1_000, 0), Some(0));
+        assert_eq!(ask_from(&mut reflector, s(2), other, 1_000, 0), Some(1));
+    }
+
+    #[test]
+    fn a_source_at_its_cap_gives_up_its_own_longest_silent_session_but_none_at_work() {
+        let limits = Limits {
+            sessions: 100,
+            ..LIMITS
+        };
+        let mut reflector = Reflector::new(limits, 862);
+        let other = [192, 0, 2, 2];
+        assert_eq!(ask_from(&mut reflector, s(0), other, 1, 0), Some(0));
+        assert_eq!(ask(&mut reflector, s(1), 1, 0), Some(0));
+        assert_eq!(ask(&mut reflector, s(5), 2, 0), Some(0));
+        assert_eq!(ask(&mut reflector, s(9), 3, 0), None);
+        assert_eq!(ask(&mut reflector, s(11), 3, 0), Some(0));
+        assert_eq!(ask(&mut reflector, s(12), 2, 0), Some(1));
+        assert_eq!(ask_from(&mut reflector, s(13), other, 1, 0), Some(1));
+        assert_eq!(reflector.sessions, 3);
     }
 
     #[test]
