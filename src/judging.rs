@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use messnetz_metric::{BitRate, Medium, Metric, Quantity, Segment, UnixMillis, Value};
+use messnetz_metric::{BitRate, Metric, Quantity, Segment, UnixMillis, Value};
 use messnetz_sites::cause::{Cause, Situation, cause};
 use messnetz_sites::coverage::{Coverage, coverage};
 use messnetz_sites::quantile::Statistic;
@@ -212,12 +212,10 @@ fn row(
     }
 }
 
-/// What was measured of a metric at a site. What a radio saw says nothing about the line or the LAN
-/// behind it, so only the WLAN's own metrics count there.
+/// What was measured of a metric at a site, from where it can be seen.
 fn series_of(measured: &[SiteSeries], metric: Metric) -> Series {
     let speaks = |series: &&SiteSeries| {
-        series.metric == metric
-            && (metric.segment == Segment::Wlan || series.vantage.medium != Medium::Wlan)
+        series.metric == metric && metric.is_seen_over(series.vantage.medium)
     };
     let mut all = Series::default();
     for series in measured.iter().filter(speaks) {

@@ -1,16 +1,14 @@
 //! `messnetz collector`: keep measurements, hold them against targets, show what came out.
 
-use std::fs;
-use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use super::{Ending, asked_to_stop, print, print_json};
+use super::{Ending, asked_to_stop, print, print_json, write_examples};
 use crate::clock;
 use crate::collector::{self, AdminToken, Collector, Config, Listeners};
 use crate::report::table;
@@ -110,23 +108,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
     }
 }
 
-fn init(directory: &std::path::Path) -> anyhow::Result<Ending> {
-    fs::create_dir_all(directory)
-        .with_context(|| format!("making the directory {}", directory.display()))?;
+fn init(directory: &Path) -> anyhow::Result<Ending> {
     let files = [
         ("collector.toml", collector::EXAMPLE),
         ("authority.toml", messnetz_sites::site::EXAMPLE),
     ];
-    for (name, content) in files {
-        let path = directory.join(name);
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(content.as_bytes()))
-            .with_context(|| format!("writing {}", path.display()))?;
-        print(&format!("wrote {}", path.display()))?;
-    }
+    write_examples(directory, &files)?;
     Ok(Ending::Well)
 }
 
