@@ -10,10 +10,10 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use messnetz_metric::UnixMillis;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use thiserror::Error;
 
 use crate::wire::{AgentId, TicketSecret};
@@ -97,6 +97,23 @@ pub enum TicketRefused {
     Expired,
 }
 
+/// Switches to write-ahead logging. Where two programs open a new file at once SQLite refuses one of them
+/// without waiting (a wait could be a deadlock), so the waiting is done here.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let end = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < end =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+}
+
 /// An enrolled agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrolledAgent {
@@ -121,9 +138,7 @@ impl Store {
         let mut connection = Connection::open(path).map_err(opening)?;
         keep_private(path)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
-        connection
-            .pragma_update(None, "journal_mode", "WAL")
-            .map_err(opening)?;
+        write_ahead(&connection).map_err(opening)?;
         // An acknowledged batch must survive a power cut: WAL alone syncs only at checkpoints.
         connection
             .pragma_update(None, "synchronous", "FULL")

@@ -174,11 +174,11 @@ mod tests {
     fn every_sentence_is_said_and_everything_said_is_a_sentence() {
         let known = messages(Language::En);
         let mut said = BTreeSet::new();
-        for path in rust_files(std::path::Path::new(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/src"
-        ))) {
-            let source = std::fs::read_to_string(&path).unwrap();
+        let program = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+        let files = rust_files(program);
+        // This file only speaks of saying.
+        for path in files.iter().filter(|path| !path.ends_with("src/text.rs")) {
+            let source = std::fs::read_to_string(path).unwrap();
             let calls = source
                 .split(".say(")
                 .chain(source.split(".say_with("))

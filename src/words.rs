@@ -441,7 +441,7 @@ mod tests {
         let (de, en) = (Text::new(Language::De), Text::new(Language::En));
         let rate = |mbps| Value::Rate(BitRate::from_mbps(mbps));
         for (value, german, english) in [
-            (rate(1_234.5), "1.235 Mbit/s", "1,235 Mbit/s"),
+            (rate(1_234.6), "1.235 Mbit/s", "1,235 Mbit/s"),
             (rate(38.26), "38,3 Mbit/s", "38.3 Mbit/s"),
             (rate(390.0), "390 Mbit/s", "390 Mbit/s"),
             (

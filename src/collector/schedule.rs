@@ -270,7 +270,7 @@ mod tests {
                 "every_ms = 0",
             ),
             (
-                "probe = \"link\"\nevery_ms = 1000\nphase = 3\n".to_owned(),
+                "probe = \"link\"\nevery_ms = 1000\nphas_ms = 3\n".to_owned(),
                 "did you mean `phase_ms`",
             ),
             (
