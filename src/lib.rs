@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod clock;
+mod sqlite;
 pub mod text;
 pub mod wire;
 pub mod words;

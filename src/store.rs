@@ -8,14 +8,15 @@ mod samples;
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use messnetz_metric::UnixMillis;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use thiserror::Error;
 
+use crate::sqlite::{BUSY_TIMEOUT, open_shared};
 use crate::wire::{AgentId, TicketSecret};
 
 pub use ledger::{Forked, Stored};
@@ -29,9 +30,6 @@ const SCHEMA_STEPS: [&str; 2] = [
     include_str!("store/schema-1.sql"),
     include_str!("store/schema-2.sql"),
 ];
-
-/// How long a command waits for another process that is writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An open store.
 #[derive(Debug)]
@@ -97,23 +95,6 @@ pub enum TicketRefused {
     Expired,
 }
 
-/// Switches to write-ahead logging. Where two programs open a new file at once SQLite refuses one of them
-/// without waiting (a wait could be a deadlock), so the waiting is done here.
-fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
-    let end = Instant::now() + BUSY_TIMEOUT;
-    loop {
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && Instant::now() < end =>
-            {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            result => return result,
-        }
-    }
-}
-
 /// An enrolled agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrolledAgent {
@@ -135,10 +116,9 @@ impl Store {
             path: path.display().to_string(),
             source,
         };
-        let mut connection = Connection::open(path).map_err(opening)?;
+        // Before SQLite opens it: its write-ahead log takes the file's own permissions.
         keep_private(path)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
-        write_ahead(&connection).map_err(opening)?;
+        let mut connection = open_shared(path).map_err(opening)?;
         // An acknowledged batch must survive a power cut: WAL alone syncs only at checkpoints.
         connection
             .pragma_update(None, "synchronous", "FULL")
@@ -386,9 +366,15 @@ impl Store {
 }
 
 /// The store holds the collector's key: nobody else may read it. SQLite gives its journals the same
-/// permissions. By name and not by a handle of our own: closing one would take SQLite's locks away.
+/// permissions. A file that exists is changed by name and not by a handle of our own: closing one would
+/// take SQLite's locks away.
 fn keep_private(path: &Path) -> Result<(), StoreError> {
     let restrict = || {
+        let mut options = fs::OpenOptions::new();
+        match options.write(true).create_new(true).mode(0o600).open(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
             fs::set_permissions(path, Permissions::from_mode(0o600))?;
         }

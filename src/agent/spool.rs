@@ -7,12 +7,12 @@
 //! made or last renewed, and the sequence counts from 1 within it.
 
 use std::path::Path;
-use std::time::Duration;
 
 use messnetz_metric::{Observation, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use thiserror::Error;
 
+use crate::sqlite::open_shared;
 use crate::wire::{AgentId, BATCH_FORMAT, Batch, MAX_BATCH_BYTES, MAX_OBSERVATIONS};
 
 /// Most observations that wait unsealed; beyond it the oldest are given up, and counted. At one
@@ -25,8 +25,6 @@ const MAX_REFUSED: i64 = 20;
 
 /// Most bytes of observations in one batch: what surrounds them needs room too.
 const MAX_SEALED_BYTES: usize = MAX_BATCH_BYTES - 4 * 1024;
-
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS observation (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
@@ -99,9 +97,7 @@ impl Spool {
     /// # Errors
     /// Where the file cannot be opened or is no spool.
     pub fn open(path: &Path, now: UnixMillis) -> Result<Self, SpoolError> {
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let mut connection = open_shared(path)?;
         // A killed agent loses nothing; a power cut costs the observations that the operating system
         // had not written yet. Syncing each of them would wear a flash card out. What must not be
         // undone once it has been sent is committed by `durably`.
