@@ -11,6 +11,8 @@ mod collector;
 mod demo;
 #[cfg(feature = "collector")]
 mod sites;
+#[cfg(feature = "collector")]
+mod targets;
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -67,6 +69,8 @@ enum Command {
     Collector(collector::Arguments),
     #[cfg(feature = "collector")]
     Sites(sites::Arguments),
+    #[cfg(feature = "collector")]
+    Targets(targets::Arguments),
 }
 
 /// Runs the program.
@@ -85,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Collector(arguments) => collector::run(arguments),
         #[cfg(feature = "collector")]
         Command::Sites(arguments) => sites::run(arguments),
+        #[cfg(feature = "collector")]
+        Command::Targets(arguments) => targets::run(arguments),
     };
     match ended {
         Ok(ending) => ending.into(),

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use messnetz_metric::{BitRate, Metric, Quantity, Segment, UnixMillis, Value};
 use messnetz_sites::cause::{Cause, Situation, cause};
 use messnetz_sites::coverage::{Coverage, coverage};
 use messnetz_sites::quantile::Statistic;
 use messnetz_sites::site::{Authority, School, Site, SiteId};
-use messnetz_sites::target::{Profiles, Target};
+use messnetz_sites::target::Target;
 use messnetz_sites::upgrade::{Catalogue, Recommendation, recommend};
-use messnetz_sites::verdict::{self, Judgement, Sample, Series, VerdictKind};
-use messnetz_sites::{Bilingual, Source};
+use messnetz_sites::verdict::{self, Judgement, NoData, Sample, Series, Verdict, VerdictKind};
+use messnetz_sites::{Bilingual, Day, Source};
 use serde::Serialize;
 
 use crate::store::{SiteSeries, Store, StoreError};
@@ -135,16 +137,14 @@ pub fn judge(
     store: &Store,
     now: UnixMillis,
 ) -> Result<Report, StoreError> {
-    let profiles = Profiles::built_in();
+    let profiles = &authority.known;
+    let today = day(now);
     let since = UnixMillis(now.0.saturating_sub(PERIOD_MS));
     let until = UnixMillis(now.0.saturating_add(CLOCK_AHEAD_MS));
     let mut rows = Vec::new();
     for school in &authority.schools {
-        let targets: Vec<&Target> = authority
-            .profiles_of(school)
-            .iter()
-            .filter_map(|id| profiles.get(id))
-            .flat_map(|profile| &profile.targets)
+        let targets: Vec<&Target> = profiles
+            .targets_for(authority.profiles_of(school), school)
             .collect();
         for site in &school.sites {
             let series = store.series_of_site(&site.id.to_string(), since..=until)?;
@@ -156,7 +156,7 @@ pub fn judge(
             rows.extend(
                 targets
                     .iter()
-                    .map(|target| row(authority, school, site, target, &measured)),
+                    .map(|target| row(authority, school, site, target, &measured, today)),
             );
         }
     }
@@ -191,16 +191,42 @@ struct Measured {
     situation: Situation,
 }
 
+/// The day of a time, in the time zone of the schools.
+pub(crate) fn day(at: UnixMillis) -> Option<Day> {
+    let at = Timestamp::from_millisecond(at.0).ok()?;
+    let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
+    let date = at.to_zoned(zone).date();
+    Day::new(
+        u16::try_from(date.year()).ok()?,
+        u8::try_from(date.month()).ok()?,
+        u8::try_from(date.day()).ok()?,
+    )
+}
+
 fn row(
     authority: &Authority,
     school: &School,
     site: &Site,
     target: &Target,
     measured: &Measured,
+    today: Option<Day>,
 ) -> Row {
-    let series = series_of(&measured.series, target.metric);
+    let peer = target.service.as_ref().map(|id| authority.services.get(id));
+    let series = match peer {
+        Some(Some(peer)) => series_of(&measured.series, target.metric, Some(peer.as_str())),
+        Some(None) => Series::default(),
+        None => series_of(&measured.series, target.metric, None),
+    };
     let port = measured.port;
-    let judgement = verdict::judge(target, school, site, &series, port, &authority.judging);
+    let mut judgement = verdict::judge(target, school, site, &series, port, &authority.judging);
+    if let (Some(None), Some(service)) = (peer, &target.service) {
+        let service = service.clone();
+        let why = NoData::ServiceNotStated { service };
+        judgement.verdict = Verdict::NoData { why };
+    }
+    if let Some(today) = today {
+        judgement = judgement.excepted(school, today);
+    }
     let cause = cause(&judgement, &measured.situation);
     Row {
         school_name: school.name.clone(),
@@ -212,10 +238,12 @@ fn row(
     }
 }
 
-/// What was measured of a metric at a site, from where it can be seen.
-fn series_of(measured: &[SiteSeries], metric: Metric) -> Series {
+/// What was measured of a metric at a site, from where it can be seen, against one peer where one is named.
+fn series_of(measured: &[SiteSeries], metric: Metric, peer: Option<&str>) -> Series {
     let speaks = |series: &&SiteSeries| {
-        series.metric == metric && metric.is_seen_over(series.vantage.medium)
+        series.metric == metric
+            && peer.is_none_or(|peer| series.peer == peer)
+            && metric.is_seen_over(series.vantage.medium)
     };
     let mut all = Series::default();
     for series in measured.iter().filter(speaks) {
@@ -232,18 +260,22 @@ fn series_of(measured: &[SiteSeries], metric: Metric) -> Series {
 
 /// The nominal rate of the port that the site's agent measures through, as last seen.
 fn port(measured: &[SiteSeries]) -> Option<BitRate> {
-    let series = series_of(measured, Metric::new(Segment::Lan, Quantity::LinkSpeed));
+    let series = series_of(
+        measured,
+        Metric::new(Segment::Lan, Quantity::LinkSpeed),
+        None,
+    );
     let last = series.samples.iter().max_by_key(|sample| sample.at)?;
     match last.value {
         Value::Rate(rate) => Some(rate),
-        Value::Time(_) | Value::Share(_) => None,
+        _ => None,
     }
 }
 
 /// What else is known of the site: its contract, and the median of everything that was measured there.
 fn situation(site: &Site, measured: &[SiteSeries]) -> Situation {
     let median = |metric: Metric| -> Option<Value> {
-        let mut values: Vec<Value> = series_of(measured, metric)
+        let mut values: Vec<Value> = series_of(measured, metric, None)
             .samples
             .iter()
             .map(|sample| sample.value)

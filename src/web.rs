@@ -204,7 +204,8 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
                 @if let Some(layers) = text.layers(judgement) { small { (layers) } }
             }
             td { (text.contract(judgement).unwrap_or_default()) }
-            td { (row.cause.as_ref().map(|cause| text.cause(cause)).or_else(|| text.why_open(&judgement.verdict)).unwrap_or_default()) }
+            td { (row.cause.as_ref().map(|cause| text.cause(cause)).or_else(|| text.why_open(&judgement.verdict)).unwrap_or_default())
+                    @if let Some(exception) = &judgement.exception { br; (text.exception(exception)) } }
             td.source { (row.source.document) small { (row.source.publisher) @if let Some(year) = row.source.year { ", " (year) } " [" (row.source.mark) "]" } }
         }
     }

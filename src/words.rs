@@ -5,13 +5,15 @@
 
 use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Value};
-use messnetz_sites::Bilingual;
 use messnetz_sites::cause::{Cause, Unknown};
 use messnetz_sites::formula::NotAssessable;
 use messnetz_sites::quantile::Statistic;
-use messnetz_sites::target::Operator;
+use messnetz_sites::target::{Operator, Status};
 use messnetz_sites::upgrade::Price;
-use messnetz_sites::verdict::{FullPort, Judgement, NoData, Undecided, Verdict, VerdictKind};
+use messnetz_sites::verdict::{
+    Excepted, FullPort, Judgement, NoData, Undecided, Verdict, VerdictKind,
+};
+use messnetz_sites::{Bilingual, Mark, Source};
 
 use crate::text::{Language, Text};
 
@@ -53,7 +55,7 @@ impl Text {
         self.value(Value::Rate(rate))
     }
 
-    /// A value with its unit: Mbit/s, ms or %, with three digits that count.
+    /// A value with its unit, Mbit/s, ms, %, dBm or dB, with three digits that count.
     #[must_use]
     pub fn value(&self, value: Value) -> String {
         self.value_to(value, 3)
@@ -65,11 +67,13 @@ impl Text {
             Value::Rate(rate) => (rate.as_mbps(), "Mbit/s"),
             Value::Time(time) => (time.as_millis_f64(), "ms"),
             Value::Share(share) => (share.as_percent(), "%"),
+            Value::Level(level) => (level.as_dbm(), "dBm"),
+            Value::Ratio(ratio) => (ratio.as_db(), "dB"),
         };
-        let before_the_point = if number < 1.0 {
+        let before_the_point = if number.abs() < 1.0 {
             0
         } else {
-            number.log10().floor() as i32 + 1
+            number.abs().log10().floor() as i32 + 1
         };
         let decimals = (digits - before_the_point).clamp(0, 4) as usize;
         let decimals = if number.fract() == 0.0 { 0 } else { decimals };
@@ -139,7 +143,9 @@ impl Text {
         format!("{reason} ({})", failure.detail)
     }
 
-    fn not_assessable(&self, because: &NotAssessable) -> String {
+    /// Why a formula gave no threshold.
+    #[must_use]
+    pub fn not_assessable(&self, because: &NotAssessable) -> String {
         match because {
             NotAssessable::MissingFact { fact } => self.say_with(
                 "not-assessable-missing-fact",
@@ -268,6 +274,14 @@ impl Text {
                 "no-data-not-assessable",
                 &[("because", text(self.not_assessable(because)))],
             ),
+            NoData::InventoryNotStated { item } => self.say_with(
+                "no-data-inventory-not-stated",
+                &[("item", text(item.to_string()))],
+            ),
+            NoData::ServiceNotStated { service } => self.say_with(
+                "no-data-service-not-stated",
+                &[("service", text(service.to_string()))],
+            ),
             NoData::WrongUnit { expected, found } => self.say_with(
                 "no-data-wrong-unit",
                 &[
@@ -276,6 +290,56 @@ impl Text {
                 ],
             ),
         }
+    }
+
+    /// Who has excepted the school from the target, why and until when.
+    #[must_use]
+    pub fn exception(&self, excepted: &Excepted) -> String {
+        let Excepted { exception, expired } = excepted;
+        let gaps = [
+            ("by", text(exception.by.clone())),
+            ("reason", text(exception.reason.clone())),
+            ("until", text(exception.until.to_string())),
+        ];
+        if *expired {
+            self.say_with("exception-expired", &gaps)
+        } else {
+            self.say_with("exception-holds", &gaps)
+        }
+    }
+
+    /// How a profile stands today.
+    #[must_use]
+    pub fn status(&self, status: Status) -> String {
+        match status {
+            Status::Current => self.say("status-current"),
+            Status::Historic => self.say("status-historic"),
+            Status::Vendor => self.say("status-vendor"),
+            Status::Project => self.say("status-project"),
+        }
+    }
+
+    /// Where a number comes from, and how it was come by.
+    #[must_use]
+    pub fn source(&self, source: &Source) -> String {
+        let mark = match source.mark {
+            Mark::Seen => self.say("mark-seen"),
+            Mark::Reported => self.say_with(
+                "mark-reported",
+                &[("by", text(source.reported_by.clone().unwrap_or_default()))],
+            ),
+            Mark::Calculated => self.say("mark-calculated"),
+            Mark::ProjectDefault => self.say("mark-project"),
+        };
+        let year = source.year.map(|year| format!(" {year}"));
+        format!(
+            "{}: {}, {}{} [{}: {mark}]",
+            self.say("table-source"),
+            source.document,
+            source.publisher,
+            year.unwrap_or_default(),
+            source.mark
+        )
     }
 
     /// The cause with its evidence.
@@ -374,6 +438,10 @@ impl Text {
             Quantity::TlsTime => self.say("quantity-tls"),
             Quantity::FirstByteTime => self.say("quantity-first-byte"),
             Quantity::HttpTime => self.say("quantity-http"),
+            Quantity::Reachable => self.say("quantity-reachable"),
+            Quantity::Rssi => self.say("quantity-rssi"),
+            Quantity::Snr => self.say("quantity-snr"),
+            Quantity::Utilisation => self.say("quantity-utilisation"),
         }
     }
 

@@ -15,9 +15,9 @@
 //! | 8 | `line.*`, no rate, missed | without the LAN's own share the target would hold | LAN |
 //! | 9 | | the same not measured in the LAN | undecidable: measure it |
 //! | 10 | | otherwise | line quality |
-//! | 11 | `wlan.*` missed | the same in the LAN misses as well | LAN |
+//! | 11 | `wlan.*` missed, no quantity of the radio itself | the same in the LAN misses as well | LAN |
 //! | 12 | | the same not measured in the LAN | undecidable: measure it |
-//! | 13 | | otherwise | Wi-Fi |
+//! | 13 | `wlan.*` missed | otherwise | Wi-Fi |
 //! | 14 | `service.*` missed | line's loss or round-trip time over the limits of `voice-video` | line quality |
 //! | 15 | | one of them not measured | undecidable: measure it |
 //! | 16 | | otherwise | service |
@@ -31,7 +31,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use messnetz_metric::{BitRate, Direction, Metric, Micros, Ppm, Quantity, Segment, Unit, Value};
+use messnetz_metric::{Better, BitRate, Direction, Metric, Micros, Ppm, Quantity, Segment, Value};
 use serde::Serialize;
 
 use crate::site::{Line, LineMedium};
@@ -267,7 +267,7 @@ impl Situation {
         };
         let line = self.line.as_ref()?;
         let contract = line.contract.rate(direction);
-        let needed = BitRate::from_bps(missed.strict.number());
+        let needed = BitRate::from_bps(missed.strict.number().unsigned_abs());
         (contract < needed).then_some(Cause::ContractTooSmall {
             contract,
             needed,
@@ -295,7 +295,7 @@ impl Situation {
         if missed.measured.number() as f64 >= DELIVERS * contract.as_bps() as f64 {
             return Cause::ContractTooSmall {
                 contract,
-                needed: BitRate::from_bps(missed.strict.number()),
+                needed: BitRate::from_bps(missed.strict.number().unsigned_abs()),
                 medium: line.medium,
             };
         }
@@ -318,7 +318,7 @@ impl Situation {
             return undecidable([Unknown::Metric(missed.lan_metric())]);
         };
         let rest = missed.measured.number().saturating_sub(lan.number());
-        let is_delay_or_loss = missed.metric.quantity.unit() != Unit::BitPerSecond;
+        let is_delay_or_loss = missed.metric.quantity.better() == Better::Lower;
         if is_delay_or_loss && !missed.missed_by(Value::new(lan.unit(), rest)) {
             return missed.in_lan(lan);
         }
@@ -332,13 +332,17 @@ impl Situation {
 
     /// Rows 11 to 13.
     fn of_wlan(&self, missed: Missed) -> Cause {
+        let of_the_air = Cause::Wlan {
+            metric: missed.metric,
+            measured: missed.measured,
+        };
+        if missed.metric.quantity.is_radio() {
+            return of_the_air;
+        }
         match self.medians.get(&missed.lan_metric()).copied() {
             None => undecidable([Unknown::Metric(missed.lan_metric())]),
             Some(lan) if missed.missed_by(lan) => missed.in_lan(lan),
-            Some(_) => Cause::Wlan {
-                metric: missed.metric,
-                measured: missed.measured,
-            },
+            Some(_) => of_the_air,
         }
     }
 

@@ -20,11 +20,17 @@ pub enum Fact {
     RoomsTeaching,
     /// Devices in the school's network.
     Devices,
+    /// Pupils of all schools of the authority.
+    AuthorityPupils,
+    /// Staff of all schools of the authority.
+    AuthorityStaff,
+    /// Pupils and staff of all schools of the authority together.
+    AuthorityUsers,
 }
 
 impl Fact {
     /// All facts, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Classes,
         Self::Pupils,
         Self::Teachers,
@@ -32,6 +38,9 @@ impl Fact {
         Self::Users,
         Self::RoomsTeaching,
         Self::Devices,
+        Self::AuthorityPupils,
+        Self::AuthorityStaff,
+        Self::AuthorityUsers,
     ];
 
     /// The name used in formulas and site files.
@@ -45,6 +54,9 @@ impl Fact {
             Self::Users => "users",
             Self::RoomsTeaching => "rooms_teaching",
             Self::Devices => "devices",
+            Self::AuthorityPupils => "authority_pupils",
+            Self::AuthorityStaff => "authority_staff",
+            Self::AuthorityUsers => "authority_users",
         }
     }
 
@@ -58,6 +70,8 @@ impl Fact {
             Self::Pupils => 30_000,
             Self::Users => 35_000,
             Self::Devices => 100_000,
+            // The largest authority is a city of millions.
+            Self::AuthorityPupils | Self::AuthorityStaff | Self::AuthorityUsers => 2_000_000,
         }
     }
 }
@@ -77,6 +91,40 @@ pub struct Facts {
     pub rooms_teaching: Option<u32>,
     /// Devices in the school's network.
     pub devices: Option<u32>,
+    /// The size of the whole authority: some rules differ by it.
+    #[serde(skip_serializing_if = "AuthorityFacts::is_unstated", default)]
+    pub authority: AuthorityFacts,
+}
+
+/// The counts of all schools of an authority together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityFacts {
+    /// Pupils.
+    pub pupils: Option<u32>,
+    /// All who work at its schools, teachers included.
+    pub staff: Option<u32>,
+}
+
+impl AuthorityFacts {
+    /// The sums over `schools`, as far as every one of them states its part; nothing of no schools.
+    pub fn sum(schools: impl Iterator<Item = Facts>) -> Self {
+        let add = |sum: Option<u32>, part: Option<u32>| Some(sum?.saturating_add(part?));
+        schools
+            .map(|school| Self {
+                pupils: school.pupils,
+                staff: school.staff,
+            })
+            .reduce(|sum, school| Self {
+                pupils: add(sum.pupils, school.pupils),
+                staff: add(sum.staff, school.staff),
+            })
+            .unwrap_or_default()
+    }
+
+    // The signature that serde asks for.
+    fn is_unstated(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Facts {
@@ -97,6 +145,13 @@ impl Facts {
             }
             Fact::RoomsTeaching => self.rooms_teaching,
             Fact::Devices => self.devices,
+            Fact::AuthorityPupils => self.authority.pupils,
+            Fact::AuthorityStaff => self.authority.staff,
+            Fact::AuthorityUsers => {
+                return Ok(self
+                    .get(Fact::AuthorityPupils)?
+                    .saturating_add(self.get(Fact::AuthorityStaff)?));
+            }
         };
         stated.ok_or(fact)
     }
@@ -116,5 +171,21 @@ mod tests {
         facts.staff = Some(30);
         assert_eq!(facts.get(Fact::Users), Ok(330));
         assert_eq!(facts.get(Fact::Classes), Err(Fact::Classes));
+    }
+
+    #[test]
+    fn an_authority_is_as_large_as_its_schools_where_all_of_them_are_counted() {
+        let school = |pupils, staff| Facts {
+            pupils: Some(pupils),
+            staff,
+            ..Facts::default()
+        };
+        let schools = [school(300, Some(30)), school(1000, None)];
+        let sum = AuthorityFacts::sum(schools.into_iter());
+        assert_eq!((sum.pupils, sum.staff), (Some(1300), None));
+        assert_eq!(
+            AuthorityFacts::sum(std::iter::empty()),
+            AuthorityFacts::default()
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! A small language for thresholds over school facts: `min(1000, 30 * (classes + 1))`.
 //!
-//! Numbers, the names of [`Fact`]s, `+ - * /`, parentheses, `min(…)` and `max(…)`. No variables, no
-//! recursion, bounded in length and depth, so that every formula ends and can be explained with its
+//! Numbers, the names of [`Fact`]s, `+ - * /`, parentheses, `min(…)`, `max(…)` and
+//! `below(value, limit, then, otherwise)` for rules that differ by size. No variables, no recursion, bounded in length and depth, so that every formula ends and can be explained with its
 //! numbers filled in.
 
 mod parse;
@@ -38,7 +38,7 @@ pub enum NotAssessable {
     /// The formula divides by a fact or term that is 0 here.
     #[error("the formula divides by zero")]
     DivisionByZero,
-    /// The result is negative or too large to be a threshold.
+    /// The result cannot be a threshold: no number, too large, or negative where its unit has no such values.
     #[error("the formula gives no usable threshold")]
     OutOfRange,
 }
@@ -47,10 +47,10 @@ impl Formula {
     /// The value for a school.
     ///
     /// # Errors
-    /// [`NotAssessable`] where a fact is missing or the arithmetic has no finite, non-negative result.
+    /// [`NotAssessable`] where a fact is missing or the arithmetic has no finite result.
     pub fn evaluate(&self, facts: &Facts) -> Result<f64, NotAssessable> {
         let value = self.root.evaluate(facts)?;
-        if value.is_finite() && value >= 0.0 {
+        if value.is_finite() {
             Ok(value)
         } else {
             Err(NotAssessable::OutOfRange)
@@ -136,15 +136,45 @@ impl Operator {
 enum Function {
     Min,
     Max,
+    /// The third argument where the first is below the second, otherwise the fourth.
+    Below,
 }
 
 impl Function {
-    const ALL: [Self; 2] = [Self::Min, Self::Max];
+    const ALL: [Self; 3] = [Self::Min, Self::Max, Self::Below];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Min => "min",
             Self::Max => "max",
+            Self::Below => "below",
+        }
+    }
+
+    /// How many arguments it takes; any number from 1 where it is not said.
+    const fn arity(self) -> Option<usize> {
+        match self {
+            Self::Min | Self::Max => None,
+            Self::Below => Some(4),
+        }
+    }
+
+    fn apply(self, arguments: &[Node], facts: &Facts) -> Result<f64, NotAssessable> {
+        let fold = |start: f64, join: fn(f64, f64) -> f64| {
+            arguments.iter().try_fold(start, |folded, argument| {
+                Ok(join(folded, argument.evaluate(facts)?))
+            })
+        };
+        match (self, arguments) {
+            (Self::Min, _) => fold(f64::INFINITY, f64::min),
+            (Self::Max, _) => fold(f64::NEG_INFINITY, f64::max),
+            (Self::Below, [value, limit, then, otherwise]) => {
+                // Only the branch that counts is computed: the other may need facts that do not matter.
+                let is_below = value.evaluate(facts)? < limit.evaluate(facts)?;
+                if is_below { then } else { otherwise }.evaluate(facts)
+            }
+            // The parser counts the arguments.
+            (Self::Below, _) => Err(NotAssessable::OutOfRange),
         }
     }
 }
@@ -167,16 +197,7 @@ impl Node {
                     Operator::Divide => left / right,
                 }
             }
-            Self::Call(function, arguments) => {
-                let values = arguments
-                    .iter()
-                    .map(|argument| argument.evaluate(facts))
-                    .collect::<Result<Vec<_>, _>>()?;
-                match function {
-                    Function::Min => values.into_iter().fold(f64::INFINITY, f64::min),
-                    Function::Max => values.into_iter().fold(f64::NEG_INFINITY, f64::max),
-                }
-            }
+            Self::Call(function, arguments) => function.apply(arguments, facts)?,
         })
     }
 
@@ -239,6 +260,7 @@ fn plain(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::AuthorityFacts;
     use proptest::prelude::*;
 
     const SCHOOL: Facts = Facts {
@@ -248,6 +270,10 @@ mod tests {
         staff: Some(30),
         rooms_teaching: Some(0),
         devices: None,
+        authority: AuthorityFacts {
+            pupils: None,
+            staff: None,
+        },
     };
 
     #[test]
@@ -270,6 +296,13 @@ mod tests {
             ("pupils / (staff / 2) / 4", 5.0, "300 / (30 / 2) / 4 = 5"),
             ("users * 1.4 + 0.0004", 462.0, "330 × 1.4 + 0.0004 = 462"),
             ("((teachers))", 22.0, "22"),
+            ("-65", -65.0, "-65"),
+            ("pupils - -5", 305.0, "300 - -5 = 305"),
+            (
+                "users * below(pupils, 300, devices, 1.4)",
+                462.0,
+                "330 × below(300, 300, devices, 1.4) = 462",
+            ),
         ] {
             let formula: Formula = formula.parse().unwrap();
             assert!(
@@ -295,7 +328,13 @@ mod tests {
                 NotAssessable::DivisionByZero,
                 "300 / 0",
             ),
-            ("classes - pupils", NotAssessable::OutOfRange, "12 - 300"),
+            (
+                "below(devices, 1, 2, 3)",
+                NotAssessable::MissingFact {
+                    fact: Fact::Devices,
+                },
+                "below(devices, 1, 2, 3)",
+            ),
         ] {
             let formula: Formula = formula.parse().unwrap();
             assert_eq!(formula.evaluate(&SCHOOL), Err(reason), "{formula}");
@@ -341,7 +380,8 @@ mod tests {
         /// The explanation has the same value as the formula: no parenthesis is lost.
         #[test]
         fn the_explanation_computes_to_the_same_value(text in any_formula()) {
-            let facts = Facts { devices: Some(77), rooms_teaching: Some(20), ..SCHOOL };
+            let authority = AuthorityFacts { pupils: Some(9_000), staff: Some(800) };
+            let facts = Facts { devices: Some(77), rooms_teaching: Some(20), authority, ..SCHOOL };
             let formula: Formula = text.parse().unwrap();
             if let Ok(value) = formula.evaluate(&facts) {
                 let explained = formula.explain(&facts).replace('×', "*");

@@ -37,6 +37,7 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
             ..Facts::default()
         },
         profiles: None,
+        exceptions: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod check;
 mod line;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Facts;
 use crate::ident::{InvalidId, is_slug, refused, text_id};
 use crate::judging::Judging;
-use crate::target::{ProfileId, Profiles, Scope};
+use crate::source::Day;
+use crate::target::{ProfileId, Profiles, Scope, ServiceId, TargetId};
 use crate::toml_file::Problem;
 
 pub use line::{Contract, Line, LineMedium};
@@ -118,6 +120,12 @@ pub struct Authority {
     pub name: String,
     /// The profiles that hold for all its schools.
     pub profiles: Vec<ProfileId>,
+    /// All profiles that can be named: the built-in ones and its own.
+    #[serde(skip)]
+    pub known: Profiles,
+    /// The peers of the services that its schools need, as the schedule names them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<ServiceId, String>,
     /// Its own demands on evidence.
     pub judging: Judging,
     /// Its schools, in the order of the file.
@@ -143,6 +151,15 @@ impl Authority {
         profiles: &Profiles,
     ) -> Result<Self, Vec<Problem>> {
         check::authority(file, text, profiles)
+    }
+
+    /// The files of own profiles that a site file names under `[profiles]`, so that the caller can read
+    /// them, hand them to [`Profiles::with_own`] and then the site file to [`Self::parse_against`].
+    ///
+    /// # Errors
+    /// The first problem of syntax.
+    pub fn profile_files(file: &str, text: &str) -> Result<Vec<String>, Problem> {
+        check::profile_files(file, text)
     }
 
     /// All sites of all schools, in the order of the file.
@@ -184,6 +201,9 @@ pub struct School {
     pub facts: Facts,
     /// Profiles that hold for this school in place of the authority's.
     pub profiles: Option<Vec<ProfileId>>,
+    /// What it is excepted from, for a time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<Exception>,
     /// Its sites; at least one.
     pub sites: Vec<Site>,
 }
@@ -197,10 +217,35 @@ impl School {
     pub fn facts_at(&self, site: &Site, scope: Scope) -> Facts {
         match (scope, site.facts) {
             (Scope::Site, Some(own)) => own,
-            (Scope::Site, None) if self.sites.len() > 1 => Facts::default(),
+            (Scope::Authority, _) => self.of_authority(),
+            (Scope::Site, None) if self.sites.len() > 1 => self.of_authority(),
             (Scope::School | Scope::Site, _) => self.facts,
         }
     }
+}
+
+impl School {
+    /// What is known without counting anything in this school.
+    fn of_authority(&self) -> Facts {
+        Facts {
+            authority: self.facts.authority,
+            ..Facts::default()
+        }
+    }
+}
+
+/// A reasoned exception of one school from one target. It stands beside a verdict and never changes it: a
+/// target that is missed stays missed, with the reason why nothing is done about it yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exception {
+    /// From which target.
+    pub target: TargetId,
+    /// Who decided it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it holds.
+    pub until: Day,
 }
 
 /// The form of a school, over the states' own names.
@@ -223,6 +268,23 @@ pub enum SchoolForm {
     AdultEducation,
     /// Any other.
     Other,
+}
+
+impl SchoolForm {
+    /// The name used in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+            Self::Grammar => "grammar",
+            Self::Comprehensive => "comprehensive",
+            Self::Special => "special",
+            Self::Vocational => "vocational",
+            Self::AdultEducation => "adult-education",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// A place at which a school has lessons, with its own line or without one.

@@ -156,6 +156,14 @@ impl FromStr for Day {
     }
 }
 
+impl Day {
+    /// The day of a calendar date; `None` where there is no such day.
+    #[must_use]
+    pub fn new(year: u16, month: u8, of_month: u8) -> Option<Self> {
+        format!("{year:04}-{month:02}-{of_month:02}").parse().ok()
+    }
+}
+
 impl TryFrom<String> for Day {
     type Error = NotADay;
 

@@ -1,15 +1,23 @@
 //! What network a school should have: targets with their sources, in named profiles.
 //!
-//! A target is data. The built-in profiles are the TOML files under `sites/profiles/`, and a user's own
+//! A target is data: a [`Target`] is held against measurements, an [`InventoryTarget`] against what
+//! the authority states about its schools, because no agent can measure it. The built-in profiles are the TOML files under `sites/profiles/`, and a user's own
 //! are read by the same [`Profile::parse`]. Nothing here looks at a measurement.
 
+mod applies;
+mod decision;
+mod extend;
+mod inventory;
+mod item;
 mod profile;
 mod profiles;
+#[cfg(test)]
+mod tests;
 mod written;
 
 use serde::Serialize;
 
-use messnetz_metric::{Better, BitRate, Layer, Metric, Unit, Value};
+use messnetz_metric::{Better, BitRate, Layer, Metric, Value};
 
 use crate::facts::Facts;
 use crate::formula::{Formula, NotAssessable};
@@ -18,6 +26,10 @@ use crate::quantile::Statistic;
 use crate::source::Source;
 use crate::text::Bilingual;
 
+pub use applies::Applies;
+pub use decision::{samples_needed, school_days_needed};
+pub use inventory::{Demand, InventoryTarget};
+pub use item::{Item, ItemKind, UnknownItem};
 pub use profile::{Profile, Status};
 pub use profiles::Profiles;
 pub use written::{Operator, Origin, Scope};
@@ -32,6 +44,11 @@ text_id! {
     TargetId, "target id", "the profile's id, a slash and the target's own id", is_slug_pair
 }
 
+text_id! {
+    /// The name of a service that schools need: `learning-platform`. Which peer that is says the site file.
+    ServiceId, "service id", "lower-case letters, digits and hyphens", is_slug
+}
+
 /// A threshold that a metric of a school is held against.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Target {
@@ -41,6 +58,9 @@ pub struct Target {
     pub title: Bilingual,
     /// What is measured.
     pub metric: Metric,
+    /// The service that it is measured against; all of them where none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceId>,
     /// On which side of the threshold the statistic has to be.
     pub op: Operator,
     /// The threshold over the facts, in the unit that the profile writes.
@@ -61,6 +81,8 @@ pub struct Target {
     pub min_samples: usize,
     /// Whose facts the formula speaks about.
     pub scope: Scope,
+    /// Which schools it is meant for.
+    pub applies: Applies,
     /// Where the threshold comes from.
     pub source: Source,
     /// How the formula's result becomes a value: units of the metric per unit of the profile.
@@ -97,6 +119,16 @@ pub struct Threshold {
     pub workings: String,
     /// The cap, where the formula gave more.
     pub capped_at: Option<Value>,
+}
+
+impl applies::Named for Target {
+    fn id(&self) -> &TargetId {
+        &self.id
+    }
+
+    fn applies(&self) -> &Applies {
+        &self.applies
+    }
 }
 
 impl Target {
@@ -138,12 +170,10 @@ impl Target {
         // Whole numbers up to 2^53 are exact in a float; a larger threshold is no threshold.
         let number = (number * self.factor).round();
         let unit = self.metric.quantity.unit();
-        let largest = match unit {
-            Unit::PartPerMillion => 1e6,
-            Unit::BitPerSecond | Unit::Microsecond => 9_007_199_254_740_992.0,
-        };
-        if number <= largest {
-            Ok(Value::new(unit, number as u64))
+        let (least, most) = unit.range();
+        let most = (most as f64).min(9_007_199_254_740_992.0);
+        if (least as f64..=most).contains(&number) {
+            Ok(Value::new(unit, number as i64))
         } else {
             Err(NotAssessable::OutOfRange)
         }
@@ -157,7 +187,7 @@ impl Target {
         };
         Value::new(
             strict.unit(),
-            (strict.number() as f64 * factor).round() as u64,
+            (strict.number() as f64 * factor).round() as i64,
         )
     }
 }

@@ -76,6 +76,11 @@ impl<'a> Document<'a> {
         Self { file, text }
     }
 
+    /// The name of the text.
+    pub(crate) fn file(self) -> &'a str {
+        self.file
+    }
+
     pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
         if self.text.len() > SIZE_LIMIT {
             let message = format!(

@@ -5,6 +5,7 @@
 //! says above or below today and can never become a verdict. The samples are those of one window, chosen by
 //! the caller.
 
+mod inventory;
 mod judge;
 mod snapshot;
 #[cfg(test)]
@@ -15,9 +16,11 @@ use serde::Serialize;
 
 use crate::formula::NotAssessable;
 use crate::quantile::Statistic;
-use crate::site::{SchoolId, SiteId};
-use crate::target::{Operator, TargetId, Threshold};
+use crate::site::{Exception, School, SchoolId, SiteId};
+use crate::source::Day;
+use crate::target::{Item, Operator, ServiceId, TargetId, Threshold};
 
+pub use inventory::{InventoryJudgement, Stated, judge_inventory};
 pub use judge::judge;
 pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};
 
@@ -138,6 +141,16 @@ pub enum NoData {
         /// What is missing.
         because: NotAssessable,
     },
+    /// The inventory of the school says nothing of it.
+    InventoryNotStated {
+        /// Of what.
+        item: Item,
+    },
+    /// The site file does not say which peer the service is.
+    ServiceNotStated {
+        /// The service.
+        service: ServiceId,
+    },
     /// The series holds values of another unit: it is not the target's metric.
     WrongUnit {
         /// The unit of the target's metric.
@@ -188,6 +201,46 @@ pub struct Judgement {
     pub contract: Option<ContractCheck>,
     /// Whether the authority asked for less evidence than the target does.
     pub shortened: bool,
+    /// The exception of the school from this target, where there is one; see [`Judgement::excepted`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<Excepted>,
+}
+
+/// An exception on a certain day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Excepted {
+    /// Who decided it, why and until when.
+    #[serde(flatten)]
+    pub exception: Exception,
+    /// Whether it had expired on that day: it then excuses nothing any more, and is shown so that somebody
+    /// renews or ends it.
+    pub expired: bool,
+}
+
+impl Excepted {
+    /// The exception of `school` from `target` on the day `today`: one that still holds, or else the one
+    /// that expired last.
+    #[must_use]
+    pub fn of(school: &School, target: &TargetId, today: Day) -> Option<Self> {
+        let exceptions = school.exceptions.iter().filter(|e| e.target == *target);
+        let last = exceptions.max_by_key(|exception| exception.until)?;
+        Some(Self {
+            expired: last.until < today,
+            exception: last.clone(),
+        })
+    }
+}
+
+impl Judgement {
+    /// This judgement with the school's exception from its target beside it, as of `today`. The verdict
+    /// stays what it is.
+    #[must_use]
+    pub fn excepted(self, school: &School, today: Day) -> Self {
+        Self {
+            exception: Excepted::of(school, &self.target, today),
+            ..self
+        }
+    }
 }
 
 /// Two bounds, each of which holds by itself with the confidence.

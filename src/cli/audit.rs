@@ -24,6 +24,9 @@ use crate::measure::TestServer;
 use crate::text::{Language, Text};
 use crate::words::operator;
 
+/// What a school is held against that no site file describes.
+const USUAL: [&str; 3] = ["de-aufgreifschwelle-30", "de-gigabit", "voice-video"];
+
 /// Measure what can be reached from here, and hold it against a profile.
 ///
 /// For one person with a laptop in the server room: own link, gateway, name servers, services, and the
@@ -49,7 +52,7 @@ pub(super) struct Arguments {
     /// Its pupils
     #[arg(long, conflicts_with = "sites")]
     pupils: Option<u32>,
-    /// Profile to hold it against; may be given several times [default: the site file's, or all built-in]
+    /// Profile to hold it against; may be given several times [default: the site file's, or de-aufgreifschwelle-30, de-gigabit and voice-video]
     #[arg(long = "profile", value_name = "ID")]
     profiles: Vec<ProfileId>,
     /// Measure from this interface only
@@ -106,7 +109,7 @@ fn service(text: &str) -> Result<String, String> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let (school, site, profiles) = subject(arguments)?;
-    let targets = targets(&profiles)?;
+    let targets = targets(&profiles, &school)?;
     check_interface(arguments.interface.as_deref())?;
     let visit = Visit {
         interface: arguments.interface.clone(),
@@ -204,11 +207,11 @@ fn subject(arguments: &Arguments) -> anyhow::Result<(School, Site, Vec<ProfileId
     };
     let (Some(file), Some(id)) = (&arguments.sites, &arguments.site) else {
         let (school, site) = described(arguments)?;
-        let all = Profiles::built_in()
+        let usual = USUAL
             .iter()
-            .map(|profile| profile.id.clone())
-            .collect();
-        return Ok((school, site, chosen(all)));
+            .map(|id| id.parse())
+            .collect::<Result<_, _>>()?;
+        return Ok((school, site, chosen(usual)));
     };
     let name = file.display().to_string();
     let text = fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
@@ -243,12 +246,13 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
             ..Facts::default()
         },
         profiles: None,
+        exceptions: Vec::new(),
         sites: vec![site.clone()],
     };
     Ok((school, site))
 }
 
-fn targets(profiles: &[ProfileId]) -> anyhow::Result<Vec<&'static Target>> {
+fn targets<'a>(profiles: &[ProfileId], school: &'a School) -> anyhow::Result<Vec<&'a Target>> {
     let built_in = Profiles::built_in();
     let mut targets = Vec::new();
     for id in profiles {
@@ -259,7 +263,7 @@ fn targets(profiles: &[ProfileId]) -> anyhow::Result<Vec<&'static Target>> {
                 .collect();
             bail!("there is no profile '{id}'; there are {}", known.join(", "));
         };
-        targets.extend(&profile.targets);
+        targets.extend(profile.targets_for(school));
     }
     Ok(targets)
 }

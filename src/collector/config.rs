@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_sites::site::Authority;
+use messnetz_sites::target::Profiles;
 use messnetz_sites::toml_file::{self, Problem};
 use messnetz_sites::upgrade::Catalogue;
 use serde::Deserialize;
@@ -140,12 +141,27 @@ impl Config {
     }
 }
 
-/// Reads a site file.
+/// Reads a site file and the profiles of its own that it names; their paths are relative to it.
 ///
 /// # Errors
-/// Where it cannot be read or does not say what it should.
+/// Where one of them cannot be read or does not say what it should.
 pub fn load_authority(path: &Path) -> Result<Authority, ConfigError> {
-    Authority::parse(&path.display().to_string(), &read(path)?).map_err(ConfigError::Problems)
+    let name = path.display().to_string();
+    let text = read(path)?;
+    let files = Authority::profile_files(&name, &text)
+        .map_err(|problem| ConfigError::Problems(vec![problem]))?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let own = files
+        .into_iter()
+        .map(|file| {
+            let path = directory.join(file);
+            Ok((path.display().to_string(), read(&path)?))
+        })
+        .collect::<Result<Vec<_>, ConfigError>>()?;
+    let profiles = Profiles::built_in()
+        .with_own(&own)
+        .map_err(ConfigError::Problems)?;
+    Authority::parse_against(&name, &text, &profiles).map_err(ConfigError::Problems)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

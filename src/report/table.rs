@@ -69,7 +69,10 @@ fn cells(row: &Row, text: &Text) -> [String; 6] {
         .map(|cause| text.cause(cause))
         .or_else(|| text.why_open(&judgement.verdict))
         .or_else(|| text.contract(judgement))
-        .unwrap_or_default();
+        .into_iter()
+        .chain(judgement.exception.as_ref().map(|e| text.exception(e)))
+        .collect::<Vec<_>>()
+        .join("; ");
     [
         format!("  {}", text.pick(&row.target_title)),
         format!("{} {}", symbol(kind), text.verdict(kind)),

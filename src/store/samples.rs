@@ -70,10 +70,6 @@ impl Store {
             };
             let at = UnixMillis(row.get(6)?);
             if let Some(number) = row.get::<_, Option<i64>>(7)? {
-                let number = u64::try_from(number).map_err(|error| StoreError::Damaged {
-                    what: "a value",
-                    why: error.to_string(),
-                })?;
                 series
                     .samples
                     .push((at, Value::new(series.metric.quantity.unit(), number)));

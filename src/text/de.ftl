@@ -13,6 +13,10 @@ undecided-port = der Anschluss der Messbox ({ $port }) trägt höchstens { $ceil
 no-data-no-samples = nichts gemessen
 no-data-only-failures = alle { $failures } Messungen schlugen fehl
 no-data-not-assessable = kein Schwellenwert: { $because }
+no-data-inventory-not-stated = Bestand nicht angegeben ({ $item })
+no-data-service-not-stated = die Standortdatei nennt keinen Dienst { $service }
+exception-holds = Ausnahme bis { $until } ({ $by }): { $reason }
+exception-expired = Ausnahme abgelaufen am { $until } ({ $by }): { $reason }
 no-data-wrong-unit = gemessen in { $found }, verlangt in { $expected }
 
 threshold-tolerated = { $strict } (gemessen { $tolerated })
@@ -38,6 +42,24 @@ failure-permission = auf diesem Gerät nicht erlaubt
 failure-interface = der Anschluss fehlt oder ist aus
 failure-busy = die Gegenstelle war beschäftigt
 
+## Ziele
+targets-list-note = Gezählt sind gemessene Ziele und Ziele des Bestands.
+targets-valid-from = gültig ab
+targets-valid-to = gültig bis
+targets-extends = übernimmt
+targets-cap = höchstens
+targets-threshold = Schwelle
+targets-tolerated = toleriert
+targets-inventory = Bestand (keine Messung kann ihn feststellen)
+status-current = aktuell
+status-historic = historisch
+status-vendor = Hersteller
+status-project = Projekt
+mark-seen = in der Quelle gesehen
+mark-reported = berichtet von { $by }
+mark-calculated = berechnet
+mark-project = Vorgabe des Projekts
+
 ## Ebenen
 layer-contract = Vertrag
 layer-ip = IP
@@ -57,6 +79,10 @@ quantity-connect = Verbindungszeit
 quantity-tls = TLS-Aufbauzeit
 quantity-first-byte = Zeit bis zum ersten Byte
 quantity-http = Ladezeit der Seite
+quantity-reachable = Erreichbarkeit
+quantity-rssi = Signalstärke am Messpunkt
+quantity-snr = Signal-Rausch-Abstand am Messpunkt
+quantity-utilisation = Kanalauslastung
 
 ## Ursachen
 cause-contract-too-small = Leitung: der Vertrag über { $contract } liegt unter { $needed }

@@ -13,6 +13,10 @@ undecided-port = the agent's port ({ $port }) carries { $ceiling } at most, and 
 no-data-no-samples = nothing was measured
 no-data-only-failures = all { $failures } measurements failed
 no-data-not-assessable = no threshold: { $because }
+no-data-inventory-not-stated = inventory not stated ({ $item })
+no-data-service-not-stated = the site file names no service { $service }
+exception-holds = exception until { $until } ({ $by }): { $reason }
+exception-expired = exception expired on { $until } ({ $by }): { $reason }
 no-data-wrong-unit = measured in { $found }, wanted in { $expected }
 
 threshold-tolerated = { $strict } (measured { $tolerated })
@@ -38,6 +42,24 @@ failure-permission = not permitted on this machine
 failure-interface = the interface is missing or down
 failure-busy = the peer was busy
 
+## Targets
+targets-list-note = Counted are measured targets and inventory targets.
+targets-valid-from = valid from
+targets-valid-to = valid to
+targets-extends = extends
+targets-cap = at most
+targets-threshold = threshold
+targets-tolerated = tolerated
+targets-inventory = Inventory (no measurement can find it out)
+status-current = current
+status-historic = historic
+status-vendor = vendor
+status-project = project
+mark-seen = seen in the source
+mark-reported = reported by { $by }
+mark-calculated = calculated
+mark-project = project default
+
 ## Layers
 layer-contract = contract
 layer-ip = IP
@@ -57,6 +79,10 @@ quantity-connect = time to connect
 quantity-tls = time of the TLS handshake
 quantity-first-byte = time to the first byte
 quantity-http = time of the page
+quantity-reachable = reachability
+quantity-rssi = signal at the measuring point
+quantity-snr = signal-to-noise ratio at the measuring point
+quantity-utilisation = channel utilisation
 
 ## Causes
 cause-contract-too-small = line: the contract of { $contract } is below { $needed }

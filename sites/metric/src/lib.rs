@@ -13,4 +13,6 @@ pub use metric::{Better, Direction, Layer, Metric, Quantity, Segment, UnknownMet
 pub use observation::{
     Failure, FailureReason, Medium, Observation, Outcome, Reading, UnixMillis, Vantage,
 };
-pub use units::{BitRate, Micros, NotARate, Ppm, Unit, UnitMismatch, Value};
+pub use units::{
+    BitRate, Micros, NotARate, PowerLevel, PowerRatio, Ppm, Unit, UnitMismatch, Value,
+};

@@ -89,9 +89,9 @@ impl Layer {
 /// Which end of the scale is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Better {
-    /// Rates: more is better.
+    /// Rates, signals and what was reached: more is better.
     Higher,
-    /// Times and losses: less is better.
+    /// Times, losses and use: less is better.
     Lower,
 }
 
@@ -124,11 +124,19 @@ pub enum Quantity {
     FirstByteTime,
     /// Time from the start of name resolution to the last byte of the answer.
     HttpTime,
+    /// Share of one day's attempts that reached the far end. Attempts that the agent itself missed are none.
+    Reachable,
+    /// Received signal power of the own access point's beacons (IEEE 802.11).
+    Rssi,
+    /// Received signal power over the noise floor.
+    Snr,
+    /// Share of time in which the own channel was busy (IEEE 802.11, BSS load).
+    Utilisation,
 }
 
 impl Quantity {
     /// All quantities, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Goodput(Direction::Down),
         Self::Goodput(Direction::Up),
         Self::LinkSpeed,
@@ -144,6 +152,10 @@ impl Quantity {
         Self::TlsTime,
         Self::FirstByteTime,
         Self::HttpTime,
+        Self::Reachable,
+        Self::Rssi,
+        Self::Snr,
+        Self::Utilisation,
     ];
 
     /// The name used in metric ids.
@@ -165,6 +177,10 @@ impl Quantity {
             Self::TlsTime => "tls",
             Self::FirstByteTime => "first-byte",
             Self::HttpTime => "http",
+            Self::Reachable => "reachable",
+            Self::Rssi => "rssi",
+            Self::Snr => "snr",
+            Self::Utilisation => "utilisation",
         }
     }
 
@@ -173,7 +189,11 @@ impl Quantity {
     pub const fn unit(self) -> Unit {
         match self {
             Self::Goodput(_) | Self::LinkSpeed => Unit::BitPerSecond,
-            Self::Loss | Self::LossOneWay(_) => Unit::PartPerMillion,
+            Self::Loss | Self::LossOneWay(_) | Self::Reachable | Self::Utilisation => {
+                Unit::PartPerMillion
+            }
+            Self::Rssi => Unit::MillibelMilliwatt,
+            Self::Snr => Unit::Millibel,
             _ => Unit::Microsecond,
         }
     }
@@ -181,10 +201,18 @@ impl Quantity {
     /// Which end of the scale is good.
     #[must_use]
     pub const fn better(self) -> Better {
-        match self.unit() {
-            Unit::BitPerSecond => Better::Higher,
-            Unit::Microsecond | Unit::PartPerMillion => Better::Lower,
+        match self {
+            Self::Goodput(_) | Self::LinkSpeed | Self::Reachable | Self::Rssi | Self::Snr => {
+                Better::Higher
+            }
+            _ => Better::Lower,
         }
+    }
+
+    /// Whether only a radio link has it: there is nothing of the kind in a cable.
+    #[must_use]
+    pub const fn is_radio(self) -> bool {
+        matches!(self, Self::Rssi | Self::Snr | Self::Utilisation)
     }
 
     /// The layer its rates are counted on; `None` for what is no rate.

@@ -226,7 +226,7 @@ struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unit: Option<Unit>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<u64>,
+    value: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
 }
@@ -271,6 +271,10 @@ impl TryFrom<Written> for Observation {
         } = written;
         let outcome = match (unit, value, failure) {
             (Some(unit), Some(number), None) if unit == metric.quantity.unit() => {
+                let (least, most) = unit.range();
+                if number < least || (number > most && unit != Unit::PartPerMillion) {
+                    return Err(format!("{metric} cannot be {number} {unit}"));
+                }
                 Outcome::Value(Value::new(unit, number))
             }
             (Some(unit), Some(_), None) => {
@@ -298,8 +302,14 @@ mod tests {
 
     fn any_observation() -> impl Strategy<Value = Observation> {
         let metric = prop::sample::select(Metric::all().collect::<Vec<_>>());
-        (metric, any::<i64>(), any::<u64>(), any::<bool>(), ".{0,40}").prop_map(
-            |(metric, at, number, ok, text)| Observation {
+        (
+            metric,
+            any::<i64>(),
+            0..i64::MAX as u64,
+            any::<bool>(),
+            ".{0,40}",
+        )
+            .prop_map(|(metric, at, number, ok, text)| Observation {
                 metric,
                 at: UnixMillis(at),
                 vantage: Vantage {
@@ -312,12 +322,14 @@ mod tests {
                         Unit::BitPerSecond => Value::Rate(BitRate::from_bps(number)),
                         Unit::Microsecond => Value::Time(Micros::from_micros(number)),
                         Unit::PartPerMillion => Value::Share(Ppm::from_ppm(number as u32)),
+                        Unit::MillibelMilliwatt | Unit::Millibel => {
+                            Value::new(metric.quantity.unit(), i64::from(number as i32))
+                        }
                     })
                 } else {
                     Outcome::Failed(Failure::new(FailureReason::Timeout, text))
                 },
-            },
-        )
+            })
     }
 
     proptest! {
@@ -373,6 +385,16 @@ mod tests {
             .to_string();
         assert!(
             error.contains("line.down is measured in bit/s, not in us"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_rate_below_zero_is_refused() {
+        let text = r#"{"metric":"line.down","at":0,"vantage":{"medium":"wired"},"peer":"x","unit":"bit/s","value":-3}"#;
+        let error = serde_json::from_str::<Observation>(text).unwrap_err();
+        assert!(
+            error.to_string().contains("line.down cannot be -3"),
             "{error}"
         );
     }

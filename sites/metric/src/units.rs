@@ -159,6 +159,61 @@ impl Ppm {
     }
 }
 
+/// A power level in hundredths of a dBm ("mBm", as nl80211 counts): -65 dBm are -6500.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct PowerLevel(i32);
+
+impl PowerLevel {
+    /// The level of so many hundredths of a dBm.
+    #[must_use]
+    pub const fn from_mbm(mbm: i32) -> Self {
+        Self(mbm)
+    }
+
+    /// In hundredths of a dBm.
+    #[must_use]
+    pub const fn as_mbm(self) -> i32 {
+        self.0
+    }
+
+    /// In dBm.
+    #[must_use]
+    pub fn as_dbm(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
+
+/// A ratio of two powers in hundredths of a dB ("mB"): 25 dB are 2500. A ratio is no level: a
+/// signal-to-noise ratio cannot be passed where a received power is meant.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct PowerRatio(i32);
+
+impl PowerRatio {
+    /// The ratio of so many hundredths of a dB.
+    #[must_use]
+    pub const fn from_mb(mb: i32) -> Self {
+        Self(mb)
+    }
+
+    /// In hundredths of a dB.
+    #[must_use]
+    pub const fn as_mb(self) -> i32 {
+        self.0
+    }
+
+    /// In dB.
+    #[must_use]
+    pub fn as_db(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
+
 /// The unit a quantity is measured in; the wire names it beside every value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Unit {
@@ -171,6 +226,33 @@ pub enum Unit {
     /// Share.
     #[serde(rename = "ppm")]
     PartPerMillion,
+    /// Power level.
+    #[serde(rename = "mBm")]
+    MillibelMilliwatt,
+    /// Ratio of powers.
+    #[serde(rename = "mB")]
+    Millibel,
+}
+
+impl Unit {
+    /// All units.
+    pub const ALL: [Self; 5] = [
+        Self::BitPerSecond,
+        Self::Microsecond,
+        Self::PartPerMillion,
+        Self::MillibelMilliwatt,
+        Self::Millibel,
+    ];
+
+    /// The smallest and the largest number that a value of this unit can have.
+    #[must_use]
+    pub const fn range(self) -> (i64, i64) {
+        match self {
+            Self::BitPerSecond | Self::Microsecond => (0, i64::MAX),
+            Self::PartPerMillion => (0, 1_000_000),
+            Self::MillibelMilliwatt | Self::Millibel => (i32::MIN as i64, i32::MAX as i64),
+        }
+    }
 }
 
 impl fmt::Display for Unit {
@@ -179,13 +261,15 @@ impl fmt::Display for Unit {
             Self::BitPerSecond => "bit/s",
             Self::Microsecond => "us",
             Self::PartPerMillion => "ppm",
+            Self::MillibelMilliwatt => "mBm",
+            Self::Millibel => "mB",
         })
     }
 }
 
 /// A measured or required value with its unit; written as `{"unit": "bit/s", "value": 400000000}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "WrittenValue", into = "WrittenValue")]
+#[serde(try_from = "WrittenValue", into = "WrittenValue")]
 pub enum Value {
     /// A data rate.
     Rate(BitRate),
@@ -193,6 +277,10 @@ pub enum Value {
     Time(Micros),
     /// A share.
     Share(Ppm),
+    /// A power level.
+    Level(PowerLevel),
+    /// A ratio of powers.
+    Ratio(PowerRatio),
 }
 
 impl Value {
@@ -203,16 +291,21 @@ impl Value {
             Self::Rate(_) => Unit::BitPerSecond,
             Self::Time(_) => Unit::Microsecond,
             Self::Share(_) => Unit::PartPerMillion,
+            Self::Level(_) => Unit::MillibelMilliwatt,
+            Self::Ratio(_) => Unit::Millibel,
         }
     }
 
-    /// The whole number of [`Value::unit`]s: bit/s, microseconds or ppm.
+    /// The whole number of [`Value::unit`]s. It is signed because power levels are; rates and times beyond
+    /// 2^63 are cut.
     #[must_use]
-    pub const fn number(self) -> u64 {
+    pub const fn number(self) -> i64 {
         match self {
-            Self::Rate(rate) => rate.as_bps(),
-            Self::Time(time) => time.as_micros(),
-            Self::Share(share) => share.as_ppm() as u64,
+            Self::Rate(rate) => cut(rate.as_bps()),
+            Self::Time(time) => cut(time.as_micros()),
+            Self::Share(share) => share.as_ppm() as i64,
+            Self::Level(level) => level.as_mbm() as i64,
+            Self::Ratio(ratio) => ratio.as_mb() as i64,
         }
     }
 
@@ -221,24 +314,28 @@ impl Value {
     pub const fn as_rate(self) -> Option<BitRate> {
         match self {
             Self::Rate(rate) => Some(rate),
-            Self::Time(_) | Self::Share(_) => None,
+            _ => None,
         }
     }
 
-    /// The value of `number` whole `unit`s; a share over the whole is cut to the whole.
+    /// The value of `number` whole `unit`s, cut to what the unit can have: no rate is below 0, no share over
+    /// the whole.
     #[must_use]
-    pub const fn new(unit: Unit, number: u64) -> Self {
+    pub const fn new(unit: Unit, number: i64) -> Self {
+        let (least, most) = unit.range();
+        let number = if number < least {
+            least
+        } else if number > most {
+            most
+        } else {
+            number
+        };
         match unit {
-            Unit::BitPerSecond => Self::Rate(BitRate::from_bps(number)),
-            Unit::Microsecond => Self::Time(Micros::from_micros(number)),
-            Unit::PartPerMillion => {
-                let ppm = if number > 1_000_000 {
-                    1_000_000
-                } else {
-                    number as u32
-                };
-                Self::Share(Ppm::from_ppm(ppm))
-            }
+            Unit::BitPerSecond => Self::Rate(BitRate::from_bps(number as u64)),
+            Unit::Microsecond => Self::Time(Micros::from_micros(number as u64)),
+            Unit::PartPerMillion => Self::Share(Ppm::from_ppm(number as u32)),
+            Unit::MillibelMilliwatt => Self::Level(PowerLevel::from_mbm(number as i32)),
+            Unit::Millibel => Self::Ratio(PowerRatio::from_mb(number as i32)),
         }
     }
 
@@ -258,12 +355,20 @@ impl Value {
     }
 }
 
+const fn cut(number: u64) -> i64 {
+    if number > i64::MAX as u64 {
+        i64::MAX
+    } else {
+        number.cast_signed()
+    }
+}
+
 /// A value as it is written: readable without this program.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenValue {
     unit: Unit,
-    value: u64,
+    value: i64,
 }
 
 impl From<Value> for WrittenValue {
@@ -275,11 +380,23 @@ impl From<Value> for WrittenValue {
     }
 }
 
-impl From<WrittenValue> for Value {
-    fn from(written: WrittenValue) -> Self {
-        Self::new(written.unit, written.value)
+impl TryFrom<WrittenValue> for Value {
+    type Error = OutOfRange;
+
+    fn try_from(written: WrittenValue) -> Result<Self, OutOfRange> {
+        let value = Self::new(written.unit, written.value);
+        if value.number() == written.value {
+            Ok(value)
+        } else {
+            Err(OutOfRange(written))
+        }
     }
 }
+
+/// A number that no value of its unit can have.
+#[derive(Debug, Error)]
+#[error("{} {} is no possible value", .0.value, .0.unit)]
+struct OutOfRange(WrittenValue);
 
 /// Two values of different units were held against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -364,11 +481,26 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
+    #[test]
+    fn a_power_level_is_below_zero_and_no_ratio() {
+        let level = Value::Level(PowerLevel::from_mbm(-6_500));
+        let text = serde_json::to_string(&level).unwrap();
+        assert_eq!(text, r#"{"unit":"mBm","value":-6500}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), level);
+        assert!(
+            level
+                .compare(Value::Ratio(PowerRatio::from_mb(2_500)))
+                .is_err()
+        );
+    }
+
     proptest::proptest! {
         #[test]
-        fn a_value_survives_the_way_through_its_number(number: u64) {
-            for unit in [Unit::BitPerSecond, Unit::Microsecond] {
-                proptest::prop_assert_eq!(Value::new(unit, number).number(), number);
+        fn a_value_survives_the_way_through_its_number(number: i64) {
+            for unit in Unit::ALL {
+                let (least, most) = unit.range();
+                let possible = number.clamp(least, most);
+                proptest::prop_assert_eq!(Value::new(unit, number).number(), possible);
             }
         }
 

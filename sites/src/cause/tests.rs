@@ -1,5 +1,7 @@
 //! One test per row of the decision table.
 
+use messnetz_metric::Unit;
+
 use super::*;
 use crate::judging::Judging;
 use crate::sample_school::{mbps, rate, school, series, target};
@@ -10,8 +12,8 @@ use crate::verdict::{Series, VerdictKind, judge};
 const CLASSES: &str = "de-aufgreifschwelle-30/down";
 
 /// What was measured besides: metric and value in bit/s, microseconds or ppm.
-fn situation(school: &School, medians: &[(&str, u64)]) -> Situation {
-    let median = |(metric, number): &(&str, u64)| {
+fn situation(school: &School, medians: &[(&str, i64)]) -> Situation {
+    let median = |(metric, number): &(&str, i64)| {
         let metric: Metric = metric.parse().unwrap();
         (metric, Value::new(metric.quantity.unit(), *number))
     };
@@ -34,20 +36,21 @@ fn judged(target: &Target, school: &School, series: &Series, port: Option<f64>) 
 }
 
 /// The cause of 12 classes (threshold 390, tolerated 351) that get `measured`.
-fn of_rate(contract: Option<u64>, measured: f64, medians: &[(&str, u64)]) -> Option<Cause> {
+fn of_rate(contract: Option<u64>, measured: f64, medians: &[(&str, i64)]) -> Option<Cause> {
     let school = school(Some(12), contract);
     let judgement = judged(target(CLASSES), &school, &mbps([measured; 20]), None);
     cause(&judgement, &situation(&school, medians))
 }
 
 /// The cause of a missed target of another metric than the built-in profiles have.
-fn of(metric: &str, limit: u64, measured: u64, medians: &[(&str, u64)]) -> Option<Cause> {
+fn of(metric: &str, limit: i64, measured: i64, medians: &[(&str, i64)]) -> Option<Cause> {
     let metric: Metric = metric.parse().unwrap();
     let unit = metric.quantity.unit();
     let base = match unit {
         Unit::BitPerSecond => CLASSES,
         Unit::Microsecond => "voice-video/rtt",
         Unit::PartPerMillion => "voice-video/loss",
+        Unit::MillibelMilliwatt | Unit::Millibel => "wlan-voice-grade/rssi",
     };
     let school = school(Some(12), Some(400));
     let mut target = target(base).clone();
@@ -58,6 +61,7 @@ fn of(metric: &str, limit: u64, measured: u64, medians: &[(&str, u64)]) -> Optio
         Unit::BitPerSecond => 1_000_000,
         Unit::Microsecond => 1_000,
         Unit::PartPerMillion => 10_000,
+        Unit::MillibelMilliwatt | Unit::Millibel => 100,
     };
     target.formula = (limit / per_unit).to_string().parse().unwrap();
     let judgement = judged(
@@ -70,14 +74,14 @@ fn of(metric: &str, limit: u64, measured: u64, medians: &[(&str, u64)]) -> Optio
     cause(&judgement, &situation(&school, medians))
 }
 
-const CLEAN_LAN: [(&str, u64); 2] = [("lan.loss", 0), ("lan.rtt", 400)];
+const CLEAN_LAN: [(&str, i64); 2] = [("lan.loss", 0), ("lan.rtt", 400)];
 
 fn next(metrics: &[&str]) -> Cause {
     let unknown = |metric: &&str| Unknown::Metric(metric.parse().unwrap());
     undecidable(metrics.iter().map(unknown).collect::<Vec<_>>())
 }
 
-fn lan(metric: &str, measured: u64, limit: u64) -> Cause {
+fn lan(metric: &str, measured: i64, limit: i64) -> Cause {
     let metric: Metric = metric.parse().unwrap();
     let value = |number| Value::new(metric.quantity.unit(), number);
     Cause::Lan {
@@ -180,7 +184,7 @@ fn row_7_a_sufficient_contract_behind_a_clean_lan_is_not_delivered() {
 
 #[test]
 fn rows_8_to_10_a_delay_belongs_to_the_lan_where_the_rest_would_hold() {
-    let of_rtt = |medians: &[(&str, u64)]| of("line.rtt", 100_000, 120_000, medians);
+    let of_rtt = |medians: &[(&str, i64)]| of("line.rtt", 100_000, 120_000, medians);
     assert_eq!(
         of_rtt(&[("lan.rtt", 30_000)]),
         Some(lan("lan.rtt", 30_000, 100_000))
@@ -198,14 +202,14 @@ fn rows_8_to_10_a_delay_belongs_to_the_lan_where_the_rest_would_hold() {
 
 #[test]
 fn rows_11_to_13_wi_fi_is_to_blame_only_where_the_cable_holds() {
-    let of_rtt = |medians: &[(&str, u64)]| of("wlan.rtt", 20_000, 50_000, medians);
+    let of_rtt = |medians: &[(&str, i64)]| of("wlan.rtt", 20_000, 50_000, medians);
     assert_eq!(
         of_rtt(&[("lan.rtt", 25_000)]),
         Some(lan("lan.rtt", 25_000, 20_000))
     );
     assert_eq!(of_rtt(&[]), Some(next(&["lan.rtt"])));
     assert_eq!(of_rtt(&[("lan.rtt", 400)]).unwrap().kind(), CauseKind::Wlan);
-    let of_down = |medians: &[(&str, u64)]| of("wlan.down", 50_000_000, 10_000_000, medians);
+    let of_down = |medians: &[(&str, i64)]| of("wlan.down", 50_000_000, 10_000_000, medians);
     assert_eq!(
         of_down(&[("lan.down", 900_000_000)]).unwrap().kind(),
         CauseKind::Wlan
@@ -218,7 +222,7 @@ fn rows_11_to_13_wi_fi_is_to_blame_only_where_the_cable_holds() {
 
 #[test]
 fn rows_14_to_16_a_service_is_to_blame_only_where_the_line_is_clean() {
-    let of_dns = |medians: &[(&str, u64)]| of("service.dns", 50_000, 90_000, medians);
+    let of_dns = |medians: &[(&str, i64)]| of("service.dns", 50_000, 90_000, medians);
     let losing = [("line.loss", 10_000), ("line.rtt", 4_000)];
     assert_eq!(of_dns(&losing).unwrap().kind(), CauseKind::LineQuality);
     assert_eq!(of_dns(&[("line.loss", 0)]), Some(next(&["line.rtt"])));

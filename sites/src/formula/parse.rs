@@ -22,7 +22,7 @@ pub enum FormulaError {
     #[error("the formula is nested more than {DEPTH_LIMIT} deep")]
     TooDeep,
     /// A name that is neither a fact nor a function.
-    #[error("the formula names an unknown fact `{name}` (known: {known}, and the functions min() and max()){}", did_you_mean(suggestion.as_deref()))]
+    #[error("the formula names an unknown fact `{name}` (known: {known}, and the functions min(), max() and below()){}", did_you_mean(suggestion.as_deref()))]
     UnknownName {
         /// The name.
         name: String,
@@ -91,7 +91,7 @@ impl<'a> Parser<'a> {
         Ok(left)
     }
 
-    /// `number | fact | "(" sum ")" | function "(" sum ("," sum)* ")"`
+    /// `["-"] number | fact | "(" sum ")" | function "(" sum ("," sum)* ")"`
     fn operand(&mut self) -> Result<Node, FormulaError> {
         match self.peek() {
             Some('(') => self.nested(|parser| {
@@ -99,6 +99,13 @@ impl<'a> Parser<'a> {
                 parser.expect(')', "`)` or an operator")?;
                 Ok(inner)
             }),
+            Some('-') => {
+                self.offset += 1;
+                match self.number()? {
+                    Node::Number(number) => Ok(Node::Number(-number)),
+                    other => Ok(other),
+                }
+            }
             Some(c) if c.is_ascii_digit() => self.number(),
             Some(c) if c.is_ascii_alphabetic() || c == '_' => self.named(),
             _ => Err(self.unexpected("a number, a fact, a function or `(`")),
@@ -140,6 +147,11 @@ impl<'a> Parser<'a> {
                 while parser.peek() == Some(',') {
                     parser.offset += 1;
                     arguments.push(parser.sum()?);
+                }
+                if let Some(arity) = function.arity()
+                    && arguments.len() != arity
+                {
+                    return Err(parser.unexpected("the last of exactly four arguments"));
                 }
                 parser.expect(')', "`)`, `,` or an operator")?;
                 Ok(arguments)
@@ -209,7 +221,7 @@ mod tests {
         for (text, expected) in [
             (
                 "30 * (clases + 1)",
-                "the formula names an unknown fact `clases` (known: classes, pupils, teachers, staff, users, rooms_teaching, devices, and the functions min() and max()); did you mean `classes`?",
+                "the formula names an unknown fact `clases` (known: classes, pupils, teachers, staff, users, rooms_teaching, devices, authority_pupils, authority_staff, authority_users, and the functions min(), max() and below()); did you mean `classes`?",
             ),
             (
                 "",
@@ -240,8 +252,12 @@ mod tests {
                 "the formula has `;` at character 6, where `)`, `,` or an operator should be",
             ),
             (
-                "-5",
-                "the formula has `-` at character 1, where a number, a fact, a function or `(` should be",
+                "-classes",
+                "the formula has `c` at character 2, where a number such as 30 or 1.4 should be",
+            ),
+            (
+                "below(pupils, 400, 20)",
+                "the formula has `)` at character 22, where the last of exactly four arguments should be",
             ),
         ] {
             assert_eq!(

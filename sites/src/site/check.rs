@@ -1,15 +1,18 @@
 //! A site file as it is written, and what is held against what before it counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use messnetz_metric::BitRate;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Authority, Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
-use crate::facts::{Fact, Facts};
+use super::{
+    Authority, Contract, Exception, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId,
+};
+use crate::facts::{AuthorityFacts, Fact, Facts};
 use crate::judging::{Judging, confidence_is_sound};
-use crate::target::{ProfileId, Profiles};
+use crate::source::Day;
+use crate::target::{ProfileId, Profiles, ServiceId, TargetId};
 use crate::toml_file::{Document, Problem};
 
 /// Names longer than this are not names.
@@ -22,9 +25,29 @@ const FASTEST: BitRate = BitRate::from_bps(800_000_000_000);
 #[serde(deny_unknown_fields)]
 struct WrittenFile {
     authority: WrittenAuthority,
+    #[serde(default)]
+    profiles: WrittenProfiles,
+    #[serde(default)]
+    services: BTreeMap<ServiceId, Spanned<String>>,
     judging: Option<Spanned<WrittenJudging>>,
     #[serde(default)]
     school: Vec<WrittenSchool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenProfiles {
+    #[serde(default)]
+    files: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenException {
+    target: Spanned<String>,
+    by: Spanned<String>,
+    reason: Spanned<String>,
+    until: Day,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +56,15 @@ struct WrittenAuthority {
     name: Spanned<String>,
     #[serde(default)]
     profiles: Vec<Spanned<String>>,
+    #[serde(default)]
+    facts: WrittenAuthorityFacts,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAuthorityFacts {
+    pupils: Option<Spanned<u64>>,
+    staff: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +84,8 @@ struct WrittenSchool {
     #[serde(default)]
     facts: WrittenFacts,
     profiles: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    exception: Vec<WrittenException>,
     #[serde(default)]
     site: Vec<WrittenSite>,
 }
@@ -92,6 +126,12 @@ struct WrittenContract {
     up: Spanned<String>,
 }
 
+/// The files of own profiles that a site file names.
+pub(super) fn profile_files(file: &str, text: &str) -> Result<Vec<String>, Problem> {
+    let written: WrittenFile = Document::new(file, text).read()?;
+    Ok(written.profiles.files)
+}
+
 /// Reads a site file. See [`Authority::parse`].
 pub(super) fn authority(
     file: &str,
@@ -106,12 +146,29 @@ pub(super) fn authority(
         problems: Vec::new(),
     };
     let name = check.name(written.authority.name);
-    let authority = Authority {
+    let size = check.size(&written.authority.facts);
+    let mut authority = Authority {
         profiles: check.profiles(written.authority.profiles),
+        known: profiles.clone(),
+        services: check.services(written.services),
         judging: check.judging(written.judging),
         schools: check.schools(&name, written.school),
         name: name.into_inner(),
     };
+    let sum = AuthorityFacts::sum(authority.schools.iter().map(|school| school.facts));
+    let size = AuthorityFacts {
+        pupils: size.pupils.or(sum.pupils),
+        staff: size.staff.or(sum.staff),
+    };
+    for school in &mut authority.schools {
+        let own = school
+            .sites
+            .iter_mut()
+            .filter_map(|site| site.facts.as_mut());
+        for facts in own.chain([&mut school.facts]) {
+            facts.authority = size;
+        }
+    }
     if check.problems.is_empty() {
         Ok(authority)
     } else {
@@ -159,15 +216,7 @@ impl Check<'_> {
                 }
                 Ok(id) if self.profiles.get(&id).is_some() => found.push(id),
                 _ => {
-                    let known: Vec<_> = self.profiles.iter().map(|p| p.id.as_str()).collect();
-                    let shown: String = text.chars().take(80).collect();
-                    let message = format!(
-                        "there is no profile `{shown}` (known: {})",
-                        known.join(", ")
-                    );
-                    let problem = self
-                        .document
-                        .misspelt(name.span().start, text, message, &known);
+                    let problem = self.profiles.unknown(self.document, &name);
                     self.problems.push(problem);
                 }
             }
@@ -247,14 +296,52 @@ impl Check<'_> {
         }
         let facts = self.facts(&written.facts);
         let profiles = written.profiles.map(|names| self.profiles(names));
+        let exceptions = written
+            .exception
+            .into_iter()
+            .filter_map(|exception| self.exception(exception))
+            .collect();
         Some(School {
             id: id?,
             name: name.into_inner(),
             form: written.form,
             facts,
             profiles,
+            exceptions,
             sites,
         })
+    }
+
+    fn exception(&mut self, written: WrittenException) -> Option<Exception> {
+        let by = self.name(written.by).into_inner();
+        if written.reason.get_ref().trim().is_empty() {
+            self.refuse(&written.reason, "reason", "an exception needs a reason");
+        }
+        let text = written.target.get_ref();
+        let known = self.profiles.target_ids();
+        if let Some(target) = known.into_iter().find(|id| id.as_str() == text) {
+            return Some(Exception {
+                target: target.clone(),
+                by,
+                reason: written.reason.into_inner(),
+                until: written.until,
+            });
+        }
+        let known: Vec<&str> = self.profiles.target_ids().map(TargetId::as_str).collect();
+        let shown: String = text.chars().take(80).collect();
+        let message = format!("there is no target `{shown}` to except the school from");
+        let at = written.target.span().start;
+        let problem = self.document.misspelt(at, text, message, &known);
+        self.problems.push(problem);
+        None
+    }
+
+    fn services(
+        &mut self,
+        written: BTreeMap<ServiceId, Spanned<String>>,
+    ) -> BTreeMap<ServiceId, String> {
+        let peer = |(id, peer)| (id, self.name(peer).into_inner());
+        written.into_iter().map(peer).collect()
     }
 
     fn site(&mut self, school: Option<&SchoolId>, written: WrittenSite) -> Option<Site> {
@@ -275,23 +362,33 @@ impl Check<'_> {
         }
     }
 
-    fn facts(&mut self, written: &WrittenFacts) -> Facts {
-        let mut plausible = |fact: Fact, count: &Option<Spanned<u64>>| {
-            let stated = count.as_ref()?;
-            let largest = fact.largest_plausible();
-            match u32::try_from(*stated.get_ref()) {
-                Ok(count) if count <= largest => Some(count),
-                _ => {
-                    let name = fact.name();
-                    let message = format!(
-                        "{} {name} are more than any school has (at most {largest})",
-                        stated.get_ref()
-                    );
-                    self.refuse(stated, name, message);
-                    None
-                }
+    fn plausible(&mut self, fact: Fact, count: Option<&Spanned<u64>>) -> Option<u32> {
+        let stated = count?;
+        let largest = fact.largest_plausible();
+        match u32::try_from(*stated.get_ref()) {
+            Ok(count) if count <= largest => Some(count),
+            _ => {
+                let name = fact.name();
+                let message = format!(
+                    "{} {name} are more than any school has (at most {largest})",
+                    stated.get_ref()
+                );
+                self.refuse(stated, name, message);
+                None
             }
-        };
+        }
+    }
+
+    fn size(&mut self, written: &WrittenAuthorityFacts) -> AuthorityFacts {
+        AuthorityFacts {
+            pupils: self.plausible(Fact::AuthorityPupils, written.pupils.as_ref()),
+            staff: self.plausible(Fact::AuthorityStaff, written.staff.as_ref()),
+        }
+    }
+
+    fn facts(&mut self, written: &WrittenFacts) -> Facts {
+        let mut plausible =
+            |fact, count: &Option<Spanned<u64>>| self.plausible(fact, count.as_ref());
         Facts {
             classes: plausible(Fact::Classes, &written.classes),
             pupils: plausible(Fact::Pupils, &written.pupils),
@@ -299,6 +396,8 @@ impl Check<'_> {
             staff: plausible(Fact::Staff, &written.staff),
             rooms_teaching: plausible(Fact::RoomsTeaching, &written.rooms_teaching),
             devices: plausible(Fact::Devices, &written.devices),
+            // Set when all schools are read.
+            authority: AuthorityFacts::default(),
         }
     }
 
@@ -422,6 +521,40 @@ facts.classes = 5_000_000_000
             problems(text),
             ["sites.toml:2:8: the authority has no [[school]]"]
         );
+    }
+
+    #[test]
+    fn an_exception_from_a_misspelt_target_is_refused_with_the_one_that_was_meant() {
+        let exception = "[[school.exception]]\ntarget = \"de-gigabit/up\"\nby = \"A\"\nreason = \"b\"\nuntil = \"2027-12-31\"\n\n[[school.site]]";
+        let text = EXAMPLE.replacen("[[school.site]]", exception, 1);
+        let authority = Authority::parse("sites.toml", &text).unwrap();
+        let [exception] = authority.schools[0].exceptions.as_slice() else {
+            panic!("{:?}", authority.schools[0].exceptions)
+        };
+        assert_eq!(exception.target.as_str(), "de-gigabit/up");
+        let found = problems(&text.replace("de-gigabit/up\"\nby", "de-gigabit/upp\"\nby"));
+        assert!(
+            found[0].ends_with("did you mean `de-gigabit/up`?"),
+            "{found:?}"
+        );
+        let found = problems(&text.replace("reason = \"b\"", "reason = \" \""));
+        assert!(
+            found[0].contains("an exception needs a reason"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn the_size_of_the_authority_is_stated_or_the_sum_of_its_schools() {
+        let authority = Authority::parse("sites.toml", EXAMPLE).unwrap();
+        let size = authority.schools[0].facts.authority;
+        assert_eq!((size.pupils, size.staff), (Some(3800), None));
+        let stated = "[authority.facts]\nstaff = 500\n\n[[school]]";
+        let text = EXAMPLE.replacen("[[school]]", stated, 1);
+        let authority = Authority::parse("sites.toml", &text).unwrap();
+        for school in &authority.schools {
+            assert_eq!(school.facts.authority.staff, Some(500));
+        }
     }
 
     #[test]

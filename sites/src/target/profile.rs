@@ -1,15 +1,19 @@
 //! A named set of targets, read from TOML.
 
-use std::collections::HashSet;
-
-use messnetz_metric::{Better, Metric, Unit, Value};
+use messnetz_metric::{Better, Metric, Segment, Unit, Value};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::written::{Operator, WrittenFile, WrittenTarget};
-use super::{Cap, ProfileId, Target, TargetId, Tolerance};
-use crate::ident::is_slug;
+use super::applies::held;
+use super::extend::{Kept, Own, extend};
+use super::written::{Operator, WrittenCap, WrittenFile, WrittenInventory, WrittenTarget};
+use super::{
+    Applies, Cap, Demand, InventoryTarget, Item, ItemKind, ProfileId, Profiles, Scope, Target,
+    TargetId, Tolerance,
+};
+use crate::ident::{InvalidId, is_slug};
 use crate::judging::confidence_is_sound;
+use crate::site::{School, SchoolForm, SchoolId};
 use crate::source::{Day, Source};
 use crate::text::Bilingual;
 use crate::toml_file::{Document, Problem};
@@ -46,56 +50,212 @@ pub struct Profile {
     pub as_of: Option<Day>,
     /// The day from which it applies.
     pub valid_from: Option<Day>,
+    /// The last day on which it applies.
+    pub valid_to: Option<Day>,
+    /// The profile whose targets it takes over.
+    pub extends: Option<ProfileId>,
     /// Where it comes from.
     pub source: Source,
-    /// Its targets.
+    /// Its measured targets. Several of one name are meant for different schools.
     pub targets: Vec<Target>,
+    /// Its targets that an inventory answers, likewise.
+    pub inventory: Vec<InventoryTarget>,
 }
 
 impl Profile {
-    /// Reads a profile.
+    /// Reads a profile that stands by itself.
     ///
     /// # Errors
     /// All problems of meaning at once, or the first one of syntax.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        Self::parse_onto(file, text, &Profiles::default())
+    }
+
+    /// Reads a profile that may extend one of `known`.
+    ///
+    /// # Errors
+    /// All problems of meaning at once, or the first one of syntax.
+    pub fn parse_onto(file: &str, text: &str, known: &Profiles) -> Result<Self, Vec<Problem>> {
         let document = Document::new(file, text);
         let written: WrittenFile = document.read().map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
         let profile = written.profile;
+        let id = profile.id.get_ref();
         let source = profile.source.get_ref();
         if let Some(flaw) = source.flaw() {
             problems.push(document.problem(profile.source.span().start, Some("source"), flaw));
         }
-        if written.target.is_empty() {
+        if let (Some(from), Some(to)) = (profile.valid_from, profile.valid_to)
+            && to < from
+        {
+            let place = profile.id.span().start;
+            let message = format!("the profile ends ({to}) before it begins ({from})");
+            problems.push(document.problem(place, Some("valid_to"), message));
+        }
+        let base = match &profile.extends {
+            Some(name) => match known.named(document, name) {
+                Ok(base) => Some(base),
+                Err(problem) => {
+                    problems.push(problem);
+                    None
+                }
+            },
+            None => None,
+        };
+        if written.target.is_empty() && written.inventory.is_empty() && profile.extends.is_none() {
             let place = profile.id.span().start;
             problems.push(document.problem(place, Some("target"), "the profile has no target"));
         }
-        let mut seen = HashSet::new();
-        let mut targets = Vec::new();
+        let mut own = Own::default();
         for target in written.target {
-            if !seen.insert(target.id.get_ref().clone()) {
-                let message = format!("the profile has two targets `{}`", target.id.get_ref());
-                problems.push(document.problem(target.id.span().start, Some("id"), message));
-            }
-            match checked(document, profile.id.get_ref(), source, target) {
-                Ok(target) => targets.push(target),
+            let place = target.id.span().start;
+            match checked(document, id, source, target) {
+                Ok(target) => own.targets.push((place, target)),
                 Err(found) => problems.extend(found),
             }
         }
-        if !problems.is_empty() {
-            return Err(problems);
+        for target in written.inventory {
+            let place = target.id.span().start;
+            match inventory(document, id, source, target) {
+                Ok(target) => own.inventory.push((place, target)),
+                Err(found) => problems.extend(found),
+            }
         }
-        Ok(Self {
-            id: profile.id.into_inner(),
-            title: profile.title,
-            country: profile.country,
-            status: profile.status,
-            as_of: profile.as_of,
-            valid_from: profile.valid_from,
-            source: profile.source.into_inner(),
-            targets,
-        })
+        problems.extend(own.collisions(document));
+        let kept = if problems.is_empty() || base.is_some() {
+            extend(document, id, source, base, own, written.overrides)
+        } else {
+            Ok(Kept::default())
+        };
+        match (kept, problems.is_empty()) {
+            (Ok(kept), true) => Ok(Self {
+                id: profile.id.into_inner(),
+                title: profile.title,
+                country: profile.country,
+                status: profile.status,
+                as_of: profile.as_of,
+                valid_from: profile.valid_from,
+                valid_to: profile.valid_to,
+                extends: base.map(|base| base.id.clone()),
+                source: profile.source.into_inner(),
+                targets: kept.targets,
+                inventory: kept.inventory,
+            }),
+            (kept, _) => {
+                problems.extend(kept.err().unwrap_or_default());
+                problems.sort_by_key(|problem| (problem.line, problem.column));
+                Err(problems)
+            }
+        }
     }
+
+    /// Its measured targets that hold for `school`, in the order of the file: of several with one name the
+    /// one that is meant most closely.
+    pub fn targets_for<'a>(&'a self, school: &'a School) -> impl Iterator<Item = &'a Target> {
+        held(&self.targets, school)
+    }
+
+    /// Its inventory targets that hold for `school`, likewise.
+    pub fn inventory_for<'a>(
+        &'a self,
+        school: &'a School,
+    ) -> impl Iterator<Item = &'a InventoryTarget> {
+        held(&self.inventory, school)
+    }
+}
+
+/// An inventory target whose parts fit each other.
+fn inventory(
+    document: Document<'_>,
+    profile: &ProfileId,
+    source: &Source,
+    written: WrittenInventory,
+) -> Result<InventoryTarget, Vec<Problem>> {
+    let name = &written.id;
+    let mut problems = Vec::new();
+    let mut refuse = |flaw: Flaw| {
+        problems.push(document.problem(flaw.offset, Some(flaw.field), flaw.message));
+    };
+    let item = written.item.get_ref().parse::<Item>();
+    let kind = item.as_ref().map(|item| item.kind());
+    let demand = match (kind, written.op, written.formula) {
+        (Ok(ItemKind::Check) | Err(_), None, None) => Some(Demand::Present),
+        (Ok(ItemKind::Number(_)) | Err(_), Some(op), Some(formula)) => Some(Demand::Number {
+            op: op.into_inner(),
+            formula,
+        }),
+        (Err(_), _, _) => None,
+        (Ok(ItemKind::Check), _, _) => {
+            let message = "this item is there or not: it has neither `op` nor `formula`";
+            refuse(Flaw::new(&written.item, "item", message));
+            None
+        }
+        (Ok(ItemKind::Number(_)), _, _) => {
+            let message = "this item is a number: `op` and `formula` must say how much is enough";
+            refuse(Flaw::new(&written.item, "item", message));
+            None
+        }
+    };
+    let id = target_id(profile, name.get_ref());
+    for flaw in [flaw_of_id(name), flaw_of_source(written.source.as_ref())] {
+        flaw.into_iter().for_each(&mut refuse);
+    }
+    let applies = applies(written.forms, written.schools).map_err(&mut refuse);
+    if let Err(unknown) = &item {
+        let problem = document.problem(written.item.span().start, Some("item"), unknown);
+        let suggestion = unknown.suggestion.map(str::to_owned);
+        problems.push(Problem {
+            suggestion,
+            ..problem
+        });
+    }
+    match (id, item, demand, applies) {
+        (Ok(id), Ok(item), Some(demand), Ok(applies)) if problems.is_empty() => {
+            Ok(InventoryTarget {
+                id,
+                title: written.title,
+                item,
+                demand,
+                scope: written.scope,
+                applies,
+                source: written
+                    .source
+                    .map_or_else(|| source.clone(), Spanned::into_inner),
+            })
+        }
+        _ => Err(problems),
+    }
+}
+
+/// Which schools is meant by two keys of which at most one may be stated.
+pub(super) fn applies(
+    forms: Option<Spanned<Vec<SchoolForm>>>,
+    schools: Option<Spanned<Vec<SchoolId>>>,
+) -> Result<Applies, Flaw> {
+    match (forms, schools) {
+        (None, None) => Ok(Applies::All),
+        (Some(forms), None) if forms.get_ref().is_empty() => Err(Flaw::new(
+            &forms,
+            "forms",
+            "an empty list is meant for no school",
+        )),
+        (None, Some(schools)) if schools.get_ref().is_empty() => Err(Flaw::new(
+            &schools,
+            "schools",
+            "an empty list is meant for no school",
+        )),
+        (Some(forms), None) => Ok(Applies::Forms(forms.into_inner())),
+        (None, Some(schools)) => Ok(Applies::Schools(schools.into_inner())),
+        (Some(_), Some(schools)) => {
+            let message =
+                "either `forms` or `schools`: the schools that are named have their forms";
+            Err(Flaw::new(&schools, "schools", message))
+        }
+    }
+}
+
+pub(super) fn target_id(profile: &ProfileId, name: &str) -> Result<TargetId, InvalidId> {
+    TargetId::new(&format!("{profile}/{name}"))
 }
 
 /// Holds the parts of a target against each other.
@@ -105,11 +265,12 @@ fn checked(
     source: &Source,
     written: WrittenTarget,
 ) -> Result<Target, Vec<Problem>> {
-    let flaws = flaws(&written);
+    let mut flaws = flaws(&written);
     let metric = *written.metric.get_ref();
     let factor = written.unit.get_ref().factor();
-    let id = TargetId::new(&format!("{profile}/{}", written.id.get_ref()));
-    let (Ok(id), true) = (id, flaws.is_empty()) else {
+    let id = target_id(profile, written.id.get_ref());
+    let applies = applies(written.forms, written.schools).map_err(|flaw| flaws.push(flaw));
+    let (Ok(id), Ok(applies), true) = (id, applies, flaws.is_empty()) else {
         let problem = |flaw: Flaw| document.problem(flaw.offset, Some(flaw.field), flaw.message);
         return Err(flaws.into_iter().map(problem).collect());
     };
@@ -117,15 +278,10 @@ fn checked(
         id,
         title: written.title,
         metric,
+        service: written.service.map(Spanned::into_inner),
         op: operator(written.op.as_ref(), metric),
         formula: written.formula,
-        cap: written.cap.map(|cap| Cap {
-            value: Value::new(
-                metric.quantity.unit(),
-                (cap.value.get_ref() * factor).round() as u64,
-            ),
-            origin: cap.origin,
-        }),
+        cap: written.cap.map(|cap| capped(cap, metric, factor)),
         statistic: *written.statistic.get_ref(),
         statistic_origin: written.statistic_origin,
         layer: written.layer.map(Spanned::into_inner),
@@ -140,23 +296,39 @@ fn checked(
             .confidence
             .map_or(DEFAULT_CONFIDENCE, Spanned::into_inner),
         min_samples: *written.min_samples.get_ref(),
-        scope: written.scope,
+        scope: written.scope.into_inner(),
+        applies,
         source: written
             .source
             .map_or_else(|| source.clone(), Spanned::into_inner),
         factor,
     };
-    // A target that can never be met by as many samples as it asks for would stay undecided for ever.
-    let least = least_to_meet(&target);
-    if target.min_samples < least {
-        let message = format!(
-            "min_samples = {} can never be enough: {} at confidence {} needs {least}",
-            target.min_samples, target.statistic, target.confidence
-        );
-        let place = written.min_samples.span().start;
-        return Err(vec![document.problem(place, Some("min_samples"), message)]);
+    match flaw_of_min_samples(&target, &written.min_samples) {
+        Some(flaw) => Err(vec![document.problem(
+            flaw.offset,
+            Some(flaw.field),
+            flaw.message,
+        )]),
+        None => Ok(target),
     }
-    Ok(target)
+}
+
+pub(super) fn capped(written: WrittenCap, metric: Metric, factor: f64) -> Cap {
+    let number = (written.value.get_ref() * factor).round() as i64;
+    Cap {
+        value: Value::new(metric.quantity.unit(), number),
+        origin: written.origin,
+    }
+}
+
+/// A target that can never be met by as many samples as it asks for would stay undecided for ever.
+pub(super) fn flaw_of_min_samples<T>(target: &Target, at: &Spanned<T>) -> Option<Flaw> {
+    let least = least_to_meet(target);
+    let message = format!(
+        "min_samples = {} can never be enough: {} at confidence {} needs {least}",
+        target.min_samples, target.statistic, target.confidence
+    );
+    (target.min_samples < least).then(|| Flaw::new(at, "min_samples", message))
 }
 
 /// The operator that is written, or else the one that the metric's good end asks for.
@@ -169,14 +341,14 @@ fn operator(written: Option<&Spanned<Operator>>, metric: Metric) -> Operator {
 }
 
 /// Something that a target must not say.
-struct Flaw {
-    offset: usize,
-    field: &'static str,
-    message: String,
+pub(super) struct Flaw {
+    pub(super) offset: usize,
+    pub(super) field: &'static str,
+    pub(super) message: String,
 }
 
 impl Flaw {
-    fn new<T>(at: &Spanned<T>, field: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new<T>(at: &Spanned<T>, field: &'static str, message: impl Into<String>) -> Self {
         Self {
             offset: at.span().start,
             field,
@@ -187,24 +359,48 @@ impl Flaw {
 
 fn flaws(written: &WrittenTarget) -> Vec<Flaw> {
     let of_numbers = [
-        flaw_of_cap(written),
+        flaw_of_cap(written.cap.as_ref()),
         flaw_of_tolerance(written),
-        flaw_of_confidence(written),
+        flaw_of_confidence(written.confidence.as_ref()),
     ];
     let of_words = [
-        flaw_of_id(written),
+        flaw_of_id(&written.id),
+        flaw_of_metric(written),
         flaw_of_unit(written),
         flaw_of_operator(written),
         flaw_of_layer(written),
-        flaw_of_source(written),
+        flaw_of_scope(written),
+        flaw_of_service(written),
+        flaw_of_source(written.source.as_ref()),
     ];
     of_words.into_iter().chain(of_numbers).flatten().collect()
 }
 
-fn flaw_of_id(written: &WrittenTarget) -> Option<Flaw> {
-    let id = written.id.get_ref();
-    let message = format!("`{id}` is no target id (lower-case letters, digits and hyphens)");
-    (!is_slug(id)).then(|| Flaw::new(&written.id, "id", message))
+fn flaw_of_id(id: &Spanned<String>) -> Option<Flaw> {
+    let text = id.get_ref();
+    let message = format!("`{text}` is no target id (lower-case letters, digits and hyphens)");
+    (!is_slug(text)).then(|| Flaw::new(id, "id", message))
+}
+
+fn flaw_of_metric(written: &WrittenTarget) -> Option<Flaw> {
+    let metric = written.metric.get_ref();
+    let is_misplaced = metric.quantity.is_radio() && metric.segment != Segment::Wlan;
+    let message = format!("{metric}: only wlan has a {}", metric.quantity.name());
+    is_misplaced.then(|| Flaw::new(&written.metric, "metric", message))
+}
+
+fn flaw_of_scope(written: &WrittenTarget) -> Option<Flaw> {
+    let message = "a measurement belongs to a site: only inventory targets can have the scope of the \
+                   authority (its size can be named in the formula: authority_pupils, authority_users)";
+    (*written.scope.get_ref() == Scope::Authority)
+        .then(|| Flaw::new(&written.scope, "scope", message))
+}
+
+fn flaw_of_service(written: &WrittenTarget) -> Option<Flaw> {
+    let service = written.service.as_ref()?;
+    let metric = written.metric.get_ref();
+    let message = format!("{metric} is not measured against a service");
+    (metric.segment != Segment::Service).then(|| Flaw::new(service, "service", message))
 }
 
 fn flaw_of_unit(written: &WrittenTarget) -> Option<Flaw> {
@@ -213,6 +409,8 @@ fn flaw_of_unit(written: &WrittenTarget) -> Option<Flaw> {
         Unit::BitPerSecond => "Mbit/s",
         Unit::Microsecond => "ms",
         Unit::PartPerMillion => "%",
+        Unit::MillibelMilliwatt => "dBm",
+        Unit::Millibel => "dB",
     };
     let message = format!("{metric} is not measured in this unit but in {spoken}");
     let is_right = written.unit.get_ref().unit() == metric.quantity.unit();
@@ -243,14 +441,14 @@ fn flaw_of_layer(written: &WrittenTarget) -> Option<Flaw> {
     }
 }
 
-fn flaw_of_source(written: &WrittenTarget) -> Option<Flaw> {
-    let source = written.source.as_ref()?;
+pub(super) fn flaw_of_source(source: Option<&Spanned<Source>>) -> Option<Flaw> {
+    let source = source?;
     let flaw = source.get_ref().flaw()?;
     Some(Flaw::new(source, "source", flaw))
 }
 
-fn flaw_of_cap(written: &WrittenTarget) -> Option<Flaw> {
-    let value = &written.cap.as_ref()?.value;
+pub(super) fn flaw_of_cap(cap: Option<&WrittenCap>) -> Option<Flaw> {
+    let value = &cap?.value;
     // Infinity and NaN are numbers to TOML.
     let is_usable = (f64::MIN_POSITIVE..=1e9).contains(value.get_ref());
     (!is_usable).then(|| Flaw::new(value, "cap", "the cap must be a positive number"))
@@ -258,13 +456,17 @@ fn flaw_of_cap(written: &WrittenTarget) -> Option<Flaw> {
 
 fn flaw_of_tolerance(written: &WrittenTarget) -> Option<Flaw> {
     let tolerance = written.tolerance.as_ref()?;
+    if written.layer.is_none() {
+        let message = "the tolerance bridges two layers, and only rates have layers";
+        return Some(Flaw::new(tolerance, "tolerance", message));
+    }
     let message = "the tolerance must be a share from 0 to below 1";
     let is_share = (0.0..1.0).contains(&tolerance.get_ref().share);
     (!is_share).then(|| Flaw::new(tolerance, "tolerance", message))
 }
 
-fn flaw_of_confidence(written: &WrittenTarget) -> Option<Flaw> {
-    let confidence = written.confidence.as_ref()?;
+pub(super) fn flaw_of_confidence(confidence: Option<&Spanned<f64>>) -> Option<Flaw> {
+    let confidence = confidence?;
     let message = "the confidence must be above 0.5 and below 1";
     let is_sound = confidence_is_sound(*confidence.get_ref());
     (!is_sound).then(|| Flaw::new(confidence, "confidence", message))
@@ -329,7 +531,7 @@ scope = "school"
             (
                 "formula = \"pupils\"",
                 "formula = \"pupil\"",
-                "p.toml:13:11: the formula names an unknown fact `pupil` (known: classes, pupils, teachers, staff, users, rooms_teaching, devices, and the functions min() and max()); did you mean `pupils`?",
+                "p.toml:13:11: the formula names an unknown fact `pupil` (known: classes, pupils, teachers, staff, users, rooms_teaching, devices, authority_pupils, authority_staff, authority_users, and the functions min(), max() and below()); did you mean `pupils`?",
             ),
             (
                 "layer = \"contract\"\n",

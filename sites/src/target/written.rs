@@ -4,9 +4,10 @@ use messnetz_metric::{Better, Layer, Metric, Unit};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::{ProfileId, Status};
+use super::{ProfileId, ServiceId, Status};
 use crate::formula::Formula;
 use crate::quantile::Statistic;
+use crate::site::{SchoolForm, SchoolId};
 use crate::source::{Day, Source};
 use crate::text::Bilingual;
 
@@ -36,7 +37,7 @@ impl Operator {
 
     /// Whether a value stands on the wanted side of the threshold; both count the same unit.
     #[must_use]
-    pub const fn holds(self, value: u64, threshold: u64) -> bool {
+    pub const fn holds(self, value: i64, threshold: i64) -> bool {
         match self {
             Self::AtLeast => value >= threshold,
             Self::Below => value < threshold,
@@ -63,6 +64,8 @@ pub enum Scope {
     School,
     /// Each site (Standort) by itself.
     Site,
+    /// The authority (Schulträger) with all its schools.
+    Authority,
 }
 
 /// The unit that a profile writes its thresholds in.
@@ -74,6 +77,10 @@ pub(super) enum WrittenUnit {
     Millisecond,
     #[serde(rename = "%")]
     Percent,
+    #[serde(rename = "dBm")]
+    DecibelMilliwatt,
+    #[serde(rename = "dB")]
+    Decibel,
 }
 
 impl WrittenUnit {
@@ -82,6 +89,8 @@ impl WrittenUnit {
             Self::MegabitPerSecond => Unit::BitPerSecond,
             Self::Millisecond => Unit::Microsecond,
             Self::Percent => Unit::PartPerMillion,
+            Self::DecibelMilliwatt => Unit::MillibelMilliwatt,
+            Self::Decibel => Unit::Millibel,
         }
     }
 
@@ -91,6 +100,7 @@ impl WrittenUnit {
             Self::MegabitPerSecond => 1e6,
             Self::Millisecond => 1e3,
             Self::Percent => 1e4,
+            Self::DecibelMilliwatt | Self::Decibel => 1e2,
         }
     }
 }
@@ -101,6 +111,10 @@ pub(super) struct WrittenFile {
     pub(super) profile: WrittenProfile,
     #[serde(default)]
     pub(super) target: Vec<WrittenTarget>,
+    #[serde(default)]
+    pub(super) inventory: Vec<WrittenInventory>,
+    #[serde(default, rename = "override")]
+    pub(super) overrides: Vec<WrittenOverride>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +126,8 @@ pub(super) struct WrittenProfile {
     pub(super) status: Status,
     pub(super) as_of: Option<Day>,
     pub(super) valid_from: Option<Day>,
+    pub(super) valid_to: Option<Day>,
+    pub(super) extends: Option<Spanned<String>>,
     pub(super) source: Spanned<Source>,
 }
 
@@ -131,11 +147,44 @@ pub(super) struct WrittenTarget {
     pub(super) tolerance: Option<Spanned<WrittenTolerance>>,
     pub(super) confidence: Option<Spanned<f64>>,
     pub(super) min_samples: Spanned<usize>,
-    pub(super) scope: Scope,
+    pub(super) scope: Spanned<Scope>,
+    pub(super) service: Option<Spanned<ServiceId>>,
+    pub(super) forms: Option<Spanned<Vec<SchoolForm>>>,
+    pub(super) schools: Option<Spanned<Vec<SchoolId>>>,
     pub(super) source: Option<Spanned<Source>>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenInventory {
+    pub(super) id: Spanned<String>,
+    pub(super) title: Bilingual,
+    pub(super) item: Spanned<String>,
+    pub(super) op: Option<Spanned<Operator>>,
+    pub(super) formula: Option<Formula>,
+    pub(super) scope: Scope,
+    pub(super) forms: Option<Spanned<Vec<SchoolForm>>>,
+    pub(super) schools: Option<Spanned<Vec<SchoolId>>>,
+    pub(super) source: Option<Spanned<Source>>,
+}
+
+/// What an extending profile changes in a target that it takes over.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenOverride {
+    pub(super) target: Spanned<String>,
+    pub(super) forms: Option<Spanned<Vec<SchoolForm>>>,
+    pub(super) schools: Option<Spanned<Vec<SchoolId>>>,
+    pub(super) title: Option<Bilingual>,
+    pub(super) formula: Option<Formula>,
+    pub(super) cap: Option<WrittenCap>,
+    pub(super) statistic: Option<Spanned<Statistic>>,
+    pub(super) confidence: Option<Spanned<f64>>,
+    pub(super) min_samples: Option<Spanned<usize>>,
+    pub(super) source: Option<Spanned<Source>>,
+}
+
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenCap {
     pub(super) value: Spanned<f64>,

@@ -93,6 +93,7 @@ pub fn judge(
             .and_then(|threshold| contract_check(target, site, threshold)),
         threshold: threshold.ok(),
         shortened: demand.is_shortened,
+        exception: None,
     }
 }
 
@@ -129,7 +130,7 @@ impl Demand {
 /// The samples of a series in ascending order; at least one.
 pub(super) struct Values {
     /// In units of the target's metric.
-    ascending: Vec<u64>,
+    ascending: Vec<i64>,
     unit: Unit,
     pub(super) observed: Value,
 }
@@ -144,7 +145,7 @@ impl Values {
                 found: odd.unit(),
             });
         }
-        let mut ascending: Vec<u64> = values().map(Value::number).collect();
+        let mut ascending: Vec<i64> = values().map(Value::number).collect();
         ascending.sort_unstable();
         let rank = target.statistic.rank(ascending.len());
         match (at(&ascending, rank), series.failures) {
@@ -170,7 +171,7 @@ impl Values {
 }
 
 /// The number at a rank, from 1.
-fn at(ascending: &[u64], rank: Option<usize>) -> Option<u64> {
+fn at(ascending: &[i64], rank: Option<usize>) -> Option<i64> {
     ascending.get(rank?.checked_sub(1)?).copied()
 }
 
@@ -209,11 +210,11 @@ fn decide(
 
 fn more_samples(
     target: &Target,
-    ascending: &[u64],
+    ascending: &[i64],
     threshold: Value,
     confidence: f64,
 ) -> Option<usize> {
-    let holds = |number: &&u64| target.op.holds(**number, threshold.number());
+    let holds = |number: &&i64| target.op.holds(**number, threshold.number());
     let good = ascending.iter().filter(holds).count();
     let bad = ascending.len() - good;
     samples_to_decide(good, bad, target.bad_share(), confidence)

@@ -340,6 +340,32 @@ fn goodness(judgement: &Judgement) -> u8 {
     }
 }
 
+#[test]
+fn an_exception_stands_beside_a_verdict_and_expires_on_the_day_after_its_last() {
+    let mut school = school(Some(12), None);
+    let exception = |until: &str| Exception {
+        target: CLASSES.parse().unwrap(),
+        by: "Schulausschuss".to_owned(),
+        reason: "rebuilding".to_owned(),
+        until: until.parse().unwrap(),
+    };
+    school.exceptions = vec![exception("2026-07-31"), exception("2027-07-31")];
+    let judgement = judged(CLASSES, &school, &mbps([100.0; 20]), None);
+    assert_eq!(judgement.exception, None);
+    for (today, expired) in [("2027-07-31", false), ("2027-08-01", true)] {
+        let excepted = judgement.clone().excepted(&school, today.parse().unwrap());
+        assert_eq!(excepted.verdict, Verdict::Missed);
+        let beside = excepted.exception.unwrap();
+        assert_eq!(
+            (beside.expired, beside.exception.until.to_string().as_str()),
+            (expired, "2027-07-31")
+        );
+    }
+    let other = judged("de-gigabit/down", &school, &mbps([100.0; 20]), None);
+    let today = "2026-01-01".parse().unwrap();
+    assert_eq!(other.excepted(&school, today).exception, None);
+}
+
 proptest! {
     #[test]
     fn no_verdict_improves_when_a_rate_gets_worse(
