@@ -11,7 +11,7 @@ use messnetz_metric::{Direction, Metric, Observation, Outcome, Quantity, Segment
 use messnetz_probes::{Binding, dns, icmp, link};
 use messnetz_sites::site::{School, Site};
 use messnetz_sites::target::Target;
-use messnetz_sites::verdict::{Sample, Series, Snapshot, snapshot};
+use messnetz_sites::verdict::{Sample, Series, Snapshot, day_in_utc, snapshot};
 use serde::Serialize;
 
 use crate::clock;
@@ -251,6 +251,7 @@ pub(crate) fn series(observations: &[Observation], metric: Metric) -> Series {
             Outcome::Value(value) => {
                 series.samples.push(Sample {
                     at: observation.at,
+                    day: day_in_utc(observation.at),
                     value: *value,
                 });
             }

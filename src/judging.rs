@@ -9,7 +9,7 @@ use messnetz_sites::quantile::Statistic;
 use messnetz_sites::site::{Authority, School, Site, SiteId};
 use messnetz_sites::target::{Profiles, Target};
 use messnetz_sites::upgrade::{Catalogue, Recommendation, recommend};
-use messnetz_sites::verdict::{self, Judgement, Sample, Series, VerdictKind};
+use messnetz_sites::verdict::{self, Judge, Judgement, Sample, Series, VerdictKind};
 use messnetz_sites::{Bilingual, Source};
 use serde::Serialize;
 
@@ -139,6 +139,7 @@ pub fn judge(
     let since = UnixMillis(now.0.saturating_sub(PERIOD_MS));
     let until = UnixMillis(now.0.saturating_add(CLOCK_AHEAD_MS));
     let mut rows = Vec::new();
+    let mut judge = Judge::default();
     for school in &authority.schools {
         let targets: Vec<&Target> = authority
             .profiles_of(school)
@@ -156,7 +157,7 @@ pub fn judge(
             rows.extend(
                 targets
                     .iter()
-                    .map(|target| row(authority, school, site, target, &measured)),
+                    .map(|target| row(&mut judge, authority, school, site, target, &measured)),
             );
         }
     }
@@ -192,6 +193,7 @@ struct Measured {
 }
 
 fn row(
+    judge: &mut Judge,
     authority: &Authority,
     school: &School,
     site: &Site,
@@ -200,7 +202,7 @@ fn row(
 ) -> Row {
     let series = series_of(&measured.series, target.metric);
     let port = measured.port;
-    let judgement = verdict::judge(target, school, site, &series, port, &authority.judging);
+    let judgement = judge.judge(target, school, site, &series, port, &authority.judging);
     let cause = cause(&judgement, &measured.situation);
     Row {
         school_name: school.name.clone(),
@@ -219,12 +221,12 @@ fn series_of(measured: &[SiteSeries], metric: Metric) -> Series {
     };
     let mut all = Series::default();
     for series in measured.iter().filter(speaks) {
-        all.samples.extend(
-            series
-                .samples
-                .iter()
-                .map(|&(at, value)| Sample { at, value }),
-        );
+        all.samples
+            .extend(series.samples.iter().map(|&(at, value)| Sample {
+                at,
+                day: verdict::day_in_utc(at),
+                value,
+            }));
         all.failures += series.failures.len();
     }
     all

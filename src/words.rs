@@ -233,11 +233,21 @@ impl Text {
                 "undecided-too-few",
                 &[("have", count(*have)), ("need", count(*need))],
             ),
+            Undecided::TooFewDays { have, need } => self.say_with(
+                "undecided-too-few-days",
+                &[("have", count(*have)), ("need", count(*need))],
+            ),
+            Undecided::Straddles {
+                at_least_more_days: Some(days),
+                ..
+            } => self.say_with("undecided-straddles-days", &[("days", count(*days))]),
             Undecided::Straddles {
                 at_least_more: Some(more),
+                ..
             } => self.say_with("undecided-straddles", &[("more", count(*more))]),
             Undecided::Straddles {
                 at_least_more: None,
+                ..
             } => self.say("undecided-at-threshold"),
             Undecided::PortTooSmall(full) => self.why_port_too_small(full),
         }

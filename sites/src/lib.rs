@@ -10,21 +10,26 @@
 //! Pure: no I/O, no clock, no async, no randomness that is not passed in. Nothing here knows an agent, a
 //! probe, a database or a language to speak in: results are data, and the program words them.
 
+pub mod blocks;
 pub mod cause;
 pub mod coverage;
 pub mod facts;
 pub mod formula;
 mod ident;
 mod judging;
+pub mod period;
 pub mod quantile;
+pub mod random;
 #[cfg(test)]
 mod sample_school;
+pub mod share;
 pub mod site;
 mod source;
 mod spelling;
 pub mod target;
 mod text;
 pub mod toml_file;
+pub mod trend;
 pub mod upgrade;
 pub mod verdict;
 

@@ -5,7 +5,7 @@ use messnetz_metric::{BitRate, UnixMillis, Value};
 use crate::facts::Facts;
 use crate::site::{Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
 use crate::target::{Profiles, Target};
-use crate::verdict::{Sample, Series};
+use crate::verdict::{Sample, Series, day_in_utc};
 
 pub(crate) fn target(id: &str) -> &'static Target {
     Profiles::built_in().target(&id.parse().unwrap()).unwrap()
@@ -40,13 +40,20 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
     }
 }
 
+/// One sample a day.
 pub(crate) fn series(values: impl IntoIterator<Item = Value>) -> Series {
-    let sample = |(at, value)| Sample {
-        at: UnixMillis(at),
-        value,
+    several_a_day(1, values)
+}
+
+/// The same number of samples on each day.
+pub(crate) fn several_a_day(per_day: i64, values: impl IntoIterator<Item = Value>) -> Series {
+    let sample = |(number, value)| {
+        let at = UnixMillis(number * 86_400_000 / per_day);
+        let day = day_in_utc(at);
+        Sample { at, day, value }
     };
     Series {
-        samples: (0i64..).step_by(60_000).zip(values).map(sample).collect(),
+        samples: (0i64..).zip(values).map(sample).collect(),
         failures: 0,
     }
 }

@@ -1,11 +1,12 @@
 //! From samples to a verdict, with the evidence that lets anybody check it.
 //!
-//! [`judge`] holds a series against a target and says [`Verdict::Met`] or [`Verdict::Missed`] only where
+//! [`judge`] (or a [`Judge`], for many) holds a series against a target and says [`Verdict::Met`] or [`Verdict::Missed`] only where
 //! the whole confidence interval lies on one side of the threshold. [`snapshot`] is for a single visit: it
 //! says above or below today and can never become a verdict. The samples are those of one window, chosen by
 //! the caller.
 
 mod judge;
+mod periods;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -14,11 +15,14 @@ use messnetz_metric::{BitRate, Layer, Metric, Unit, UnixMillis, Value};
 use serde::Serialize;
 
 use crate::formula::NotAssessable;
+use crate::period::{Period, Standing as PeriodStanding};
 use crate::quantile::Statistic;
+use crate::share::ShareInterval;
 use crate::site::{SchoolId, SiteId};
 use crate::target::{Operator, TargetId, Threshold};
 
-pub use judge::judge;
+pub use judge::{Judge, judge};
+pub use periods::judge_periods;
 pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};
 
 /// One measured value with its time.
@@ -26,8 +30,18 @@ pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};
 pub struct Sample {
     /// When the measurement began.
     pub at: UnixMillis,
+    /// The number of its day in the school's time zone, counted from 1970-01-01: samples of one day hang
+    /// together. The time zone is the caller's matter.
+    pub day: i32,
     /// What it came to.
     pub value: Value,
+}
+
+/// The number of the day that a time falls on in UTC. For German schools it serves as the local day: its
+/// border lies at one or two o'clock at night, when nobody is there.
+#[must_use]
+pub const fn day_in_utc(at: UnixMillis) -> i32 {
+    at.0.div_euclid(86_400_000) as i32
 }
 
 /// What was measured of one metric at one site within one window.
@@ -98,11 +112,20 @@ pub enum Undecided {
         /// Samples that are needed.
         need: usize,
     },
+    /// Samples on fewer days than the target asks for.
+    TooFewDays {
+        /// Days there are.
+        have: usize,
+        /// Days that are needed.
+        need: usize,
+    },
     /// The confidence interval holds the threshold.
     Straddles {
         /// How many more samples could decide at the earliest, were all of them alike; absent where no
         /// number that anybody will measure could.
         at_least_more: Option<usize>,
+        /// How many more days that takes, with as many samples a day as now.
+        at_least_more_days: Option<usize>,
     },
     /// The port that the agent measures through was full and is too small to tell.
     PortTooSmall(FullPort),
@@ -174,6 +197,16 @@ pub struct Judgement {
     pub interval: Interval,
     /// Number of samples.
     pub samples: usize,
+    /// Number of days with samples.
+    pub days: usize,
+    /// How many independent samples would tell as much as these; of days, where days are counted.
+    pub effective: usize,
+    /// How many days reached the threshold, where the target counts days.
+    pub days_reached: Option<DaysReached>,
+    /// The period that the samples are of, where there is one.
+    pub period: Option<Period>,
+    /// Whether that period is over; a running one may still change its verdict.
+    pub standing: Option<PeriodStanding>,
     /// Number of measurements without a value.
     pub failures: usize,
     /// Time of the first sample.
@@ -199,6 +232,17 @@ pub struct Interval {
     pub upper: Option<Value>,
     /// One-sided confidence of each bound.
     pub confidence: f64,
+}
+
+/// How many days' best samples reached the tolerated threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct DaysReached {
+    /// Days that reached it.
+    pub reached: usize,
+    /// Days with samples.
+    pub of: usize,
+    /// Where the true share lies, after Clopper & Pearson: each bound holds by itself with the confidence.
+    pub share: ShareInterval,
 }
 
 /// The layers on which a rate is stated and counted. Where they differ, the target's tolerance bridges

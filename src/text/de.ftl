@@ -7,6 +7,8 @@ verdict-undecided = unentschieden
 verdict-no-data = keine Daten
 
 undecided-too-few = { $have } von { $need } Messwerten
+undecided-too-few-days = Messwerte an { $have } von { $need } Tagen
+undecided-straddles-days = das Intervall enthält den Schwellenwert; frühestens { $days } weitere Tage könnten entscheiden
 undecided-straddles = das Intervall enthält den Schwellenwert; frühestens { $more } weitere Messwerte könnten entscheiden
 undecided-at-threshold = das Intervall enthält den Schwellenwert
 undecided-port = der Anschluss der Messbox ({ $port }) trägt höchstens { $ceiling }, zu sehen sein müssten { $needed }

@@ -7,6 +7,8 @@ verdict-undecided = undecided
 verdict-no-data = no data
 
 undecided-too-few = { $have } of { $need } samples
+undecided-too-few-days = samples on { $have } of { $need } days
+undecided-straddles-days = the interval holds the threshold; { $days } more days could decide at the earliest
 undecided-straddles = the interval holds the threshold; { $more } more samples could decide at the earliest
 undecided-at-threshold = the interval holds the threshold
 undecided-port = the agent's port ({ $port }) carries { $ceiling } at most, and { $needed } would have to be seen

@@ -28,6 +28,9 @@ pub enum Status {
     Project,
 }
 
+/// Fewest school days of targets that state none: below that, days tell nothing about how they differ.
+const DEFAULT_MIN_DAYS: usize = 5;
+
 /// Confidence of targets that state none.
 const DEFAULT_CONFIDENCE: f64 = 0.95;
 
@@ -113,7 +116,7 @@ fn checked(
         let problem = |flaw: Flaw| document.problem(flaw.offset, Some(flaw.field), flaw.message);
         return Err(flaws.into_iter().map(problem).collect());
     };
-    let target = Target {
+    let mut target = Target {
         id,
         title: written.title,
         metric,
@@ -140,6 +143,7 @@ fn checked(
             .confidence
             .map_or(DEFAULT_CONFIDENCE, Spanned::into_inner),
         min_samples: *written.min_samples.get_ref(),
+        min_days: 0,
         scope: written.scope,
         source: written
             .source
@@ -148,7 +152,24 @@ fn checked(
     };
     // A target that can never be met by as many samples as it asks for would stay undecided for ever.
     let least = least_to_meet(&target);
-    if target.min_samples < least {
+    let of_days = target.statistic.is_of_days();
+    let default = if of_days { least } else { DEFAULT_MIN_DAYS };
+    let written_days = written.min_days.as_ref();
+    target.min_days = written_days.map_or(default, |days| *days.get_ref());
+    if let Some(days) = written_days
+        && target.min_days < default
+    {
+        let message = format!(
+            "min_days = {} can never be enough: {} at confidence {} needs {default}",
+            target.min_days, target.statistic, target.confidence
+        );
+        return Err(vec![document.problem(
+            days.span().start,
+            Some("min_days"),
+            message,
+        )]);
+    }
+    if !of_days && target.min_samples < least {
         let message = format!(
             "min_samples = {} can never be enough: {} at confidence {} needs {least}",
             target.min_samples, target.statistic, target.confidence
@@ -349,12 +370,22 @@ scope = "school"
             (
                 "\"median\"",
                 "\"mean\"",
-                "p.toml:16:13: there is no statistic 'mean' (write median, or p1 to p99)",
+                "p.toml:16:13: there is no statistic 'mean' (write median, p1 to p99, or share-of-days-90)",
             ),
             (
                 "min_samples = 20",
                 "min_samples = 4",
                 "p.toml:18:15: min_samples = 4 can never be enough: median at confidence 0.95 needs 5",
+            ),
+            (
+                "scope",
+                "min_days = 4\nscope",
+                "p.toml:19:12: min_days = 4 can never be enough: median at confidence 0.95 needs 5",
+            ),
+            (
+                "\"median\"\nstatistic_origin = \"project\"",
+                "\"share-of-days-90\"\nmin_days = 28\nstatistic_origin = \"project\"",
+                "p.toml:17:12: min_days = 28 can never be enough: share-of-days-90 at confidence 0.95 needs 29",
             ),
             (
                 "scope",

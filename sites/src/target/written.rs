@@ -131,6 +131,7 @@ pub(super) struct WrittenTarget {
     pub(super) tolerance: Option<Spanned<WrittenTolerance>>,
     pub(super) confidence: Option<Spanned<f64>>,
     pub(super) min_samples: Spanned<usize>,
+    pub(super) min_days: Option<Spanned<usize>>,
     pub(super) scope: Scope,
     pub(super) source: Option<Spanned<Source>>,
 }

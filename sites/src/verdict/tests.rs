@@ -6,8 +6,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::facts::{Fact, Facts};
 use crate::judging::Judging;
-use crate::sample_school::{mbps, rate, school, series, target};
+use crate::period::Cycle;
+use crate::sample_school::{mbps, rate, school, series, several_a_day, target};
 use crate::site::{School, Site};
+use crate::target::Target;
 
 fn judged(id: &str, school: &School, series: &Series, port: Option<f64>) -> Judgement {
     let port = port.map(BitRate::from_mbps);
@@ -109,6 +111,7 @@ fn an_undecided_verdict_says_what_is_missing() {
     let close = judged(CLASSES, &school(Some(12), None), &close, None);
     let straddles = Undecided::Straddles {
         at_least_more: Some(1),
+        at_least_more_days: Some(1),
     };
     assert_eq!(close.verdict, Verdict::Undecided { why: straddles });
 }
@@ -231,6 +234,7 @@ fn a_judgement_on_less_evidence_than_the_target_asks_for_is_marked() {
             confidence,
             min_samples,
             shortened: Some("test".to_owned()),
+            ..Judging::default()
         };
         let series = mbps([382.0; 8]);
         let judgement = judge(
@@ -332,6 +336,181 @@ fn the_written_forms_of_open_results_are_stable() {
     insta::assert_json_snapshot!((none.verdict, port.verdict, visit));
 }
 
+/// Twelve tests a day, all of one day alike.
+fn daily(rates: &[f64]) -> Series {
+    let values = rates.iter().flat_map(|mbps| [rate(*mbps); 12]);
+    several_a_day(12, values)
+}
+
+#[test]
+fn twelve_tests_of_one_day_are_not_twelve_days() {
+    let school = school(Some(12), None);
+    let one_day = judged(
+        CLASSES,
+        &school,
+        &several_a_day(60, [rate(382.0); 60]),
+        None,
+    );
+    let why = Undecided::TooFewDays { have: 1, need: 5 };
+    assert_eq!(one_day.verdict, Verdict::Undecided { why });
+    assert_eq!(
+        (one_day.samples, one_day.days, one_day.effective),
+        (60, 1, 1)
+    );
+    // Two bad days of nine: as many as nine samples would tell, and not 108.
+    let mut rates = [360.0; 9];
+    rates[2] = 340.0;
+    rates[5] = 340.0;
+    let nine = judged(CLASSES, &school, &daily(&rates), None);
+    assert_eq!(nine.verdict.kind(), VerdictKind::Undecided);
+    assert_eq!((nine.samples, nine.days), (108, 9));
+    let Verdict::Undecided {
+        why:
+            Undecided::Straddles {
+                at_least_more,
+                at_least_more_days,
+            },
+    } = nine.verdict
+    else {
+        panic!("{:?}", nine.verdict);
+    };
+    assert_eq!(at_least_more, at_least_more_days.map(|days| days * 12));
+    // What is said to decide does.
+    let mut more = rates.to_vec();
+    more.extend(vec![360.0; at_least_more_days.unwrap()]);
+    let met = judged(CLASSES, &school, &daily(&more), None);
+    assert_eq!(met.verdict, Verdict::Met);
+    more.pop();
+    let not_yet = judged(CLASSES, &school, &daily(&more), None);
+    assert_eq!(not_yet.verdict.kind(), VerdictKind::Undecided);
+}
+
+#[test]
+fn days_in_any_order_give_the_same_judgement() {
+    let school = school(Some(12), None);
+    let rates = [
+        360.0, 340.0, 362.0, 351.0, 370.0, 366.0, 349.0, 371.0, 380.0,
+    ];
+    let mut series = daily(&rates);
+    let ordered = judged(CLASSES, &school, &series, None);
+    series.samples.reverse();
+    series.samples.swap(3, 77);
+    assert_eq!(judged(CLASSES, &school, &series, None), ordered);
+}
+
+#[test]
+fn a_demonstration_may_take_one_days_samples_as_independent_and_says_so() {
+    let school = school(Some(12), None);
+    let judging = Judging {
+        independent: true,
+        ..Judging::default()
+    };
+    let series = several_a_day(20, [rate(382.0); 20]);
+    let site = &school.sites[0];
+    let judgement = judge(target(CLASSES), &school, site, &series, None, &judging);
+    assert_eq!(judgement.verdict, Verdict::Met);
+    assert!(judgement.shortened);
+    assert_eq!((judgement.days, judgement.effective), (1, 20));
+}
+
+/// The target of the classes, asking for a share of days.
+fn of_days() -> Target {
+    let mut target = target(CLASSES).clone();
+    target.statistic = Statistic::share_of_days(90).unwrap();
+    target.min_days = 29;
+    target
+}
+
+#[test]
+fn a_share_of_days_counts_the_best_test_of_each_day() {
+    let school = school(Some(12), None);
+    // Of three tests a day one reaches 351, on all but `bad` days.
+    let series = |days: usize, bad: usize| {
+        let day = |day| {
+            [
+                rate(100.0),
+                rate(if day < bad { 350.0 } else { 351.0 }),
+                rate(90.0),
+            ]
+        };
+        several_a_day(3, (0..days).flat_map(day))
+    };
+    let judged = |days, bad| {
+        let site = &school.sites[0];
+        let judging = Judging::default();
+        judge(
+            &of_days(),
+            &school,
+            site,
+            &series(days, bad),
+            None,
+            &judging,
+        )
+    };
+    for (days, bad, expected) in [
+        // 0.9^28 = 0.052, 0.9^29 = 0.047.
+        (28, 0, VerdictKind::Undecided),
+        (29, 0, VerdictKind::Met),
+        (29, 1, VerdictKind::Undecided),
+        (46, 1, VerdictKind::Met),
+        // P(B ≥ 6) of binomial(29, 0.1) = 0.064, P(B ≥ 7) = 0.022.
+        (29, 6, VerdictKind::Undecided),
+        (29, 7, VerdictKind::Missed),
+    ] {
+        assert_eq!(
+            judged(days, bad).verdict.kind(),
+            expected,
+            "{bad} of {days}"
+        );
+    }
+    let judgement = judged(29, 1);
+    assert_eq!(
+        (judgement.samples, judgement.days, judgement.effective),
+        (87, 29, 29)
+    );
+    let reached = judgement.days_reached.unwrap();
+    assert_eq!((reached.reached, reached.of), (28, 29));
+    // Both are the binomial's: the exact interval of the share decides as the ranks do.
+    assert!(reached.share.lower < 0.9 && judged(29, 0).days_reached.unwrap().share.lower > 0.9);
+    assert!(judged(29, 7).days_reached.unwrap().share.upper < 0.9);
+    let Verdict::Undecided {
+        why: Undecided::Straddles {
+            at_least_more_days, ..
+        },
+    } = judgement.verdict
+    else {
+        panic!("{:?}", judgement.verdict);
+    };
+    // By seven more bad days: P(B ≥ 8) of binomial(36, 0.1) = 0.024, but P(B ≥ 7) of 35 is 0.054.
+    assert_eq!(at_least_more_days, Some(7));
+}
+
+#[test]
+fn a_month_that_is_over_is_closed_and_the_running_one_provisional() {
+    let school = school(Some(12), None);
+    let judgements = judge_periods(
+        &mut Judge::default(),
+        target(CLASSES),
+        &school,
+        &school.sites[0],
+        &mbps([382.0; 45]),
+        None,
+        &Judging::default(),
+        (Cycle::Month, 44),
+    );
+    let told: Vec<_> = judgements
+        .iter()
+        .map(|j| (j.standing.unwrap(), j.verdict.kind()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (PeriodStanding::Closed, VerdictKind::Met),
+            (PeriodStanding::Provisional, VerdictKind::Undecided)
+        ]
+    );
+}
+
 fn goodness(judgement: &Judgement) -> u8 {
     match judgement.verdict.kind() {
         VerdictKind::Met => 2,
@@ -341,6 +520,47 @@ fn goodness(judgement: &Judgement) -> u8 {
 }
 
 proptest! {
+    #[test]
+    fn no_verdict_improves_when_a_sample_of_a_day_gets_worse(
+        rates in prop::collection::vec((0i32..12, 300u64..400), 1..150),
+        at in prop::collection::vec((any::<prop::sample::Index>(), 0u64..100), 1..8),
+        statistic in prop::sample::select(vec!["median", "p5", "p20", "p80", "share-of-days-60"]),
+        confidence in prop::sample::select(vec![0.7, 0.8, 0.95]),
+    ) {
+        let school = school(Some(12), None);
+        let mut target = target(CLASSES).clone();
+        target.statistic = statistic.parse().unwrap();
+        target.confidence = confidence;
+        target.min_samples = 1;
+        target.min_days = 1;
+        let judged = |rates: &[(i32, u64)]| {
+            let samples = rates.iter().map(|(day, mbps)| Sample {
+                at: UnixMillis(0),
+                day: *day,
+                value: rate(*mbps as f64),
+            });
+            let series = Series { samples: samples.collect(), failures: 0 };
+            judge(&target, &school, &school.sites[0], &series, None, &Judging::default())
+        };
+        let before = judged(&rates);
+        let mut worse = rates;
+        for (index, less) in at {
+            let index = index.index(worse.len());
+            worse[index].1 = worse[index].1.saturating_sub(less);
+        }
+        let after = judged(&worse);
+        prop_assert!(goodness(&after) <= goodness(&before));
+        // Not only the verdict: no bound rises.
+        for (before, after) in [
+            (before.interval.lower, after.interval.lower),
+            (before.interval.upper, after.interval.upper),
+        ] {
+            if let (Some(before), Some(after)) = (before, after) {
+                prop_assert!(after.number() <= before.number());
+            }
+        }
+    }
+
     #[test]
     fn no_verdict_improves_when_a_rate_gets_worse(
         rates in prop::collection::vec(0u64..500, 1..80),
