@@ -1,5 +1,6 @@
-//! Judges a town for a year and prints how long that took: 155 schools, 20 targets each, 14,400 samples
-//! each (5-minute means in 1,200 lesson hours). Called by `cargo xtask bench judging`.
+//! Judges schools for a year and prints how long that took: as many schools as the argument says, 20
+//! targets each, 14,400 samples each (5-minute means in 1,200 lesson hours). Called by
+//! `cargo xtask bench judging`.
 //!
 //! Prints wall time and CPU time in nanoseconds, of judging alone: the samples are made before the clock
 //! starts, for one school after the other, since those of all schools together are more than a gigabyte.
@@ -18,7 +19,6 @@ use messnetz_sites::site::Authority;
 use messnetz_sites::target::{Profile, Target};
 use messnetz_sites::verdict::{Judge, Sample, Series};
 
-const SCHOOLS: usize = 155;
 const DAYS: i32 = 200;
 const SAMPLES_A_DAY: i64 = 72;
 /// Five of each: a median, the percentiles of the watch probes, and a share of days.
@@ -39,6 +39,10 @@ name = "Bench"
 "#;
 
 fn main() -> Result<(), String> {
+    let schools: usize = std::env::args()
+        .nth(1)
+        .and_then(|number| number.parse().ok())
+        .ok_or("the argument must be the number of schools")?;
     let authority =
         Authority::parse("bench.toml", SITE).map_err(|problems| format!("{problems:?}"))?;
     let school = &authority.schools[0];
@@ -47,7 +51,7 @@ fn main() -> Result<(), String> {
     let mut judge = Judge::default();
     let (mut wall, mut cpu) = (Duration::ZERO, 0);
     let mut words = [0; 4];
-    for _ in 0..SCHOOLS {
+    for _ in 0..schools {
         let measured: Vec<Series> = targets.iter().map(|_| series(&mut random)).collect();
         let (began, cpu_before) = (Instant::now(), cpu_nanoseconds()?);
         for (target, series) in targets.iter().zip(&measured) {
@@ -71,12 +75,17 @@ fn series(random: &mut SplitMix64) -> Series {
         for at in 0..SAMPLES_A_DAY {
             let at = UnixMillis(i64::from(day) * 86_400_000 + at * 300_000);
             let value = Value::Time(Micros::from_micros((level * (1.0 + random.unit())) as u64));
-            samples.push(Sample { at, day, value });
+            samples.push(Sample {
+                at,
+                day,
+                value,
+                disturbed: None,
+            });
         }
     }
     Series {
         samples,
-        failures: 0,
+        ..Series::default()
     }
 }
 

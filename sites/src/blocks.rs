@@ -211,24 +211,7 @@ impl Blocks {
                 && self.would_show(1.0 - bad_share, confidence, more, per_day, true);
             met || missed
         };
-        let mut none = 0;
-        let mut enough = 1;
-        while !decides(enough) {
-            none = enough;
-            enough *= 2;
-            if enough + days > FORESEEABLE_DAYS {
-                return None;
-            }
-        }
-        while enough - none > 1 {
-            let middle = usize::midpoint(none, enough);
-            if decides(middle) {
-                enough = middle;
-            } else {
-                none = middle;
-            }
-        }
-        Some(enough)
+        fewest(FORESEEABLE_DAYS.saturating_sub(days), &mut decides)
     }
 
     /// Whether the counts in `below` and `more` days without any would be evidence enough; with `good` the
@@ -389,6 +372,46 @@ impl Blocks {
 
 /// More days than this nobody will wait for: ten school years.
 const FORESEEABLE_DAYS: usize = 2_048;
+
+/// On how many days at least, each with so many samples, nothing but samples above the `share` quantile's
+/// limit show that they are: the earliest that a lower bound can be good. `None` where no foreseeable
+/// number could.
+pub(crate) fn days_if_all_alike(share: f64, confidence: f64, per_day: usize) -> Option<usize> {
+    let per_day = per_day.max(1);
+    let mut excess = Vec::new();
+    fewest(FORESEEABLE_DAYS, &mut |days| {
+        let ranks = crate::quantile::bounds_of_share(days * per_day, share, confidence);
+        if ranks.lower.is_none() || per_day == 1 {
+            return ranks.lower.is_some();
+        }
+        excess.clear();
+        excess.resize(days, share);
+        let needed = evidence_needed(days, confidence);
+        needed.is_some_and(|needed| shows(&mut excess, share, per_day as f64, needed))
+    })
+}
+
+/// The fewest, from 1 to `limit`, that do, where whatever does is followed by nothing but what does too.
+fn fewest(limit: usize, does: &mut impl FnMut(usize) -> bool) -> Option<usize> {
+    let mut none = 0;
+    let mut enough = 1;
+    while !does(enough) {
+        none = enough;
+        enough *= 2;
+        if enough > limit {
+            return None;
+        }
+    }
+    while enough - none > 1 {
+        let middle = usize::midpoint(none, enough);
+        if does(middle) {
+            enough = middle;
+        } else {
+            none = middle;
+        }
+    }
+    Some(enough)
+}
 
 #[derive(Clone, Copy)]
 struct Test {

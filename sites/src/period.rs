@@ -78,6 +78,22 @@ impl Period {
         first..=next - 1
     }
 
+    /// The one before it.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        match self {
+            Self::Month { year, month: 1 } => Self::Month {
+                year: year - 1,
+                month: 12,
+            },
+            Self::Month { year, month } => Self::Month {
+                year,
+                month: month - 1,
+            },
+            Self::SchoolYear { begins } => Self::SchoolYear { begins: begins - 1 },
+        }
+    }
+
     /// Whether it is over on the day `today`.
     #[must_use]
     pub const fn standing(self, today: i32) -> Standing {
@@ -106,9 +122,33 @@ impl Serialize for Period {
     }
 }
 
-/// The samples of each period, in the order of the periods; each period keeps the order of the samples.
-///
-/// Failures have no day and stay with the whole series.
+/// The periods up to today.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// How long each is.
+    pub cycle: Cycle,
+    /// The number of the day that it is today.
+    pub today: i32,
+    /// How many, the running one included.
+    pub count: u16,
+}
+
+impl Recent {
+    /// They, the oldest first.
+    #[must_use]
+    pub fn periods(self) -> Vec<Period> {
+        let running = Period::of(self.cycle, self.today);
+        let back = |period: &Period| Some(period.previous());
+        let mut periods: Vec<Period> = std::iter::successors(Some(running), back)
+            .take(self.count.into())
+            .collect();
+        periods.reverse();
+        periods
+    }
+}
+
+/// The samples and failures of each period, in the order of the periods; each period keeps the order of
+/// the samples.
 #[must_use]
 pub fn split(series: &Series, cycle: Cycle) -> BTreeMap<Period, Series> {
     let mut parts: BTreeMap<Period, Series> = BTreeMap::new();
@@ -122,6 +162,13 @@ pub fn split(series: &Series, cycle: Cycle) -> BTreeMap<Period, Series> {
         let part = parts.entry(period).or_default();
         part.samples.extend_from_slice(&samples[..end]);
         samples = &samples[end..];
+    }
+    for day in &series.failures {
+        let part = parts.entry(Period::of(cycle, *day)).or_default();
+        part.failures.push(*day);
+    }
+    for part in parts.values_mut() {
+        part.window.clone_from(&series.window);
     }
     parts
 }
@@ -203,13 +250,41 @@ mod tests {
     }
 
     #[test]
-    fn samples_go_to_their_month() {
-        let series = mbps([1.0; 90]);
+    fn samples_and_failures_go_to_their_month() {
+        let mut series = mbps([1.0; 90]);
+        series.failures = vec![30, 31, 58, 200];
         let counts: Vec<_> = split(&series, Cycle::Month)
             .into_iter()
-            .map(|(period, part)| (period.to_string(), part.samples.len()))
+            .map(|(period, part)| (period.to_string(), part.samples.len(), part.failures.len()))
             .collect();
-        let expected = [("1970-01", 31), ("1970-02", 28), ("1970-03", 31)];
-        assert_eq!(counts, expected.map(|(p, n)| (p.to_owned(), n)));
+        let expected = [
+            ("1970-01", 31, 1),
+            ("1970-02", 28, 2),
+            ("1970-03", 31, 0),
+            ("1970-07", 0, 1),
+        ];
+        assert_eq!(counts, expected.map(|(p, n, f)| (p.to_owned(), n, f)));
+    }
+
+    #[test]
+    fn the_recent_periods_end_with_the_running_one() {
+        for (cycle, expected) in [
+            (Cycle::Month, ["1969-12", "1970-01", "1970-02"]),
+            (Cycle::SchoolYear, ["1967/68", "1968/69", "1969/70"]),
+        ] {
+            let recent = Recent {
+                cycle,
+                today: 40,
+                count: 3,
+            };
+            let periods = recent.periods();
+            assert_eq!(
+                periods.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                expected
+            );
+            for pair in periods.windows(2) {
+                assert_eq!(*pair[0].days().end() + 1, *pair[1].days().start());
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use messnetz_metric::{BitRate, UnixMillis, Value};
 use crate::facts::Facts;
 use crate::site::{Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
 use crate::target::{Profiles, Target};
-use crate::verdict::{Sample, Series, day_in_utc};
+use crate::verdict::{Sample, Series};
 
 pub(crate) fn target(id: &str) -> &'static Target {
     Profiles::built_in().target(&id.parse().unwrap()).unwrap()
@@ -49,12 +49,16 @@ pub(crate) fn series(values: impl IntoIterator<Item = Value>) -> Series {
 pub(crate) fn several_a_day(per_day: i64, values: impl IntoIterator<Item = Value>) -> Series {
     let sample = |(number, value)| {
         let at = UnixMillis(number * 86_400_000 / per_day);
-        let day = day_in_utc(at);
-        Sample { at, day, value }
+        Sample {
+            at,
+            day: (number / per_day) as i32,
+            value,
+            disturbed: None,
+        }
     };
     Series {
         samples: (0i64..).zip(values).map(sample).collect(),
-        failures: 0,
+        ..Series::default()
     }
 }
 

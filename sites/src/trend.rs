@@ -6,7 +6,7 @@ use messnetz_metric::Better;
 use serde::Serialize;
 
 use crate::coverage::{Coverage, coverage};
-use crate::period::Period;
+use crate::period::{Period, Standing};
 use crate::target::Operator;
 use crate::verdict::Judgement;
 
@@ -114,30 +114,40 @@ fn inversions_at_most(n: usize, error: f64) -> Option<usize> {
     within.count().checked_sub(1)
 }
 
+/// Where one target at one site is going.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Trend {
+    /// How the value changes from month to month, in units of the metric; absent where fewer than two
+    /// closed months have a value.
+    pub slope: Option<Slope>,
+    /// Where that leads.
+    pub outlook: Outlook,
+}
+
 /// What a trend says about a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "word", rename_all = "kebab-case")]
 pub enum Outlook {
     /// The points do not tell whether there is a trend.
     NoTrend,
-    /// The trend does not lead to the threshold, or not within [`FORESEEABLE_STEPS`].
+    /// The trend does not lead to the threshold, or not within [`FORESEEABLE_MONTHS`].
     Stays,
-    /// The target is reached now, and at this rate it is missed from `step` on.
+    /// The target is reached now, and at this rate it is missed from this month on.
     MissedFrom {
-        /// The step of time, counted as the points are.
-        step: i32,
+        /// The month.
+        month: Period,
     },
-    /// The target is not reached now, and at this rate it is met from `step` on.
+    /// The target is not reached now, and at this rate it is met from this month on.
     MetFrom {
-        /// The step of time, counted as the points are.
-        step: i32,
+        /// The month.
+        month: Period,
     },
 }
 
-/// Steps further ahead than this nobody foresees: five years of months.
-pub const FORESEEABLE_STEPS: i32 = 60;
+/// Months further ahead than this nobody foresees.
+pub const FORESEEABLE_MONTHS: i32 = 60;
 
-/// Where the trend of points (step, value) leads: the whole interval of its slope has to lie on one side of
+/// Where the trend of points (number of the month, value) leads: the whole interval of its slope has to lie on one side of
 /// 0, else nothing is said. The line goes through the medians (Conover, *Practical Nonparametric
 /// Statistics*, 3rd ed. 1999, section 5.5).
 #[must_use]
@@ -158,8 +168,8 @@ pub fn outlook(points: &[(i32, f64)], op: Operator, threshold: f64, confidence: 
     let Some(last) = points.iter().map(|point| point.0).max() else {
         return Outlook::NoTrend;
     };
-    let is_reached = |step: i32| {
-        let value = level + slope.median * f64::from(step);
+    let is_reached = |month: i32| {
+        let value = level + slope.median * f64::from(month);
         match op {
             Operator::AtLeast => value >= threshold,
             Operator::Below => value < threshold,
@@ -168,10 +178,10 @@ pub fn outlook(points: &[(i32, f64)], op: Operator, threshold: f64, confidence: 
     };
     let improves = rises == (op.better() == Better::Higher);
     let now = is_reached(last);
-    let turn = (last + 1..=last + FORESEEABLE_STEPS).find(|step| is_reached(*step) != now);
-    match turn {
-        Some(step) if now && !improves => Outlook::MissedFrom { step },
-        Some(step) if !now && improves => Outlook::MetFrom { step },
+    let turn = (last + 1..=last + FORESEEABLE_MONTHS).find(|month| is_reached(*month) != now);
+    match turn.map(month_of_number) {
+        Some(month) if now && !improves => Outlook::MissedFrom { month },
+        Some(month) if !now && improves => Outlook::MetFrom { month },
         _ => Outlook::Stays,
     }
 }
@@ -195,28 +205,32 @@ pub const fn month_of_number(number: i32) -> Period {
     }
 }
 
-/// The outlook of one target at one site, from its months' judgements; those that have no value, and those
-/// of a running month, tell nothing.
+/// The trend of one target at one site, from its months' judgements, at the confidence that they were made
+/// with. Those that have no value, and those of a running month, tell nothing.
 #[must_use]
-pub fn outlook_of(months: &[Judgement], confidence: f64) -> Outlook {
-    let closed = |judgement: &&Judgement| {
-        judgement.standing == Some(crate::period::Standing::Closed) && judgement.observed.is_some()
-    };
+pub fn trend(months: &[Judgement]) -> Trend {
     let points: Vec<(i32, f64)> = months
         .iter()
-        .filter(closed)
-        .filter_map(|judgement| {
-            let month = month_number(judgement.period?)?;
-            Some((month, judgement.observed?.number() as f64))
+        .filter(|month| month.standing == Some(Standing::Closed))
+        .filter_map(|month| {
+            let number = month_number(month.period?)?;
+            Some((number, month.observed?.number() as f64))
         })
         .collect();
-    let last = months.iter().rev().find_map(|judgement| {
-        let threshold = judgement.threshold.as_ref()?;
-        Some((judgement.op, threshold.tolerated.number() as f64))
+    let last = months.iter().rev().find_map(|month| {
+        let threshold = month.threshold.as_ref()?.tolerated.number() as f64;
+        Some((month.op, threshold, month.interval.confidence))
     });
-    match last {
-        Some((op, threshold)) => outlook(&points, op, threshold, confidence),
-        None => Outlook::NoTrend,
+    let Some((op, threshold, confidence)) = last else {
+        return Trend {
+            slope: None,
+            outlook: Outlook::NoTrend,
+        };
+    };
+    let as_floats: Vec<(f64, f64)> = points.iter().map(|p| (f64::from(p.0), p.1)).collect();
+    Trend {
+        slope: slope(&as_floats, confidence),
+        outlook: outlook(&points, op, threshold, confidence),
     }
 }
 
@@ -224,10 +238,10 @@ pub fn outlook_of(months: &[Judgement], confidence: f64) -> Outlook {
 mod tests {
     use super::*;
     use crate::judging::Judging;
-    use crate::period::Cycle;
+    use crate::period::{Cycle, Recent};
     use crate::random::SplitMix64;
     use crate::sample_school::{mbps, school, target};
-    use crate::verdict::{Judge, judge_periods};
+    use crate::verdict::{Judge, Series, judge_periods};
 
     /// Kendall's tables: no inversion among 4 has the chance 1/24, at most one among 5 has 5/120, at most 6
     /// among 8 have 0.031.
@@ -268,25 +282,33 @@ mod tests {
                 line(-5.0, 6),
                 Operator::AtLeast,
                 351.0,
-                Outlook::MissedFrom { step: 10 },
+                Outlook::MissedFrom {
+                    month: month_of_number(10),
+                },
             ),
             (
                 line(5.0, 6),
                 Operator::AtLeast,
                 451.0,
-                Outlook::MetFrom { step: 11 },
+                Outlook::MetFrom {
+                    month: month_of_number(11),
+                },
             ),
             (
                 line(5.0, 6),
                 Operator::Below,
                 450.0,
-                Outlook::MissedFrom { step: 10 },
+                Outlook::MissedFrom {
+                    month: month_of_number(10),
+                },
             ),
             (
                 line(5.0, 6),
                 Operator::AtMost,
                 450.0,
-                Outlook::MissedFrom { step: 11 },
+                Outlook::MissedFrom {
+                    month: month_of_number(11),
+                },
             ),
             (line(5.0, 6), Operator::AtLeast, 351.0, Outlook::Stays),
             (line(-0.1, 6), Operator::AtLeast, 351.0, Outlook::Stays),
@@ -337,25 +359,45 @@ mod tests {
         // Every month 8 Mbit/s less, from 420; the tolerated threshold is 351.
         let series = mbps((0..200).map(|day| 420.0 - f64::from(day / 30) * 8.0));
         let mut judge = Judge::default();
-        let months = judge_periods(
-            &mut judge,
-            target("de-aufgreifschwelle-30/down"),
-            &school,
-            &school.sites[0],
-            &series,
-            None,
-            &Judging::default(),
-            (Cycle::Month, 199),
+        let mut months = |count, series: &Series| {
+            let recent = Recent {
+                cycle: Cycle::Month,
+                today: 199,
+                count,
+            };
+            let (target, site) = (target("de-aufgreifschwelle-30/down"), &school.sites[0]);
+            let judging = Judging::default();
+            judge_periods(
+                &mut judge, target, &school, site, series, None, &judging, recent,
+            )
+        };
+        let falling = months(7, &series);
+        let shares: Vec<_> = coverage_by_period(&falling)
+            .iter()
+            .map(|counted| (counted.period.to_string(), counted.share_met))
+            .collect();
+        assert_eq!(shares.len(), 7);
+        assert_eq!(shares[0], ("1970-01".to_owned(), 1.0));
+        let Trend { slope, outlook } = trend(&falling);
+        assert!(matches!(outlook, Outlook::MissedFrom { .. }), "{outlook:?}");
+        let slope = slope.unwrap();
+        let (lower, upper) = (slope.lower.unwrap(), slope.upper.unwrap());
+        assert!(
+            lower <= slope.median && slope.median <= upper && upper < 0.0,
+            "{slope:?}"
         );
-        assert_eq!(months.len(), 7);
-        let counted = coverage_by_period(&months);
-        assert_eq!(counted[0].period.to_string(), "1970-01");
-        assert!((counted[0].share_met - 1.0).abs() < 1e-12);
-        assert!(matches!(
-            outlook_of(&months, 0.95),
-            Outlook::MissedFrom { .. }
-        ));
-        assert_eq!(outlook_of(&months[..3], 0.95), Outlook::NoTrend);
+        assert_eq!(slope.points, 6, "the running month is not one of them");
+        assert_eq!(trend(&falling[..3]).outlook, Outlook::NoTrend);
+        assert_eq!(trend(&[]).slope, None);
+        // A school that is not measured any more is not at the target.
+        let mut silent = series.clone();
+        silent.samples.retain(|sample| sample.day < 100);
+        let last = coverage_by_period(&months(2, &silent));
+        assert_eq!(last.len(), 2);
+        assert!(
+            last.iter()
+                .all(|counted| counted.counts.no_data == 1 && counted.share_met == 0.0)
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! From samples to a verdict, with the evidence that lets anybody check it.
 //!
-//! [`judge`] (or a [`Judge`], for many) holds a series against a target and says [`Verdict::Met`] or [`Verdict::Missed`] only where
-//! the whole confidence interval lies on one side of the threshold. [`snapshot`] is for a single visit: it
-//! says above or below today and can never become a verdict. The samples are those of one window, chosen by
-//! the caller.
+//! [`judge`] (or a [`Judge`], for many) holds a series against a target and says [`Verdict::Met`] or
+//! [`Verdict::Missed`] only where the whole confidence interval lies on one side of the threshold;
+//! [`judge_periods`] does so for each month or school year. [`snapshot`] is for a single visit: it says
+//! above or below today and can never become a verdict. The samples are those of one window, chosen by the
+//! caller.
 
 mod judge;
 mod periods;
@@ -35,13 +36,8 @@ pub struct Sample {
     pub day: i32,
     /// What it came to.
     pub value: Value,
-}
-
-/// The number of the day that a time falls on in UTC. For German schools it serves as the local day: its
-/// border lies at one or two o'clock at night, when nobody is there.
-#[must_use]
-pub const fn day_in_utc(at: UnixMillis) -> i32 {
-    at.0.div_euclid(86_400_000) as i32
+    /// Whether other traffic used the line during the measurement; `None` where nobody looked.
+    pub disturbed: Option<bool>,
 }
 
 /// What was measured of one metric at one site within one window.
@@ -49,9 +45,12 @@ pub const fn day_in_utc(at: UnixMillis) -> i32 {
 pub struct Series {
     /// The values, in any order.
     pub samples: Vec<Sample>,
-    /// Measurements that yielded no value. They are shown beside a verdict and never count as one: a
-    /// failure may be the agent's own.
-    pub failures: usize,
+    /// Measurements that yielded no value, each by the number of its day. They are shown beside a verdict
+    /// and never count as one: a failure may be the agent's own.
+    pub failures: Vec<i32>,
+    /// The name of the window that all of it lies in, such as `lesson-hours`; `None` where it is of all
+    /// hours.
+    pub window: Option<String>,
 }
 
 /// What a target comes to at one site.
@@ -111,6 +110,9 @@ pub enum Undecided {
         have: usize,
         /// Samples that are needed.
         need: usize,
+        /// What could decide at the earliest.
+        #[serde(flatten)]
+        more: More,
     },
     /// Samples on fewer days than the target asks for.
     TooFewDays {
@@ -118,17 +120,30 @@ pub enum Undecided {
         have: usize,
         /// Days that are needed.
         need: usize,
+        /// What could decide at the earliest.
+        #[serde(flatten)]
+        more: More,
     },
     /// The confidence interval holds the threshold.
     Straddles {
-        /// How many more samples could decide at the earliest, were all of them alike; absent where no
-        /// number that anybody will measure could.
-        at_least_more: Option<usize>,
-        /// How many more days that takes, with as many samples a day as now.
-        at_least_more_days: Option<usize>,
+        /// What could decide at the earliest.
+        #[serde(flatten)]
+        more: More,
     },
-    /// The port that the agent measures through was full and is too small to tell.
+    /// The port that the agent measures through was full and is too small to tell: no number of samples
+    /// could decide.
     PortTooSmall(FullPort),
+}
+
+/// What could decide at the earliest: were all further samples alike, and as many a day as now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct More {
+    /// So many more samples; absent where no number that anybody will measure could.
+    #[serde(rename = "at_least_more")]
+    pub samples: Option<usize>,
+    /// On so many more days; absent where no number of days could, or where days do not count.
+    #[serde(rename = "at_least_more_days")]
+    pub days: Option<usize>,
 }
 
 /// A port that was full and carries less than a target needs.
@@ -203,18 +218,20 @@ pub struct Judgement {
     pub effective: usize,
     /// How many days reached the threshold, where the target counts days.
     pub days_reached: Option<DaysReached>,
+    /// The window that the samples are of; absent where they are of all hours.
+    pub window: Option<String>,
     /// The period that the samples are of, where there is one.
     pub period: Option<Period>,
     /// Whether that period is over; a running one may still change its verdict.
     pub standing: Option<PeriodStanding>,
     /// Number of measurements without a value.
     pub failures: usize,
-    /// Time of the first sample.
-    #[serde(rename = "first_at_unix_ms")]
-    pub first_at: Option<UnixMillis>,
-    /// Time of the last sample.
-    #[serde(rename = "last_at_unix_ms")]
-    pub last_at: Option<UnixMillis>,
+    /// What to ask the store for to see the samples; absent where there are none.
+    pub query: Option<Query>,
+    /// What the agent could have seen at most; absent where its port is not known, and for what is no rate.
+    pub ceiling: Option<Ceiling>,
+    /// How many of the tests other traffic disturbed; absent where nobody looked.
+    pub disturbed: Option<Disturbed>,
     /// The layers that are compared; for rates only.
     pub layers: Option<Layers>,
     /// The contract held against the same threshold, where both are nominal rates.
@@ -232,6 +249,47 @@ pub struct Interval {
     pub upper: Option<Value>,
     /// One-sided confidence of each bound.
     pub confidence: f64,
+}
+
+/// What finds the samples of a judgement again: all of the site and the metric within these times, and
+/// within the window where there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Query {
+    /// The site.
+    pub site: SiteId,
+    /// The metric.
+    pub metric: Metric,
+    /// Time of the first sample.
+    #[serde(rename = "from_unix_ms")]
+    pub from: UnixMillis,
+    /// Time of the last sample, which is one of them.
+    #[serde(rename = "to_unix_ms")]
+    pub to: UnixMillis,
+    /// The window; absent for all hours.
+    pub window: Option<String>,
+}
+
+/// The most that an agent can see through its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Ceiling {
+    /// Nominal rate of the port.
+    #[serde(rename = "port_bps")]
+    pub port: BitRate,
+    /// What it can carry on the layer that is measured.
+    #[serde(rename = "ceiling_bps")]
+    pub ceiling: BitRate,
+}
+
+/// How many tests other traffic disturbed. They count all the same: a school's line is never idle, and
+/// leaving out what looks bad would choose the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Disturbed {
+    /// Tests that were disturbed.
+    pub disturbed: usize,
+    /// Tests of which it is known whether they were.
+    pub of: usize,
+    /// The one over the other.
+    pub share: f64,
 }
 
 /// How many days' best samples reached the tolerated threshold.

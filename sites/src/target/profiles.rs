@@ -77,7 +77,10 @@ impl Profiles {
 
 #[cfg(test)]
 mod tests {
+    use messnetz_metric::Quantity;
+
     use super::*;
+    use crate::decision::time_to_decision;
     use crate::source::Mark;
     use crate::target::{Origin, Status};
 
@@ -102,6 +105,18 @@ mod tests {
             );
             // None of these sources states a statistic.
             assert_eq!(target.statistic_origin, Origin::Project, "{id}");
+        }
+    }
+
+    /// What is shipped must be decidable by those who wait for it: capacity tests fill the line and come
+    /// once a day, everything else at least once in a lesson hour.
+    #[test]
+    fn every_built_in_target_can_be_decided_within_sixty_school_days() {
+        for target in Profiles::built_in().iter().flat_map(|p| &p.targets) {
+            let is_capacity = matches!(target.metric.quantity, Quantity::Goodput(_));
+            let samples_a_day = if is_capacity { 1.0 } else { 6.0 };
+            let time = time_to_decision(target, samples_a_day);
+            assert!(time.is_short(), "{}: {time:?}", target.id);
         }
     }
 

@@ -1,10 +1,10 @@
 //! Holding a series against a target.
 
-use messnetz_metric::{Better, BitRate, Layer, Metric, Quantity, Segment, Unit, UnixMillis, Value};
+use messnetz_metric::{Better, BitRate, Layer, Metric, Quantity, Segment, Unit, Value};
 
 use super::{
-    ContractCheck, DaysReached, FullPort, Interval, Judgement, Layers, NoData, Sample, Series,
-    Undecided, Verdict, VerdictKind,
+    Ceiling, ContractCheck, DaysReached, Disturbed, FullPort, Interval, Judgement, Layers, More,
+    NoData, Query, Series, Undecided, Verdict, VerdictKind,
 };
 use crate::blocks::Blocks;
 use crate::judging::Judging;
@@ -91,7 +91,6 @@ impl Judge {
                 .and_then(|(threshold, values)| {
                     values.days_reached(target, threshold.tolerated, demand)
                 });
-        let (first_at, last_at) = ends(series).unzip();
         Judgement {
             target: target.id.clone(),
             school: school.id.clone(),
@@ -107,11 +106,16 @@ impl Judge {
             days: values.as_ref().map_or(0, |values| values.days),
             effective: values.map_or(0, |values| values.effective(target.decisive())),
             days_reached,
+            window: series.window.clone(),
             period: None,
             standing: None,
-            failures: series.failures,
-            first_at,
-            last_at,
+            failures: series.failures.len(),
+            query: query(site, target.metric, series),
+            ceiling: port.and_then(|port| {
+                let ceiling = target.ceiling(port)?;
+                Some(Ceiling { port, ceiling })
+            }),
+            disturbed: disturbed(series),
             layers: target
                 .layer
                 .zip(measured)
@@ -133,13 +137,28 @@ fn no_data(why: NoData) -> (Verdict, VerdictKind) {
     (Verdict::NoData { why }, VerdictKind::NoData)
 }
 
-/// The times of the first and the last sample.
-fn ends(series: &Series) -> Option<(UnixMillis, UnixMillis)> {
-    let first = series.samples.first()?.at;
-    let widen = |(least, most): (UnixMillis, UnixMillis), sample: &Sample| {
-        (least.min(sample.at), most.max(sample.at))
-    };
-    Some(series.samples.iter().fold((first, first), widen))
+/// What finds these samples again: from the first of them to the last.
+fn query(site: &Site, metric: Metric, series: &Series) -> Option<Query> {
+    let times = || series.samples.iter().map(|sample| sample.at);
+    Some(Query {
+        site: site.id.clone(),
+        metric,
+        from: times().min()?,
+        to: times().max()?,
+        window: series.window.clone(),
+    })
+}
+
+/// How many of the tests were disturbed, of those of which it is known.
+fn disturbed(series: &Series) -> Option<Disturbed> {
+    let known = || series.samples.iter().filter_map(|sample| sample.disturbed);
+    let of = known().count();
+    let disturbed = known().filter(|is_disturbed| *is_disturbed).count();
+    (of > 0).then(|| Disturbed {
+        disturbed,
+        of,
+        share: disturbed as f64 / of as f64,
+    })
 }
 
 /// How much evidence is asked for.
@@ -217,7 +236,7 @@ impl<'a> Values<'a> {
         } else if independent {
             blocks.split();
         }
-        match (blocks.quantile(target.decisive()), series.failures) {
+        match (blocks.quantile(target.decisive()), series.failures.len()) {
             (Some(observed), _) => Ok(Self {
                 blocks,
                 unit,
@@ -272,22 +291,31 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn kind(&self, values: &Values<'_>, threshold: Value) -> VerdictKind {
+    /// The side of the threshold that the whole interval lies on.
+    fn side(&self, threshold: Value) -> Option<VerdictKind> {
         let holds = |value: Value| self.target.op.holds(value.number(), threshold.number());
         let (bad_end, good_end) = match self.target.op.better() {
             Better::Higher => (self.interval.lower, self.interval.upper),
             Better::Lower => (self.interval.upper, self.interval.lower),
         };
+        if bad_end.is_some_and(holds) {
+            Some(VerdictKind::Met)
+        } else if good_end.is_some_and(|end| !holds(end)) {
+            Some(VerdictKind::Missed)
+        } else {
+            None
+        }
+    }
+
+    fn kind(&self, values: &Values<'_>, threshold: Value) -> VerdictKind {
         let is_enough =
             values.samples >= self.demand.min_samples && values.days >= self.demand.min_days;
-        if is_enough && bad_end.is_some_and(holds) {
-            VerdictKind::Met
-        } else if self.full_port(values, threshold).is_some() {
-            VerdictKind::Undecided
-        } else if is_enough && good_end.is_some_and(|end| !holds(end)) {
-            VerdictKind::Missed
-        } else {
-            VerdictKind::Undecided
+        match self.side(threshold).filter(|_| is_enough) {
+            Some(VerdictKind::Missed) if self.full_port(values, threshold).is_some() => {
+                VerdictKind::Undecided
+            }
+            Some(side) => side,
+            None => VerdictKind::Undecided,
         }
     }
 
@@ -312,38 +340,57 @@ impl Look<'_> {
             ..
         } = self.demand;
         if let Some(full) = self.full_port(values, threshold) {
-            Undecided::PortTooSmall(full)
-        } else if values.samples < min_samples {
+            return Undecided::PortTooSmall(full);
+        }
+        let more = self.more(values, threshold);
+        if values.samples < min_samples {
             Undecided::TooFew {
                 have: values.samples,
                 need: min_samples,
+                more,
             }
         } else if values.days < min_days {
             Undecided::TooFewDays {
                 have: values.days,
                 need: min_days,
+                more,
             }
         } else {
-            self.what_would_decide(values, threshold)
+            Undecided::Straddles { more }
         }
     }
 
-    fn what_would_decide(&self, values: &mut Values<'_>, threshold: Value) -> Undecided {
+    /// What would decide: what the interval lacks, and what the target asks for besides.
+    fn more(&self, values: &mut Values<'_>, threshold: Value) -> More {
+        let Demand {
+            confidence,
+            min_samples,
+            min_days,
+            independent,
+            ..
+        } = self.demand;
         let is_bad = |number| !self.target.op.holds(number, threshold.number());
-        let bad_share = self.target.bad_share();
-        let confidence = self.demand.confidence;
-        let more = (values.blocks).days_to_decide(is_bad, bad_share, confidence);
-        if self.demand.independent {
+        let for_the_interval = if self.side(threshold).is_some() {
+            Some(0)
+        } else {
+            let bad_share = self.target.bad_share();
+            (values.blocks).days_to_decide(is_bad, bad_share, confidence)
+        };
+        let missing = min_samples.saturating_sub(values.samples);
+        let missing_days = min_days.saturating_sub(values.days);
+        if independent {
             // Each sample was a day of its own.
-            return Undecided::Straddles {
-                at_least_more: more,
-                at_least_more_days: None,
+            return More {
+                samples: for_the_interval.map(|samples| samples.max(missing)),
+                days: (missing_days > 0).then_some(missing_days),
             };
         }
         let in_a_day = values.samples.div_ceil(values.days);
-        Undecided::Straddles {
-            at_least_more: more.map(|days| days * in_a_day),
-            at_least_more_days: more,
+        let at_least = missing_days.max(missing.div_ceil(in_a_day));
+        let days = for_the_interval.map(|days| days.max(at_least));
+        More {
+            samples: days.map(|days| days * in_a_day),
+            days,
         }
     }
 }

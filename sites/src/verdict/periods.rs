@@ -4,17 +4,16 @@ use messnetz_metric::BitRate;
 
 use super::{Judge, Judgement, Series};
 use crate::judging::Judging;
-use crate::period::{Cycle, split};
+use crate::period::{Recent, split};
 use crate::site::{School, Site};
 use crate::target::Target;
 
-/// Judges one target at one site for each period that has samples, in the order of the periods.
-///
-/// `today` decides only which periods are closed. Failures are not counted: they have no day.
+/// Judges one target at one site for each of the recent periods, in their order. A period without samples
+/// has its judgement too: a school that was not measured is not at the target.
 #[must_use]
 #[expect(
     clippy::too_many_arguments,
-    reason = "those of `judge`, and the calendar's two"
+    reason = "those of `judge`, and the periods"
 )]
 pub fn judge_periods(
     judge: &mut Judge,
@@ -24,12 +23,21 @@ pub fn judge_periods(
     series: &Series,
     port: Option<BitRate>,
     judging: &Judging,
-    (cycle, today): (Cycle, i32),
+    recent: Recent,
 ) -> Vec<Judgement> {
-    let judged = |(period, part): (crate::period::Period, Series)| Judgement {
-        period: Some(period),
-        standing: Some(period.standing(today)),
-        ..judge.judge(target, school, site, &part, port, judging)
+    let mut parts = split(series, recent.cycle);
+    let nothing = Series {
+        window: series.window.clone(),
+        ..Series::default()
     };
-    split(series, cycle).into_iter().map(judged).collect()
+    let judged = |period| Judgement {
+        period: Some(period),
+        standing: Some(period.standing(recent.today)),
+        ..{
+            let own = parts.remove(&period);
+            let series = own.as_ref().unwrap_or(&nothing);
+            judge.judge(target, school, site, series, port, judging)
+        }
+    };
+    recent.periods().into_iter().map(judged).collect()
 }

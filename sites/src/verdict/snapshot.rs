@@ -116,6 +116,6 @@ pub fn snapshot(
         threshold: threshold.ok(),
         observed,
         samples: series.samples.len(),
-        failures: series.failures,
+        failures: series.failures.len(),
     }
 }

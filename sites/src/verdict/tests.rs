@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::facts::{Fact, Facts};
 use crate::judging::Judging;
-use crate::period::Cycle;
+use crate::period::{Cycle, Recent};
 use crate::sample_school::{mbps, rate, school, series, several_a_day, target};
 use crate::site::{School, Site};
 use crate::target::Target;
@@ -105,14 +105,19 @@ fn a_verdict_needs_the_whole_interval_on_one_side() {
 #[test]
 fn an_undecided_verdict_says_what_is_missing() {
     let few = judged(CLASSES, &school(Some(12), None), &mbps([382.0; 19]), None);
-    let too_few = Undecided::TooFew { have: 19, need: 20 };
+    let more = |n| More {
+        samples: Some(n),
+        days: Some(n),
+    };
+    let too_few = Undecided::TooFew {
+        have: 19,
+        need: 20,
+        more: more(1),
+    };
     assert_eq!(few.verdict, Verdict::Undecided { why: too_few });
     let close = mbps((0..20).map(|i| if i < 6 { 340.0 } else { 360.0 }));
     let close = judged(CLASSES, &school(Some(12), None), &close, None);
-    let straddles = Undecided::Straddles {
-        at_least_more: Some(1),
-        at_least_more_days: Some(1),
-    };
+    let straddles = Undecided::Straddles { more: more(1) };
     assert_eq!(close.verdict, Verdict::Undecided { why: straddles });
 }
 
@@ -121,7 +126,8 @@ fn what_was_not_measured_or_cannot_be_computed_has_no_data() {
     let empty = Series::default();
     let failed = Series {
         samples: Vec::new(),
-        failures: 3,
+        failures: vec![0, 0, 1],
+        window: None,
     };
     let delays = series([Value::Time(Micros::from_micros(1)); 20]);
     for (classes, series, expected) in [
@@ -351,7 +357,14 @@ fn twelve_tests_of_one_day_are_not_twelve_days() {
         &several_a_day(60, [rate(382.0); 60]),
         None,
     );
-    let why = Undecided::TooFewDays { have: 1, need: 5 };
+    let why = Undecided::TooFewDays {
+        have: 1,
+        need: 5,
+        more: More {
+            samples: Some(4 * 60),
+            days: Some(4),
+        },
+    };
     assert_eq!(one_day.verdict, Verdict::Undecided { why });
     assert_eq!(
         (one_day.samples, one_day.days, one_day.effective),
@@ -365,19 +378,17 @@ fn twelve_tests_of_one_day_are_not_twelve_days() {
     assert_eq!(nine.verdict.kind(), VerdictKind::Undecided);
     assert_eq!((nine.samples, nine.days), (108, 9));
     let Verdict::Undecided {
-        why:
-            Undecided::Straddles {
-                at_least_more,
-                at_least_more_days,
-            },
+        why: Undecided::Straddles {
+            more: More { samples, days },
+        },
     } = nine.verdict
     else {
         panic!("{:?}", nine.verdict);
     };
-    assert_eq!(at_least_more, at_least_more_days.map(|days| days * 12));
+    assert_eq!(samples, days.map(|days| days * 12));
     // What is said to decide does.
     let mut more = rates.to_vec();
-    more.extend(vec![360.0; at_least_more_days.unwrap()]);
+    more.extend(vec![360.0; days.unwrap()]);
     let met = judged(CLASSES, &school, &daily(&more), None);
     assert_eq!(met.verdict, Verdict::Met);
     more.pop();
@@ -474,15 +485,13 @@ fn a_share_of_days_counts_the_best_test_of_each_day() {
     assert!(reached.share.lower < 0.9 && judged(29, 0).days_reached.unwrap().share.lower > 0.9);
     assert!(judged(29, 7).days_reached.unwrap().share.upper < 0.9);
     let Verdict::Undecided {
-        why: Undecided::Straddles {
-            at_least_more_days, ..
-        },
+        why: Undecided::Straddles { more },
     } = judgement.verdict
     else {
         panic!("{:?}", judgement.verdict);
     };
     // By seven more bad days: P(B ≥ 8) of binomial(36, 0.1) = 0.024, but P(B ≥ 7) of 35 is 0.054.
-    assert_eq!(at_least_more_days, Some(7));
+    assert_eq!(more.days, Some(7));
 }
 
 #[test]
@@ -496,7 +505,11 @@ fn a_month_that_is_over_is_closed_and_the_running_one_provisional() {
         &mbps([382.0; 45]),
         None,
         &Judging::default(),
-        (Cycle::Month, 44),
+        Recent {
+            cycle: Cycle::Month,
+            today: 44,
+            count: 2,
+        },
     );
     let told: Vec<_> = judgements
         .iter()
@@ -507,6 +520,107 @@ fn a_month_that_is_over_is_closed_and_the_running_one_provisional() {
         [
             (PeriodStanding::Closed, VerdictKind::Met),
             (PeriodStanding::Provisional, VerdictKind::Undecided)
+        ]
+    );
+}
+
+#[test]
+fn a_judgement_says_what_finds_its_samples_and_what_the_agent_could_see() {
+    let school = school(Some(12), None);
+    let mut series = mbps([382.0; 20]);
+    series.samples.reverse();
+    series.window = Some("lesson-hours".to_owned());
+    let judgement = judged(CLASSES, &school, &series, Some(1000.0));
+    assert_eq!(judgement.window.as_deref(), Some("lesson-hours"));
+    let expected = Query {
+        site: school.sites[0].id.clone(),
+        metric: judgement.metric,
+        from: UnixMillis(0),
+        to: UnixMillis(19 * 86_400_000),
+        window: judgement.window.clone(),
+    };
+    assert_eq!(judgement.query, Some(expected));
+    let ceiling = Ceiling {
+        port: BitRate::from_mbps(1000.0),
+        ceiling: BitRate::from_bps(941_482_445),
+    };
+    assert_eq!(judgement.ceiling, Some(ceiling));
+    let without = judged(CLASSES, &school, &Series::default(), None);
+    assert_eq!((without.query, without.ceiling), (None, None));
+    // A delay has no ceiling.
+    let delay = series_of_delays(59);
+    let delay = judged("voice-video/rtt", &school, &delay, Some(1000.0));
+    assert_eq!(delay.ceiling, None);
+}
+
+fn series_of_delays(n: usize) -> Series {
+    series(vec![Value::Time(Micros::from_micros(20_000)); n])
+}
+
+#[test]
+fn tests_that_other_traffic_disturbed_are_counted_beside_the_verdict_and_in_it() {
+    let school = school(Some(12), None);
+    let mut series = mbps([382.0; 20]);
+    let unknown = judged(CLASSES, &school, &series, None);
+    assert_eq!(unknown.disturbed, None, "nobody looked");
+    for (number, sample) in series.samples.iter_mut().enumerate().skip(4) {
+        sample.disturbed = Some(number % 4 == 0);
+    }
+    let known = judged(CLASSES, &school, &series, None);
+    let expected = Disturbed {
+        disturbed: 4,
+        of: 16,
+        share: 0.25,
+    };
+    assert_eq!(known.disturbed, Some(expected));
+    assert_eq!((known.verdict, known.samples), (unknown.verdict, 20));
+}
+
+#[test]
+fn too_few_samples_that_straddle_need_more_than_the_missing_ones() {
+    let school = school(Some(12), None);
+    let rates = (0..19).map(|i| if i < 9 { 340.0 } else { 360.0 });
+    let judgement = judged(CLASSES, &school, &mbps(rates), None);
+    let Verdict::Undecided {
+        why: Undecided::TooFew { more, .. },
+    } = judgement.verdict
+    else {
+        panic!("{:?}", judgement.verdict);
+    };
+    // As many more good ones as let ten bad fall below the lower rank: 9 bad of 27, 0.0261 ≤ 0.05.
+    assert!(more.days > Some(1), "{more:?}");
+    let enough = (0..19 + more.days.unwrap()).map(|i| if i < 9 { 340.0 } else { 360.0 });
+    let decided = judged(CLASSES, &school, &mbps(enough), None);
+    assert_eq!(decided.verdict, Verdict::Met);
+}
+
+#[test]
+fn a_month_in_which_nothing_was_measured_has_its_judgement() {
+    let school = school(Some(12), None);
+    let mut series = mbps([382.0; 28]);
+    series.failures = vec![31, 40];
+    let months = judge_periods(
+        &mut Judge::default(),
+        target(CLASSES),
+        &school,
+        &school.sites[0],
+        &series,
+        None,
+        &Judging::default(),
+        Recent {
+            cycle: Cycle::Month,
+            today: 70,
+            count: 3,
+        },
+    );
+    let words: Vec<_> = months.into_iter().map(|month| month.verdict).collect();
+    let no_data = |why| Verdict::NoData { why };
+    assert_eq!(
+        words,
+        [
+            Verdict::Met,
+            no_data(NoData::OnlyFailures { failures: 2 }),
+            no_data(NoData::NoSamples),
         ]
     );
 }
@@ -538,8 +652,9 @@ proptest! {
                 at: UnixMillis(0),
                 day: *day,
                 value: rate(*mbps as f64),
+                disturbed: None,
             });
-            let series = Series { samples: samples.collect(), failures: 0 };
+            let series = Series { samples: samples.collect(), ..Series::default() };
             judge(&target, &school, &school.sites[0], &series, None, &Judging::default())
         };
         let before = judged(&rates);

@@ -19,7 +19,7 @@ Commands:
   test  Install what the tests need (as root), then check formatting, lints, documentation and
         licences, and run all tests; stops at the first failure
   bench judging
-        Judge a town for a year and print how long that took
+        Judge a town and a Land for a year and print how long that took
   size  Build both release programs and hold their sizes, and the memory of an idle agent, against
         the limits
   help  Print this
