@@ -1,6 +1,6 @@
 //! Holding a series against a target.
 
-use messnetz_metric::{Better, BitRate, Layer, Metric, Quantity, Segment, Unit, Value};
+use messnetz_metric::{Better, BitRate, Layer, Metric, Quantity, Segment, Unit, UnixMillis, Value};
 
 use super::{
     Ceiling, ContractCheck, DaysReached, Disturbed, FullPort, Interval, Judgement, Layers, More,
@@ -81,6 +81,7 @@ impl Judge {
                 (verdict, look.kind(values, threshold.strict))
             }
         };
+        let besides = Besides::of(site, target.metric, series);
         let measured = target.metric.quantity.layer();
         let values = values.ok();
         let days_reached =
@@ -110,12 +111,12 @@ impl Judge {
             period: None,
             standing: None,
             failures: series.failures.len(),
-            query: query(site, target.metric, series),
+            query: besides.query,
             ceiling: port.and_then(|port| {
                 let ceiling = target.ceiling(port)?;
                 Some(Ceiling { port, ceiling })
             }),
-            disturbed: disturbed(series),
+            disturbed: besides.disturbed,
             layers: target
                 .layer
                 .zip(measured)
@@ -137,28 +138,37 @@ fn no_data(why: NoData) -> (Verdict, VerdictKind) {
     (Verdict::NoData { why }, VerdictKind::NoData)
 }
 
-/// What finds these samples again: from the first of them to the last.
-fn query(site: &Site, metric: Metric, series: &Series) -> Option<Query> {
-    let times = || series.samples.iter().map(|sample| sample.at);
-    Some(Query {
-        site: site.id.clone(),
-        metric,
-        from: times().min()?,
-        to: times().max()?,
-        window: series.window.clone(),
-    })
+/// What the samples tell besides their values, in one pass over them.
+struct Besides {
+    query: Option<Query>,
+    disturbed: Option<Disturbed>,
 }
 
-/// How many of the tests were disturbed, of those of which it is known.
-fn disturbed(series: &Series) -> Option<Disturbed> {
-    let known = || series.samples.iter().filter_map(|sample| sample.disturbed);
-    let of = known().count();
-    let disturbed = known().filter(|is_disturbed| *is_disturbed).count();
-    (of > 0).then(|| Disturbed {
-        disturbed,
-        of,
-        share: disturbed as f64 / of as f64,
-    })
+impl Besides {
+    fn of(site: &Site, metric: Metric, series: &Series) -> Self {
+        let (mut from, mut to) = (i64::MAX, i64::MIN);
+        let (mut of, mut disturbed) = (0, 0);
+        for sample in &series.samples {
+            from = from.min(sample.at.0);
+            to = to.max(sample.at.0);
+            of += usize::from(sample.disturbed.is_some());
+            disturbed += usize::from(sample.disturbed == Some(true));
+        }
+        Self {
+            query: (!series.samples.is_empty()).then(|| Query {
+                site: site.id.clone(),
+                metric,
+                from: UnixMillis(from),
+                to: UnixMillis(to),
+                window: series.window.clone(),
+            }),
+            disturbed: (of > 0).then(|| Disturbed {
+                disturbed,
+                of,
+                share: disturbed as f64 / of as f64,
+            }),
+        }
+    }
 }
 
 /// How much evidence is asked for.
