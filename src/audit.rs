@@ -15,6 +15,7 @@ use messnetz_sites::verdict::{Sample, Series, Snapshot, snapshot};
 use serde::Serialize;
 
 use crate::clock;
+use crate::day::local_day;
 use crate::measure::{Surroundings, TestServer, default_route, measure};
 use crate::wire::{Burst, Peer, Probe, Task};
 
@@ -251,10 +252,12 @@ pub(crate) fn series(observations: &[Observation], metric: Metric) -> Series {
             Outcome::Value(value) => {
                 series.samples.push(Sample {
                     at: observation.at,
+                    day: local_day(observation.at),
                     value: *value,
+                    disturbed: None,
                 });
             }
-            Outcome::Failed(_) => series.failures += 1,
+            Outcome::Failed(_) => series.failures.push(local_day(observation.at)),
         }
     }
     series

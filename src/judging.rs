@@ -1,25 +1,31 @@
 //! From stored samples to what a planner asks for: verdict, cause and upgrade for every school.
+//!
+//! A verdict is about a month or a school year. Where the last one that is over has samples, its verdict is
+//! the one that is shown, and it is final; that of the running one stands beside it, provisional.
 
-use std::collections::BTreeSet;
+pub mod pace;
+pub mod trends;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
 use messnetz_metric::{BitRate, Metric, Quantity, Segment, UnixMillis, Value};
 use messnetz_sites::cause::{Cause, Situation, cause};
 use messnetz_sites::coverage::{Coverage, coverage};
+use messnetz_sites::period::{Cycle, Period, Recent};
 use messnetz_sites::quantile::Statistic;
 use messnetz_sites::site::{Authority, School, Site, SiteId};
 use messnetz_sites::target::Target;
 use messnetz_sites::upgrade::{Catalogue, Recommendation, recommend};
-use messnetz_sites::verdict::{self, Judgement, NoData, Sample, Series, Verdict, VerdictKind};
-use messnetz_sites::{Bilingual, Day, Source};
+use messnetz_sites::verdict::{
+    Judge, Judgement, NoData, Sample, Series, Verdict, VerdictKind, judge_periods,
+};
+use messnetz_sites::{Bilingual, Source};
 use serde::Serialize;
 
+use crate::day::{begin_of, date, local_day};
 use crate::store::{SiteSeries, Store, StoreError};
 use crate::text::Text;
-
-/// How far back samples count: verdicts speak about the last 31 days.
-const PERIOD_MS: i64 = 31 * 24 * 3600 * 1000;
 
 /// How far ahead of the collector's an agent's clock may be. What is dated later was measured by a clock
 /// that is wrong, and would otherwise be the newest sample for years.
@@ -47,7 +53,7 @@ pub struct Report {
 }
 
 /// One target at one site, judged.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// Name of the school.
     pub school_name: String,
@@ -57,8 +63,11 @@ pub struct Row {
     pub target_title: Bilingual,
     /// Who says so.
     pub source: Source,
-    /// The verdict with its evidence.
+    /// The verdict with its evidence: of the last period that is over, or of the running one where there
+    /// was nothing to judge before.
     pub judgement: Judgement,
+    /// The running period's, where the other is final.
+    pub running: Option<Judgement>,
     /// Why the target is missed, where it is.
     pub cause: Option<Cause>,
 }
@@ -127,7 +136,7 @@ impl Report {
     }
 }
 
-/// Judges every target that applies to every site.
+/// Judges every target that applies to every site, for the last period that is over and the running one.
 ///
 /// # Errors
 /// Where the store cannot be read.
@@ -136,27 +145,28 @@ pub fn judge(
     catalogue: &Catalogue,
     store: &Store,
     now: UnixMillis,
+    cycle: Cycle,
 ) -> Result<Report, StoreError> {
     let profiles = &authority.known;
-    let today = day(now);
-    let since = UnixMillis(now.0.saturating_sub(PERIOD_MS));
-    let until = UnixMillis(now.0.saturating_add(CLOCK_AHEAD_MS));
+    let recent = Recent {
+        cycle,
+        today: local_day(now),
+        count: 2,
+    };
+    let window = window_of(recent, now);
+    let since = *window.start();
     let mut rows = Vec::new();
+    let mut judge = Judge::default();
     for school in &authority.schools {
         let targets: Vec<&Target> = profiles
             .targets_for(authority.profiles_of(school), school)
             .collect();
         for site in &school.sites {
-            let series = store.series_of_site(&site.id.to_string(), since..=until)?;
-            let measured = Measured {
-                port: port(&series),
-                situation: situation(site, &series),
-                series,
-            };
+            let measured = Measured::of(site, store, recent, window.clone())?;
             rows.extend(
-                targets
-                    .iter()
-                    .map(|target| row(authority, school, site, target, &measured, today)),
+                targets.iter().filter_map(|target| {
+                    row(&mut judge, authority, school, site, target, &measured)
+                }),
             );
         }
     }
@@ -188,54 +198,105 @@ pub fn judge(
 struct Measured {
     series: Vec<SiteSeries>,
     port: Option<BitRate>,
-    situation: Situation,
+    recent: Recent,
+    situations: BTreeMap<Period, Situation>,
 }
 
-/// The day of a time, in the time zone of the schools.
-pub(crate) fn day(at: UnixMillis) -> Option<Day> {
-    let at = Timestamp::from_millisecond(at.0).ok()?;
-    let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
-    let date = at.to_zoned(zone).date();
-    Day::new(
-        u16::try_from(date.year()).ok()?,
-        u8::try_from(date.month()).ok()?,
-        u8::try_from(date.day()).ok()?,
-    )
+impl Measured {
+    fn of(
+        site: &Site,
+        store: &Store,
+        recent: Recent,
+        window: RangeInclusive<UnixMillis>,
+    ) -> Result<Self, StoreError> {
+        let series = store.series_of_site(&site.id.to_string(), window)?;
+        let situation = |period: Period| (period, situation(site, &series, &period.days()));
+        Ok(Self {
+            port: port(&series),
+            situations: recent.periods().into_iter().map(situation).collect(),
+            recent,
+            series,
+        })
+    }
+
+    /// The judgements of all recent periods.
+    fn judgements(
+        &self,
+        judge: &mut Judge,
+        authority: &Authority,
+        school: &School,
+        site: &Site,
+        target: &Target,
+    ) -> Vec<Judgement> {
+        let peer = target
+            .service
+            .as_ref()
+            .map(|service| (service, authority.services.get(service)));
+        let series = match peer {
+            Some((_, None)) => Series::default(),
+            Some((_, Some(peer))) => series_of(&self.series, target.metric, Some(peer)),
+            None => series_of(&self.series, target.metric, None),
+        };
+        let (port, judging) = (self.port, &authority.judging);
+        let mut judgements = judge_periods(
+            judge,
+            target,
+            school,
+            site,
+            &series,
+            port,
+            judging,
+            self.recent,
+        );
+        let today = date(self.recent.today);
+        for judgement in &mut judgements {
+            if let Some((service, None)) = peer {
+                let service = service.clone();
+                let why = NoData::ServiceNotStated { service };
+                judgement.verdict = Verdict::NoData { why };
+            }
+            if let Some(today) = today {
+                judgement.except(school, today);
+            }
+        }
+        judgements
+    }
+}
+
+/// From the begin of the first of these periods to now.
+fn window_of(recent: Recent, now: UnixMillis) -> RangeInclusive<UnixMillis> {
+    let first = recent
+        .periods()
+        .first()
+        .map_or(recent.today, |period| *period.days().start());
+    begin_of(first)..=UnixMillis(now.0.saturating_add(CLOCK_AHEAD_MS))
 }
 
 fn row(
+    judge: &mut Judge,
     authority: &Authority,
     school: &School,
     site: &Site,
     target: &Target,
     measured: &Measured,
-    today: Option<Day>,
-) -> Row {
-    let peer = target.service.as_ref().map(|id| authority.services.get(id));
-    let series = match peer {
-        Some(Some(peer)) => series_of(&measured.series, target.metric, Some(peer.as_str())),
-        Some(None) => Series::default(),
-        None => series_of(&measured.series, target.metric, None),
+) -> Option<Row> {
+    let mut judgements = measured.judgements(judge, authority, school, site, target);
+    let running = judgements.pop()?;
+    let (judgement, running) = match judgements.pop() {
+        Some(closed) if closed.observed.is_some() => (closed, Some(running)),
+        _ => (running, None),
     };
-    let port = measured.port;
-    let mut judgement = verdict::judge(target, school, site, &series, port, &authority.judging);
-    if let (Some(None), Some(service)) = (peer, &target.service) {
-        let service = service.clone();
-        let why = NoData::ServiceNotStated { service };
-        judgement.verdict = Verdict::NoData { why };
-    }
-    if let Some(today) = today {
-        judgement = judgement.excepted(school, today);
-    }
-    let cause = cause(&judgement, &measured.situation);
-    Row {
+    let situation = measured.situations.get(&judgement.period?)?;
+    let cause = cause(&judgement, situation);
+    Some(Row {
         school_name: school.name.clone(),
         site_name: site.name.clone(),
         target_title: target.title.clone(),
         source: target.source.clone(),
         judgement,
+        running,
         cause,
-    }
+    })
 }
 
 /// What was measured of a metric at a site, from where it can be seen, against one peer where one is named.
@@ -247,15 +308,34 @@ fn series_of(measured: &[SiteSeries], metric: Metric, peer: Option<&str>) -> Ser
     };
     let mut all = Series::default();
     for series in measured.iter().filter(speaks) {
-        all.samples.extend(
-            series
-                .samples
-                .iter()
-                .map(|&(at, value)| Sample { at, value }),
-        );
-        all.failures += series.failures.len();
+        all.samples
+            .extend(series.samples.iter().map(|&(at, value)| Sample {
+                at,
+                day: local_day(at),
+                value,
+                // No probe looks at the line's other traffic yet.
+                disturbed: None,
+            }));
+        let days = series.failures.iter().map(|(at, _)| local_day(*at));
+        all.failures.extend(days);
     }
     all
+}
+
+/// The samples that a judgement of the metric at the site rests on.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn samples(
+    store: &Store,
+    site: &SiteId,
+    metric: Metric,
+    times: RangeInclusive<UnixMillis>,
+) -> Result<Vec<Sample>, StoreError> {
+    let measured = store.series_of_site(&site.to_string(), times)?;
+    let mut samples = series_of(&measured, metric, None).samples;
+    samples.sort_by_key(|sample| sample.at);
+    Ok(samples)
 }
 
 /// The nominal rate of the port that the site's agent measures through, as last seen.
@@ -272,12 +352,14 @@ fn port(measured: &[SiteSeries]) -> Option<BitRate> {
     }
 }
 
-/// What else is known of the site: its contract, and the median of everything that was measured there.
-fn situation(site: &Site, measured: &[SiteSeries]) -> Situation {
+/// What else is known of the site: its contract, and the median of everything that was measured there on
+/// these days.
+fn situation(site: &Site, measured: &[SiteSeries], days: &RangeInclusive<i32>) -> Situation {
     let median = |metric: Metric| -> Option<Value> {
         let mut values: Vec<Value> = series_of(measured, metric, None)
             .samples
             .iter()
+            .filter(|sample| days.contains(&sample.day))
             .map(|sample| sample.value)
             .collect();
         values.sort_unstable_by_key(|value| value.number());
@@ -298,6 +380,7 @@ fn situation(site: &Site, measured: &[SiteSeries]) -> Situation {
 #[cfg(test)]
 mod tests {
     use messnetz_metric::{Direction, Observation, Outcome, Vantage};
+    use messnetz_sites::trend::Outlook;
 
     use super::*;
     use crate::wire::{AgentId, BATCH_FORMAT, Batch};
@@ -342,11 +425,12 @@ mod tests {
         let (_folder, without) = store_with(&site.id, honest.clone());
         let (_folder_2, with) = store_with(&site.id, [honest, wrong].concat());
         let judged = |store: &Store| {
-            let report = judge(&authority, Catalogue::built_in(), store, NOW).unwrap();
+            let report =
+                judge(&authority, Catalogue::built_in(), store, NOW, Cycle::Month).unwrap();
             serde_json::to_value(&report).unwrap()
         };
         assert_eq!(judged(&with), judged(&without));
-        let report = judge(&authority, Catalogue::built_in(), &with, NOW).unwrap();
+        let report = judge(&authority, Catalogue::built_in(), &with, NOW, Cycle::Month).unwrap();
         let counted = report
             .rows
             .iter()
@@ -358,5 +442,125 @@ mod tests {
             Some(2),
             "a clock that is minutes ahead still counts"
         );
+    }
+
+    /// One test at noon of each of these days, counted from 1970-01-01.
+    fn daily(days: RangeInclusive<i32>, mbps: u64) -> Vec<(Metric, UnixMillis, u64)> {
+        let down = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
+        let noon = |day| UnixMillis(begin_of(day).0 + 12 * 3_600_000);
+        days.map(|day| (down, noon(day), mbps * 1_000_000))
+            .collect()
+    }
+
+    fn month(month: u8) -> RangeInclusive<i32> {
+        Period::Month { year: 2026, month }.days()
+    }
+
+    /// The row of 30 Mbit/s for each of 12 classes: 390, tolerated 351.
+    fn row_of_the_classes(store: &Store, cycle: Cycle) -> Row {
+        let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+        let report = judge(&authority, Catalogue::built_in(), store, NOW, cycle).unwrap();
+        let is_it = |row: &Row| row.judgement.target.as_str() == "de-aufgreifschwelle-30/down";
+        report.rows.into_iter().find(is_it).unwrap()
+    }
+
+    #[test]
+    fn the_month_that_is_over_speaks_and_the_running_one_stands_beside_it() {
+        let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+        let site = &authority.sites().next().unwrap().id;
+        // It is 28 May. March is too long ago.
+        let may = *month(5).start()..=*month(5).start() + 21;
+        let (_folder, both) = store_with(
+            site,
+            [
+                daily(month(3), 10),
+                daily(month(4), 382),
+                daily(may.clone(), 100),
+            ]
+            .concat(),
+        );
+        let row = row_of_the_classes(&both, Cycle::Month);
+        let told = |judgement: &Judgement| {
+            let period = judgement.period.unwrap().to_string();
+            (
+                period,
+                judgement.verdict.kind(),
+                judgement.samples,
+                judgement.days,
+            )
+        };
+        let april = ("2026-04".to_owned(), VerdictKind::Met, 30, 30);
+        assert_eq!(told(&row.judgement), april);
+        assert_eq!(row.cause, None);
+        let running = row.running.as_ref().unwrap();
+        let expected = ("2026-05".to_owned(), VerdictKind::Missed, 22, 22);
+        assert_eq!(told(running), expected);
+        let text = Text::new(crate::text::Language::En);
+        assert_eq!(
+            text.periods(&row.judgement, row.running.as_ref()),
+            "2026-04 (closed); 2026-05 (provisional): \u{2718} missed"
+        );
+        // What the verdict names finds its samples, and no others.
+        let query = row.judgement.query.unwrap();
+        let found = samples(&both, &query.site, query.metric, query.from..=query.to).unwrap();
+        assert_eq!(found.len(), 30);
+        assert!(found.iter().all(|sample| month(4).contains(&sample.day)));
+
+        let (_folder, running_only) = store_with(site, daily(may, 100));
+        let row = row_of_the_classes(&running_only, Cycle::Month);
+        assert_eq!(told(&row.judgement), expected);
+        assert_eq!(row.running, None);
+        assert!(row.cause.is_some());
+
+        let row = row_of_the_classes(&both, Cycle::SchoolYear);
+        let expected = ("2025/26".to_owned(), VerdictKind::Missed, 83, 83);
+        assert_eq!(told(&row.judgement), expected);
+    }
+
+    #[test]
+    fn months_that_fall_lead_to_the_month_in_which_the_target_is_missed() {
+        let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+        let site = &authority.sites().next().unwrap().id;
+        let falling = [(1, 420), (2, 405), (3, 390), (4, 375)];
+        let measured = falling
+            .map(|(number, mbps)| daily(month(number), mbps))
+            .concat();
+        let (_folder, store) = store_with(site, measured);
+        let trends = trends::trends(&authority, &store, NOW, 5).unwrap();
+        let is_it =
+            |id: &messnetz_sites::target::TargetId| id.as_str() == "de-aufgreifschwelle-30/down";
+        let found = trends
+            .sites
+            .iter()
+            .find(|trend| is_it(&trend.target))
+            .unwrap();
+        // 15 less every month: 360 in May, 345 < 351 in June.
+        let june = Period::Month {
+            year: 2026,
+            month: 6,
+        };
+        assert_eq!(found.trend.outlook, Outlook::MissedFrom { month: june });
+        let text = Text::new(crate::text::Language::En);
+        assert_eq!(
+            text.slope(found.last.as_ref(), &found.trend),
+            "\u{2212}15\u{a0}Mbit/s (\u{2212}15\u{a0}Mbit/s to \u{2212}15\u{a0}Mbit/s)"
+        );
+        // The third school has profiles of its own.
+        let schools = 2;
+        let of_classes: Vec<_> = trends
+            .months
+            .iter()
+            .filter(|month| is_it(&month.counts.target))
+            .map(|month| {
+                (
+                    month.period.to_string(),
+                    month.counts.met,
+                    month.counts.schools(),
+                )
+            })
+            .collect();
+        assert_eq!(of_classes.len(), 5, "the running month has its line too");
+        assert_eq!(of_classes[0], ("2026-01".to_owned(), 1, schools));
+        assert_eq!(of_classes[4], ("2026-05".to_owned(), 0, schools));
     }
 }

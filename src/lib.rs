@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod day;
 mod sqlite;
 pub mod text;
 pub mod wire;

@@ -168,6 +168,7 @@ fn table(report: &Report, text: &Text) -> Markup {
                     th scope="col" { (text.say("table-school")) }
                     th scope="col" { (text.say("table-target")) }
                     th scope="col" { (text.say("table-verdict")) }
+                    th scope="col" { (text.say("table-period")) }
                     th scope="col" { (text.say("table-observed")) }
                     th scope="col" { (text.say("table-threshold")) }
                     th scope="col" { (text.say("table-contract")) }
@@ -190,6 +191,7 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
         &[
             ("statistic", text.statistic(judgement).into()),
             ("samples", judgement.samples.into()),
+            ("days", judgement.days.into()),
         ],
     );
     html! {
@@ -197,6 +199,7 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
             th scope="row" { (row.school_name) @if begins_site { small { (judgement.site) } } }
             td { (text.pick(&row.target_title)) }
             (verdict_cell(row, text))
+            td { (text.periods(judgement, row.running.as_ref())) }
             td.number { (text.observed(judgement)) small { (statistic) } }
             td.number {
                 (text.threshold(judgement))

@@ -7,8 +7,10 @@ use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Value};
 use messnetz_sites::cause::{Cause, Unknown};
 use messnetz_sites::formula::NotAssessable;
+use messnetz_sites::period::Standing;
 use messnetz_sites::quantile::Statistic;
 use messnetz_sites::target::{Operator, Status};
+use messnetz_sites::trend::{Outlook, Trend};
 use messnetz_sites::upgrade::Price;
 use messnetz_sites::verdict::{
     Excepted, FullPort, Judgement, NoData, Undecided, Verdict, VerdictKind,
@@ -107,10 +109,31 @@ impl Text {
             return self.say("statistic-median");
         }
         let percent = (judgement.statistic.share() * 100.0).round();
-        self.say_with(
-            "statistic-percentile",
-            &[("percent", FluentValue::from(percent))],
-        )
+        let gaps = [("percent", FluentValue::from(percent))];
+        if judgement.statistic.is_of_days() {
+            self.say_with("statistic-share-of-days", &gaps)
+        } else {
+            self.say_with("statistic-percentile", &gaps)
+        }
+    }
+
+    /// The period that was judged, whether it is over, and what the running one says so far.
+    #[must_use]
+    pub fn periods(&self, judgement: &Judgement, running: Option<&Judgement>) -> String {
+        let period = |judgement: &Judgement| {
+            let gaps = [("period", text(judgement.period?.to_string()))];
+            Some(match judgement.standing? {
+                Standing::Closed => self.say_with("period-closed", &gaps),
+                Standing::Provisional => self.say_with("period-provisional", &gaps),
+            })
+        };
+        let mut shown = period(judgement).unwrap_or_default();
+        if let Some((running, name)) = running.and_then(|r| Some((r, period(r)?))) {
+            let kind = running.verdict.kind();
+            let said = format!("; {name}: {} {}", symbol(kind), self.verdict(kind));
+            shown.push_str(&said);
+        }
+        shown
     }
 
     /// The layers that are compared, where they are not one.
@@ -234,19 +257,30 @@ impl Text {
     }
 
     fn why_undecided(&self, why: &Undecided) -> String {
-        match why {
-            Undecided::TooFew { have, need } => self.say_with(
-                "undecided-too-few",
-                &[("have", count(*have)), ("need", count(*need))],
+        let (reason, more) = match why {
+            Undecided::TooFew { have, need, more } => (
+                self.say_with(
+                    "undecided-too-few",
+                    &[("have", count(*have)), ("need", count(*need))],
+                ),
+                more,
             ),
-            Undecided::Straddles {
-                at_least_more: Some(more),
-            } => self.say_with("undecided-straddles", &[("more", count(*more))]),
-            Undecided::Straddles {
-                at_least_more: None,
-            } => self.say("undecided-at-threshold"),
-            Undecided::PortTooSmall(full) => self.why_port_too_small(full),
-        }
+            Undecided::TooFewDays { have, need, more } => (
+                self.say_with(
+                    "undecided-too-few-days",
+                    &[("have", count(*have)), ("need", count(*need))],
+                ),
+                more,
+            ),
+            Undecided::Straddles { more } => (self.say("undecided-straddles"), more),
+            Undecided::PortTooSmall(full) => return self.why_port_too_small(full),
+        };
+        let more = match (more.days, more.samples) {
+            (Some(days), _) => self.say_with("undecided-more-days", &[("days", count(days))]),
+            (None, Some(more)) => self.say_with("undecided-more", &[("more", count(more))]),
+            (None, None) => self.say("undecided-for-long"),
+        };
+        format!("{reason}; {more}")
     }
 
     /// Why a full port does not tell what the line could do.
@@ -260,6 +294,46 @@ impl Text {
                 ("needed", text(self.rate(full.needed))),
             ],
         )
+    }
+
+    /// How a value changes from month to month, with the interval where there is one.
+    #[must_use]
+    pub fn slope(&self, last: Option<&Judgement>, trend: &Trend) -> String {
+        let (Some(observed), Some(slope)) = (last.and_then(|last| last.observed), trend.slope)
+        else {
+            return "\u{2013}".to_owned();
+        };
+        let change = |change: f64| {
+            let sign = if change < 0.0 { '\u{2212}' } else { '+' };
+            let size = Value::new(observed.unit(), change.abs().round() as i64);
+            text(format!("{sign}{}", self.value(size)))
+        };
+        match (slope.lower, slope.upper) {
+            (Some(lower), Some(upper)) => self.say_with(
+                "trend-slope",
+                &[
+                    ("median", change(slope.median)),
+                    ("lower", change(lower)),
+                    ("upper", change(upper)),
+                ],
+            ),
+            _ => self.say_with("trend-slope-open", &[("median", change(slope.median))]),
+        }
+    }
+
+    /// Where a trend leads.
+    #[must_use]
+    pub fn outlook(&self, outlook: &Outlook) -> String {
+        match outlook {
+            Outlook::NoTrend => self.say("trend-none"),
+            Outlook::Stays => self.say("trend-stays"),
+            Outlook::MissedFrom { month } => {
+                self.say_with("trend-missed-from", &[("month", text(month.to_string()))])
+            }
+            Outlook::MetFrom { month } => {
+                self.say_with("trend-met-from", &[("month", text(month.to_string()))])
+            }
+        }
     }
 
     /// Why there is nothing to judge.

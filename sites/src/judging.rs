@@ -12,6 +12,11 @@ pub struct Judging {
     pub confidence: Option<f64>,
     /// Fewest samples that a verdict needs.
     pub min_samples: Option<u32>,
+    /// Fewest days with samples that a verdict needs.
+    pub min_days: Option<u32>,
+    /// Whether the samples of one day are taken as independent of each other, which they are not: for a
+    /// demonstration that sees one day only.
+    pub independent: bool,
     /// Why verdicts rest on less than the targets ask for; shown beside every one of them.
     pub shortened: Option<String>,
 }

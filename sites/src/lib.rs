@@ -5,26 +5,33 @@
 //! [`Judgement`](verdict::Judgement) by [`verdict::judge`], or for one visit a
 //! [`Snapshot`](verdict::Snapshot) by [`verdict::snapshot`]. What was missed has a
 //! [`Cause`](cause::Cause) by [`cause::cause`], the causes have upgrades by [`upgrade::recommend`], and
-//! [`coverage::coverage`] counts schools for the charts.
+//! [`coverage::coverage`] counts schools for the charts. Months become a [`Trend`](trend::Trend) by
+//! [`trend::trend`], and [`decision::time_to_decision`] says beforehand how long all that takes.
 //!
 //! Pure: no I/O, no clock, no async, no randomness that is not passed in. Nothing here knows an agent, a
 //! probe, a database or a language to speak in: results are data, and the program words them.
 
+pub mod blocks;
 pub mod cause;
 pub mod coverage;
+pub mod decision;
 pub mod facts;
 pub mod formula;
 mod ident;
 mod judging;
+pub mod period;
 pub mod quantile;
+pub mod random;
 #[cfg(test)]
 mod sample_school;
+pub mod share;
 pub mod site;
 mod source;
 mod spelling;
 pub mod target;
 mod text;
 pub mod toml_file;
+pub mod trend;
 pub mod upgrade;
 pub mod verdict;
 

@@ -7,37 +7,78 @@
 //! The confidence bounds are distribution-free, from order statistics (David & Nagaraja, *Order
 //! Statistics*, 3rd ed. 2003, section 7.1): the number of samples at or below the true quantile is at least
 //! binomial(n, p), whatever the distribution, so that ranks can be chosen whose values lie below or above
-//! the true quantile with the wanted confidence. Ties make the bounds wider, never wrong. The samples are
-//! taken as independent; samples of one day are not quite, which is a stated limit.
+//! the true quantile with the wanted confidence. Ties make the bounds wider, never wrong. Here the samples
+//! are taken as independent; [`blocks`](crate::blocks) is for samples of which several fall on one day.
 
 use std::fmt;
 use std::str::FromStr;
 
+use messnetz_metric::Better;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Which value of a series a target speaks about: the median or another percentile.
+/// Which value of a series a target speaks about: the median or another percentile of all samples, or the
+/// share of days whose best sample has to reach the threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Statistic {
     percent: u8,
+    of_days: bool,
 }
 
 impl Statistic {
     /// The 50th percentile.
-    pub const MEDIAN: Self = Self { percent: 50 };
+    pub const MEDIAN: Self = Self {
+        percent: 50,
+        of_days: false,
+    };
 
     /// The percentile, for 1 to 99.
     #[must_use]
     pub const fn percentile(percent: u8) -> Option<Self> {
         if percent >= 1 && percent <= 99 {
-            Some(Self { percent })
+            Some(Self {
+                percent,
+                of_days: false,
+            })
         } else {
             None
         }
     }
 
-    /// The share of values at or below it.
+    /// The share of days, in percent from 1 to 99, whose best sample has to reach the threshold.
+    #[must_use]
+    pub const fn share_of_days(percent: u8) -> Option<Self> {
+        match Self::percentile(percent) {
+            Some(Self { percent, .. }) => Some(Self {
+                percent,
+                of_days: true,
+            }),
+            None => None,
+        }
+    }
+
+    /// Whether it is a share of days.
+    #[must_use]
+    pub const fn is_of_days(self) -> bool {
+        self.of_days
+    }
+
+    /// The percentile that has to stand on the good side: of the samples, or of the best samples of the
+    /// days. That 90 % of the days reach a rate says that the 10th percentile of their best rates does.
+    #[must_use]
+    pub const fn decisive(self, better: Better) -> Self {
+        let percent = match (self.of_days, better) {
+            (true, Better::Higher) => 100 - self.percent,
+            (true, Better::Lower) | (false, _) => self.percent,
+        };
+        Self {
+            percent,
+            of_days: false,
+        }
+    }
+
+    /// The share of values at or below it, or of the days that have to reach the threshold.
     #[must_use]
     pub fn share(self) -> f64 {
         f64::from(self.percent) / 100.0
@@ -59,9 +100,10 @@ impl Statistic {
 
 impl fmt::Display for Statistic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.percent {
-            50 => f.write_str("median"),
-            percent => write!(f, "p{percent}"),
+        match (self.of_days, self.percent) {
+            (true, percent) => write!(f, "share-of-days-{percent}"),
+            (false, 50) => f.write_str("median"),
+            (false, percent) => write!(f, "p{percent}"),
         }
     }
 }
@@ -74,11 +116,18 @@ impl FromStr for Statistic {
         if text == "median" {
             return Ok(Self::MEDIAN);
         }
-        text.strip_prefix('p')
-            .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
-            .and_then(|digits| digits.parse().ok())
-            .and_then(Self::percentile)
-            .ok_or_else(unknown)
+        let number = |digits: &str| {
+            let is_plain = digits.bytes().all(|b| b.is_ascii_digit());
+            is_plain.then(|| digits.parse().ok()).flatten()
+        };
+        let of_days = text.strip_prefix("share-of-days-").map(number);
+        let of_samples = text.strip_prefix('p').map(number);
+        match (of_days, of_samples) {
+            (Some(percent), _) => percent.and_then(Self::share_of_days),
+            (None, Some(percent)) => percent.and_then(Self::percentile),
+            (None, None) => None,
+        }
+        .ok_or_else(unknown)
     }
 }
 
@@ -98,7 +147,7 @@ impl From<Statistic> for String {
 
 /// No statistic has this name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("there is no statistic '{0}' (write median, or p1 to p99)")]
+#[error("there is no statistic '{0}' (write median, p1 to p99, or share-of-days-90)")]
 pub struct UnknownStatistic(pub String);
 
 /// Ranks, from 1, in a series in ascending order.
@@ -110,6 +159,18 @@ pub struct Bounds {
     /// The smallest rank whose value is, with the wanted confidence, not below the true quantile; `None`
     /// where even the largest value is not sure enough.
     pub upper: Option<usize>,
+}
+
+/// The chance that of `n` independent cases at most `k` are hits, each being one with the chance `share`.
+pub(crate) fn chance_at_most(n: usize, k: usize, share: f64) -> f64 {
+    let binomial = Binomial::new(n, share);
+    let terms = (k + 1).saturating_sub(binomial.first);
+    binomial.weights.iter().take(terms).sum()
+}
+
+/// Bounds for the `share` quantile of `n` values, each with `confidence`.
+pub(crate) fn bounds_of_share(n: usize, share: f64, confidence: f64) -> Bounds {
+    bounds(n, share, 1.0 - confidence)
 }
 
 /// Bounds for the `share` quantile of `n` values, each wrong with at most the probability `error`.
@@ -237,6 +298,7 @@ pub const FORESEEABLE: usize = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::SplitMix64;
     use proptest::prelude::*;
 
     fn statistic(text: &str) -> Statistic {
@@ -245,11 +307,21 @@ mod tests {
 
     #[test]
     fn a_statistic_is_written_as_planners_say_it() {
-        for text in ["median", "p5", "p95", "p1", "p99"] {
+        for text in ["median", "p5", "p95", "p1", "p99", "share-of-days-90"] {
             assert_eq!(statistic(text).to_string(), text);
         }
         assert_eq!(statistic("p50"), Statistic::MEDIAN);
-        for text in ["", "p", "p0", "p100", "p+5", "mean", "p9.5"] {
+        for text in [
+            "",
+            "p",
+            "p0",
+            "p100",
+            "p+5",
+            "mean",
+            "p9.5",
+            "share-of-days",
+            "share-of-days-100",
+        ] {
             assert!(text.parse::<Statistic>().is_err(), "{text}");
         }
     }
@@ -343,24 +415,10 @@ mod tests {
         }
     }
 
-    /// A small generator with a fixed seed (Steele, Lea & Flood 2014, `SplitMix64`): the test has the
-    /// same outcome everywhere.
-    struct SplitMix64(u64);
-
-    impl SplitMix64 {
-        fn unit(&mut self) -> f64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-        }
-    }
-
     #[test]
     fn the_bounds_hold_as_often_as_they_promise() {
         const RUNS: usize = 4_000;
-        let mut random = SplitMix64(20_260_101);
+        let mut random = SplitMix64::new(20_260_101);
         for (text, n) in [("median", 10), ("median", 60), ("p5", 80), ("p95", 200)] {
             let share = statistic(text).share();
             let bounds = statistic(text).bounds(n, 0.95);

@@ -41,14 +41,25 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
     }
 }
 
+/// One sample a day.
 pub(crate) fn series(values: impl IntoIterator<Item = Value>) -> Series {
-    let sample = |(at, value)| Sample {
-        at: UnixMillis(at),
-        value,
+    several_a_day(1, values)
+}
+
+/// The same number of samples on each day.
+pub(crate) fn several_a_day(per_day: i64, values: impl IntoIterator<Item = Value>) -> Series {
+    let sample = |(number, value)| {
+        let at = UnixMillis(number * 86_400_000 / per_day);
+        Sample {
+            at,
+            day: (number / per_day) as i32,
+            value,
+            disturbed: None,
+        }
     };
     Series {
-        samples: (0i64..).step_by(60_000).zip(values).map(sample).collect(),
-        failures: 0,
+        samples: (0i64..).zip(values).map(sample).collect(),
+        ..Series::default()
     }
 }
 

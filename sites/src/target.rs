@@ -79,6 +79,8 @@ pub struct Target {
     pub confidence: f64,
     /// Fewest samples that a verdict needs.
     pub min_samples: usize,
+    /// Fewest days with samples that a verdict needs.
+    pub min_days: usize,
     /// Whose facts the formula speaks about.
     pub scope: Scope,
     /// Which schools it is meant for.
@@ -149,12 +151,18 @@ impl Target {
         })
     }
 
-    /// The share of the samples' distribution that may lie on the bad side of the threshold.
+    /// The percentile that is compared: of the samples, or of the days' best samples.
+    #[must_use]
+    pub const fn decisive(&self) -> Statistic {
+        self.statistic.decisive(self.op.better())
+    }
+
+    /// The share of the distribution, of samples or of days, that may lie on the bad side of the threshold.
     #[must_use]
     pub fn bad_share(&self) -> f64 {
         match self.op.better() {
-            Better::Higher => self.statistic.share(),
-            Better::Lower => 1.0 - self.statistic.share(),
+            Better::Higher => self.decisive().share(),
+            Better::Lower => 1.0 - self.decisive().share(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! From samples to a verdict, with the evidence that lets anybody check it.
 //!
-//! [`judge`] holds a series against a target and says [`Verdict::Met`] or [`Verdict::Missed`] only where
-//! the whole confidence interval lies on one side of the threshold. [`snapshot`] is for a single visit: it
-//! says above or below today and can never become a verdict. The samples are those of one window, chosen by
-//! the caller.
+//! [`judge`] (or a [`Judge`], for many) holds a series against a target and says [`Verdict::Met`] or
+//! [`Verdict::Missed`] only where the whole confidence interval lies on one side of the threshold;
+//! [`judge_periods`] does so for each month or school year. [`snapshot`] is for a single visit: it says
+//! above or below today and can never become a verdict. The samples are those of one window, chosen by the
+//! caller.
 
 mod inventory;
 mod judge;
+mod periods;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -15,13 +17,16 @@ use messnetz_metric::{BitRate, Layer, Metric, Unit, UnixMillis, Value};
 use serde::Serialize;
 
 use crate::formula::NotAssessable;
+use crate::period::{Period, Standing as PeriodStanding};
 use crate::quantile::Statistic;
+use crate::share::ShareInterval;
 use crate::site::{Exception, School, SchoolId, SiteId};
 use crate::source::Day;
 use crate::target::{Item, Operator, ServiceId, TargetId, Threshold};
 
 pub use inventory::{InventoryJudgement, Stated, judge_inventory};
-pub use judge::judge;
+pub use judge::{Judge, judge};
+pub use periods::judge_periods;
 pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};
 
 /// One measured value with its time.
@@ -29,8 +34,13 @@ pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};
 pub struct Sample {
     /// When the measurement began.
     pub at: UnixMillis,
+    /// The number of its day in the school's time zone, counted from 1970-01-01: samples of one day hang
+    /// together. The time zone is the caller's matter.
+    pub day: i32,
     /// What it came to.
     pub value: Value,
+    /// Whether other traffic used the line during the measurement; `None` where nobody looked.
+    pub disturbed: Option<bool>,
 }
 
 /// What was measured of one metric at one site within one window.
@@ -38,9 +48,12 @@ pub struct Sample {
 pub struct Series {
     /// The values, in any order.
     pub samples: Vec<Sample>,
-    /// Measurements that yielded no value. They are shown beside a verdict and never count as one: a
-    /// failure may be the agent's own.
-    pub failures: usize,
+    /// Measurements that yielded no value, each by the number of its day. They are shown beside a verdict
+    /// and never count as one: a failure may be the agent's own.
+    pub failures: Vec<i32>,
+    /// The name of the window that all of it lies in, such as `lesson-hours`; `None` where it is of all
+    /// hours.
+    pub window: Option<String>,
 }
 
 /// What a target comes to at one site.
@@ -100,15 +113,40 @@ pub enum Undecided {
         have: usize,
         /// Samples that are needed.
         need: usize,
+        /// What could decide at the earliest.
+        #[serde(flatten)]
+        more: More,
+    },
+    /// Samples on fewer days than the target asks for.
+    TooFewDays {
+        /// Days there are.
+        have: usize,
+        /// Days that are needed.
+        need: usize,
+        /// What could decide at the earliest.
+        #[serde(flatten)]
+        more: More,
     },
     /// The confidence interval holds the threshold.
     Straddles {
-        /// How many more samples could decide at the earliest, were all of them alike; absent where no
-        /// number that anybody will measure could.
-        at_least_more: Option<usize>,
+        /// What could decide at the earliest.
+        #[serde(flatten)]
+        more: More,
     },
-    /// The port that the agent measures through was full and is too small to tell.
+    /// The port that the agent measures through was full and is too small to tell: no number of samples
+    /// could decide.
     PortTooSmall(FullPort),
+}
+
+/// What could decide at the earliest: were all further samples alike, and as many a day as now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct More {
+    /// So many more samples; absent where no number that anybody will measure could.
+    #[serde(rename = "at_least_more")]
+    pub samples: Option<usize>,
+    /// On so many more days; absent where no number of days could, or where days do not count.
+    #[serde(rename = "at_least_more_days")]
+    pub days: Option<usize>,
 }
 
 /// A port that was full and carries less than a target needs.
@@ -187,14 +225,26 @@ pub struct Judgement {
     pub interval: Interval,
     /// Number of samples.
     pub samples: usize,
+    /// Number of days with samples.
+    pub days: usize,
+    /// How many independent samples would tell as much as these; of days, where days are counted.
+    pub effective: usize,
+    /// How many days reached the threshold, where the target counts days.
+    pub days_reached: Option<DaysReached>,
+    /// The window that the samples are of; absent where they are of all hours.
+    pub window: Option<String>,
+    /// The period that the samples are of, where there is one.
+    pub period: Option<Period>,
+    /// Whether that period is over; a running one may still change its verdict.
+    pub standing: Option<PeriodStanding>,
     /// Number of measurements without a value.
     pub failures: usize,
-    /// Time of the first sample.
-    #[serde(rename = "first_at_unix_ms")]
-    pub first_at: Option<UnixMillis>,
-    /// Time of the last sample.
-    #[serde(rename = "last_at_unix_ms")]
-    pub last_at: Option<UnixMillis>,
+    /// What to ask the store for to see the samples; absent where there are none.
+    pub query: Option<Query>,
+    /// What the agent could have seen at most; absent where its port is not known, and for what is no rate.
+    pub ceiling: Option<Ceiling>,
+    /// How many of the tests other traffic disturbed; absent where nobody looked.
+    pub disturbed: Option<Disturbed>,
     /// The layers that are compared; for rates only.
     pub layers: Option<Layers>,
     /// The contract held against the same threshold, where both are nominal rates.
@@ -232,14 +282,10 @@ impl Excepted {
 }
 
 impl Judgement {
-    /// This judgement with the school's exception from its target beside it, as of `today`. The verdict
-    /// stays what it is.
-    #[must_use]
-    pub fn excepted(self, school: &School, today: Day) -> Self {
-        Self {
-            exception: Excepted::of(school, &self.target, today),
-            ..self
-        }
+    /// Puts the school's exception from the target beside the verdict, as of `today`. The verdict stays
+    /// what it is.
+    pub fn except(&mut self, school: &School, today: Day) {
+        self.exception = Excepted::of(school, &self.target, today);
     }
 }
 
@@ -252,6 +298,58 @@ pub struct Interval {
     pub upper: Option<Value>,
     /// One-sided confidence of each bound.
     pub confidence: f64,
+}
+
+/// What finds the samples of a judgement again: all of the site and the metric within these times, and
+/// within the window where there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Query {
+    /// The site.
+    pub site: SiteId,
+    /// The metric.
+    pub metric: Metric,
+    /// Time of the first sample.
+    #[serde(rename = "from_unix_ms")]
+    pub from: UnixMillis,
+    /// Time of the last sample, which is one of them.
+    #[serde(rename = "to_unix_ms")]
+    pub to: UnixMillis,
+    /// The window; absent for all hours.
+    pub window: Option<String>,
+}
+
+/// The most that an agent can see through its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Ceiling {
+    /// Nominal rate of the port.
+    #[serde(rename = "port_bps")]
+    pub port: BitRate,
+    /// What it can carry on the layer that is measured.
+    #[serde(rename = "ceiling_bps")]
+    pub ceiling: BitRate,
+}
+
+/// How many tests other traffic disturbed. They count all the same: a school's line is never idle, and
+/// leaving out what looks bad would choose the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Disturbed {
+    /// Tests that were disturbed.
+    pub disturbed: usize,
+    /// Tests of which it is known whether they were.
+    pub of: usize,
+    /// The one over the other.
+    pub share: f64,
+}
+
+/// How many days' best samples reached the tolerated threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct DaysReached {
+    /// Days that reached it.
+    pub reached: usize,
+    /// Days with samples.
+    pub of: usize,
+    /// Where the true share lies, after Clopper & Pearson: each bound holds by itself with the confidence.
+    pub share: ShareInterval,
 }
 
 /// The layers on which a rate is stated and counted. Where they differ, the target's tolerance bridges

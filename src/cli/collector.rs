@@ -1,12 +1,17 @@
 //! `messnetz collector`: keep measurements, hold them against targets, show what came out.
 
+mod results;
+
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use messnetz_metric::{Metric, UnixMillis};
+use messnetz_sites::period::Cycle;
+use messnetz_sites::site::SiteId;
 
 use super::{Ending, asked_to_stop, print, print_json, write_examples};
 use crate::clock;
@@ -77,6 +82,9 @@ enum Command {
         after_help = "Example:\n  messnetz collector report --lang en\n\nExit code 1 where a target is missed."
     )]
     Report {
+        /// What each verdict is about; the running period's is provisional
+        #[arg(long, value_enum, default_value_t = Span::Month)]
+        period: Span,
         /// Language
         #[arg(long, value_enum)]
         lang: Option<Language>,
@@ -84,6 +92,64 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print how many schools are at target month by month, and where each one is going
+    #[command(
+        after_help = "Example:\n  messnetz collector trend --months 24 --json\n\nAt least four closed months with samples are needed to tell a direction.\nExit code 1 where a target that is met will be missed at this rate."
+    )]
+    Trend {
+        /// How many months, the running one included
+        #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=120))]
+        months: u16,
+        /// Language
+        #[arg(long, value_enum)]
+        lang: Option<Language>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print how soon each target can be decided with the schedule
+    #[command(
+        after_help = "Example:\n  messnetz collector schedule --json\n\nDays are the fewest: all samples alike. Near its threshold a target takes longer.\nExit code 1 where a target takes more than 60 days or is not measured at all."
+    )]
+    Schedule {
+        /// Language
+        #[arg(long, value_enum)]
+        lang: Option<Language>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the samples that a verdict rests on: its query in `report --json` has the arguments
+    #[command(
+        after_help = "Example:\n  messnetz collector samples XX-100001/main line.down --from 1790805600000 --to 1793487599999"
+    )]
+    Samples {
+        /// The site, as SCHOOL/SITE of the site file
+        site: String,
+        /// What was measured, such as line.down
+        metric: Metric,
+        /// Time of the first sample, in milliseconds since 1970-01-01 UTC
+        #[arg(long)]
+        from: i64,
+        /// Time of the last sample
+        #[arg(long)]
+        to: i64,
+        /// Language
+        #[arg(long, value_enum)]
+        lang: Option<Language>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What a verdict is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Span {
+    /// A calendar month
+    Month,
+    /// A school year, from 1 August
+    SchoolYear,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
@@ -104,7 +170,20 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             ))?;
             Ok(Ending::Well)
         }
-        Command::Report { lang, json } => report(load()?, lang, json),
+        Command::Report { period, lang, json } => report(load()?, period, lang, json),
+        Command::Trend { months, lang, json } => results::trend(load()?, months, lang, json),
+        Command::Schedule { lang, json } => results::schedule(load()?, lang, json),
+        Command::Samples {
+            site,
+            metric,
+            from,
+            to,
+            lang,
+            json,
+        } => {
+            let times = UnixMillis(from)..=UnixMillis(to);
+            results::samples(load()?, &site, metric, times, lang, json)
+        }
     }
 }
 
@@ -150,20 +229,7 @@ fn serve(config: Config, dashboard: Option<std::net::TcpListener>) -> anyhow::Re
 
 fn ticket(config: Config, site: &str, hours: u64, json: bool) -> anyhow::Result<Ending> {
     let collector = Collector::open(config)?;
-    let known: Vec<String> = collector
-        .authority
-        .sites()
-        .map(|known| known.id.to_string())
-        .collect();
-    if !known.iter().any(|known| known == site) {
-        bail!(
-            "there is no site '{site}' in the site file{}; it knows {}",
-            messnetz_sites::nearest(site, known.iter().map(String::as_str))
-                .map(|near| format!(" (did you mean '{near}'?)"))
-                .unwrap_or_default(),
-            known.join(", ")
-        );
-    }
+    known_site(&collector, site)?;
     let secret = TicketSecret::random()
         .map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
     let valid_for = Duration::from_secs(hours.saturating_mul(3600));
@@ -182,6 +248,22 @@ fn ticket(config: Config, site: &str, hours: u64, json: bool) -> anyhow::Result<
         print(&ticket.to_string())?;
     }
     Ok(Ending::Well)
+}
+
+/// The site of this name, or an error that tells those there are.
+fn known_site(collector: &Collector, site: &str) -> anyhow::Result<SiteId> {
+    let known = || collector.authority.sites().map(|known| &known.id);
+    if let Some(found) = known().find(|known| known.to_string() == site) {
+        return Ok(found.clone());
+    }
+    let known: Vec<String> = known().map(ToString::to_string).collect();
+    bail!(
+        "there is no site '{site}' in the site file{}; it knows {}",
+        messnetz_sites::nearest(site, known.iter().map(String::as_str))
+            .map(|near| format!(" (did you mean '{near}'?)"))
+            .unwrap_or_default(),
+        known.join(", ")
+    );
 }
 
 fn agents(config: Config, json: bool) -> anyhow::Result<Ending> {
@@ -222,12 +304,20 @@ fn agents(config: Config, json: bool) -> anyhow::Result<Ending> {
     Ok(Ending::Well)
 }
 
-fn report(config: Config, lang: Option<Language>, json: bool) -> anyhow::Result<Ending> {
+fn report(
+    config: Config,
+    period: Span,
+    lang: Option<Language>,
+    json: bool,
+) -> anyhow::Result<Ending> {
     let language = lang.unwrap_or(config.language);
     let collector = Collector::open(config)?;
-    let report = collector.report_now()?;
+    let report = collector.report_by(match period {
+        Span::Month => Cycle::Month,
+        Span::SchoolYear => Cycle::SchoolYear,
+    })?;
     if json {
-        print_json(&*report)?;
+        print_json(&report)?;
     } else {
         print(&table::soll_ist(&report, &Text::new(language)))?;
     }

@@ -211,6 +211,7 @@ fn default_schedule() -> Result<WrittenSchedule, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judging::pace::Pace;
 
     fn load(text: &str) -> Result<Config, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
@@ -222,6 +223,22 @@ mod tests {
         .unwrap();
         fs::write(&path, text).unwrap();
         Config::load(&path)
+    }
+
+    #[test]
+    fn every_shipped_target_that_the_shipped_schedule_measures_is_decided_within_sixty_days() {
+        let schedule = load(EXAMPLE).unwrap().schedule;
+        let profiles = messnetz_sites::target::Profiles::built_in();
+        let measured: Vec<Pace> = profiles
+            .iter()
+            .flat_map(|profile| &profile.targets)
+            .map(|target| Pace::of(target, &schedule))
+            .filter(|pace| pace.samples_a_day > 0.0)
+            .collect();
+        assert!(measured.len() >= 6, "{measured:?}");
+        for pace in measured {
+            assert!(pace.is_short, "{pace:?}");
+        }
     }
 
     #[test]

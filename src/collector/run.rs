@@ -3,14 +3,17 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use messnetz_metric::UnixMillis;
+use messnetz_metric::{Metric, UnixMillis};
 use messnetz_probes::ndt7::server as ndt7;
 use messnetz_probes::stamp;
 use messnetz_probes::tcp_info::Congestion;
-use messnetz_sites::site::Authority;
+use messnetz_sites::period::Cycle;
+use messnetz_sites::site::{Authority, SiteId};
 use messnetz_sites::upgrade::Catalogue;
+use messnetz_sites::verdict::Sample;
 use thiserror::Error;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
@@ -21,6 +24,8 @@ use super::token::AdminToken;
 use super::turns::{Turn, schedule_for};
 use super::{dashboard, door};
 use crate::clock;
+use crate::judging::pace::{self, Pace};
+use crate::judging::trends::{self, Trends};
 use crate::judging::{self, Report};
 use crate::store::{Store, StoreError};
 use crate::text::Language;
@@ -260,6 +265,50 @@ impl Collector {
         self.off_the_sockets(move || this.report_now()).await
     }
 
+    /// What the stored samples say of months or of school years, computed on this thread.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn report_by(&self, cycle: Cycle) -> Result<Report, StoreError> {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        judging::judge(
+            &self.authority,
+            &self.catalogue,
+            &reports.store,
+            clock::now(),
+            cycle,
+        )
+    }
+
+    /// Where the stored samples of the last months lead, computed on this thread.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn trends(&self, months: u16) -> Result<Trends, StoreError> {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        trends::trends(&self.authority, &reports.store, clock::now(), months)
+    }
+
+    /// The samples that a judgement rests on.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn samples(
+        &self,
+        site: &SiteId,
+        metric: Metric,
+        times: RangeInclusive<UnixMillis>,
+    ) -> Result<Vec<Sample>, StoreError> {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        judging::samples(&reports.store, site, metric, times)
+    }
+
+    /// How soon each target can be decided with the schedule.
+    #[must_use]
+    pub fn paces(&self) -> Vec<Pace> {
+        pace::paces(&self.authority, &self.schedule)
+    }
+
     /// What the stored samples say now, or said a moment ago, computed on this thread.
     ///
     /// # Errors
@@ -277,7 +326,13 @@ impl Collector {
         if let Some(report) = reports.last.as_ref().filter(is_fresh) {
             return Ok(Arc::clone(report));
         }
-        let report = judging::judge(&self.authority, &self.catalogue, &reports.store, now)?;
+        let report = judging::judge(
+            &self.authority,
+            &self.catalogue,
+            &reports.store,
+            now,
+            Cycle::Month,
+        )?;
         Ok(Arc::clone(reports.last.insert(Arc::new(report))))
     }
 }

@@ -20,6 +20,7 @@ pub fn soll_ist(report: &Report, text: &Text) -> String {
         text.say("table-observed"),
         text.say("table-threshold"),
         text.say("table-samples"),
+        text.say("table-period"),
         text.say("table-cause"),
     ];
     let cells: Vec<_> = report.rows.iter().map(|row| cells(row, text)).collect();
@@ -60,7 +61,7 @@ pub fn soll_ist(report: &Report, text: &Text) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
-fn cells(row: &Row, text: &Text) -> [String; 6] {
+fn cells(row: &Row, text: &Text) -> [String; 7] {
     let judgement = &row.judgement;
     let kind = judgement.verdict.kind();
     let reason = row
@@ -85,13 +86,16 @@ fn cells(row: &Row, text: &Text) -> [String; 6] {
             None => text.observed(judgement),
         },
         text.threshold(judgement),
-        judgement.samples.to_string(),
+        format!("{} ({})", judgement.samples, judgement.days),
+        text.periods(judgement, row.running.as_ref()),
         reason,
     ]
 }
 
-/// Rows of cells in columns as wide as their widest cell; the last column is not filled up.
-fn columns<const N: usize>(head: &[String; N], rows: &[[String; N]]) -> Vec<String> {
+/// Rows of cells in columns as wide as their widest cell, under a head and a rule; the last column is not
+/// filled up.
+#[must_use]
+pub fn columns<const N: usize>(head: &[String; N], rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter()
             .chain(std::iter::once(head))

@@ -7,8 +7,11 @@ verdict-undecided = unentschieden
 verdict-no-data = keine Daten
 
 undecided-too-few = { $have } von { $need } Messwerten
-undecided-straddles = das Intervall enthält den Schwellenwert; frühestens { $more } weitere Messwerte könnten entscheiden
-undecided-at-threshold = das Intervall enthält den Schwellenwert
+undecided-too-few-days = Messwerte an { $have } von { $need } Tagen
+undecided-straddles = das Intervall enthält den Schwellenwert
+undecided-more-days = zur Entscheidung fehlen mindestens { $days } Messtage
+undecided-more = zur Entscheidung fehlen mindestens { $more } Messwerte
+undecided-for-long = keine absehbare Zahl von Messwerten könnte entscheiden
 undecided-port = der Anschluss der Messbox ({ $port }) trägt höchstens { $ceiling }, zu sehen sein müssten { $needed }
 no-data-no-samples = nichts gemessen
 no-data-only-failures = alle { $failures } Messungen schlugen fehl
@@ -26,6 +29,7 @@ contract-too-small = Vertrag { $contract }: zu klein
 
 statistic-median = Median
 statistic-percentile = { $percent }. Perzentil
+statistic-share-of-days = bester Wert an { $percent } % der Tage
 layers = gemessen als { $measured }, gefordert als { $threshold }
 not-assessable-missing-fact = die Angabe „{ $fact }“ der Schule fehlt
 not-assessable-division = die Formel teilt durch null
@@ -102,7 +106,10 @@ table-target = Soll
 table-verdict = Urteil
 table-observed = Ist
 table-threshold = Schwelle
-table-samples = n
+table-samples = n (Tage)
+table-period = Zeitraum
+period-closed = { $period } (abgeschlossen)
+period-provisional = { $period } (vorläufig)
 table-cause = Ursache oder Grund
 table-contract = Vertrag
 table-source = Quelle
@@ -123,8 +130,8 @@ dashboard-coverage = Zielerreichung
 dashboard-throughput = Gemessener gegen geforderten Download
 dashboard-table-below = Die Tabelle darunter sagt dasselbe in Worten.
 dashboard-language = English
-statistic = { $statistic } aus { $samples }
-legend-note = ✔ erfüllt, ✘ nicht erfüllt, ? unentschieden, – keine Daten. Wo eine Rate als Vertrag gefordert und als TCP-Nutzlast gemessen wird, steht der tolerierte Wert in Klammern.
+statistic = { $statistic } aus { $samples } an { $days } Tagen
+legend-note = ✔ erfüllt, ✘ nicht erfüllt, ? unentschieden, – keine Daten. Wo eine Rate als Vertrag gefordert und als TCP-Nutzlast gemessen wird, steht der tolerierte Wert in Klammern. Urteile über abgeschlossene Zeiträume sind endgültig, vorläufige können sich noch ändern.
 
 ## Audit
 audit-title = Audit von { $school }
@@ -154,3 +161,19 @@ audit-medium-wlan = WLAN
 audit-medium-unknown = Medium unbekannt
 audit-no-route = keine Standardroute: dieses Gerät ist in keinem Netz, das irgendwohin führt
 audit-against = gegen { $peer }
+
+## Verlauf und Takt
+trend-schools = Schulen am Ziel
+trend-of = { $met } von { $schools } ({ $share } %)
+trend-rate = Änderung je Monat
+trend-outlook = Aussicht
+trend-slope = { $median } ({ $lower } bis { $upper })
+trend-slope-open = { $median } (zu wenige Monate für ein Intervall)
+trend-none = kein Verlauf erkennbar
+trend-stays = bleibt auf seiner Seite der Schwelle
+trend-missed-from = bei diesem Verlauf ab { $month } verfehlt
+trend-met-from = bei diesem Verlauf ab { $month } erreicht
+pace-metric = Messgröße
+pace-samples = Messwerte je Tag
+pace-met = Tage bis „erfüllt“
+pace-missed = Tage bis „nicht erfüllt“

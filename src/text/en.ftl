@@ -7,8 +7,11 @@ verdict-undecided = undecided
 verdict-no-data = no data
 
 undecided-too-few = { $have } of { $need } samples
-undecided-straddles = the interval holds the threshold; { $more } more samples could decide at the earliest
-undecided-at-threshold = the interval holds the threshold
+undecided-too-few-days = samples on { $have } of { $need } days
+undecided-straddles = the interval holds the threshold
+undecided-more-days = at least { $days } more days of measuring are needed to decide
+undecided-more = at least { $more } more samples are needed to decide
+undecided-for-long = no foreseeable number of samples could decide
 undecided-port = the agent's port ({ $port }) carries { $ceiling } at most, and { $needed } would have to be seen
 no-data-no-samples = nothing was measured
 no-data-only-failures = all { $failures } measurements failed
@@ -26,6 +29,7 @@ contract-too-small = contract { $contract }: too small
 
 statistic-median = median
 statistic-percentile = { $percent }th percentile
+statistic-share-of-days = best value on { $percent }% of the days
 layers = measured as { $measured }, required as { $threshold }
 not-assessable-missing-fact = the fact "{ $fact }" of the school is missing
 not-assessable-division = the formula divides by zero
@@ -102,7 +106,10 @@ table-target = Target
 table-verdict = Verdict
 table-observed = Observed
 table-threshold = Threshold
-table-samples = n
+table-samples = n (days)
+table-period = Period
+period-closed = { $period } (closed)
+period-provisional = { $period } (provisional)
 table-cause = Cause or reason
 table-contract = Contract
 table-source = Source
@@ -123,8 +130,8 @@ dashboard-coverage = Target coverage
 dashboard-throughput = Measured against required download
 dashboard-table-below = The table below says the same in words.
 dashboard-language = Deutsch
-statistic = { $statistic } of { $samples }
-legend-note = ✔ met, ✘ missed, ? undecided, – no data. Where a rate is required as a contract and measured as TCP payload, the tolerated value stands in brackets.
+statistic = { $statistic } of { $samples } on { $days } days
+legend-note = ✔ met, ✘ missed, ? undecided, – no data. Where a rate is required as a contract and measured as TCP payload, the tolerated value stands in brackets. Verdicts on closed periods are final, provisional ones may still change.
 
 ## Audit
 audit-title = Audit of { $school }
@@ -154,3 +161,19 @@ audit-medium-wlan = Wi-Fi
 audit-medium-unknown = medium unknown
 audit-no-route = no default route: this machine is not in a network that leads anywhere
 audit-against = against { $peer }
+
+## Trend and pace
+trend-schools = Schools at target
+trend-of = { $met } of { $schools } ({ $share }%)
+trend-rate = Change per month
+trend-outlook = Outlook
+trend-slope = { $median } ({ $lower } to { $upper })
+trend-slope-open = { $median } (too few months for an interval)
+trend-none = no trend can be told
+trend-stays = stays on its side of the threshold
+trend-missed-from = at this rate missed from { $month } on
+trend-met-from = at this rate met from { $month } on
+pace-metric = Metric
+pace-samples = Samples a day
+pace-met = Days until met
+pace-missed = Days until missed

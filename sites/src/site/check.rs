@@ -72,6 +72,9 @@ struct WrittenAuthorityFacts {
 struct WrittenJudging {
     confidence: Option<Spanned<f64>>,
     min_samples: Option<Spanned<u32>>,
+    min_days: Option<Spanned<u32>>,
+    #[serde(default)]
+    independent: bool,
     shortened: Option<String>,
 }
 
@@ -250,6 +253,8 @@ impl Check<'_> {
         Judging {
             confidence: written.confidence.map(Spanned::into_inner),
             min_samples: written.min_samples.map(Spanned::into_inner),
+            min_days: written.min_days.map(Spanned::into_inner),
+            independent: written.independent,
             shortened: written.shortened,
         }
     }

@@ -9,7 +9,7 @@
 use super::applies::Named;
 use super::profile::{
     Flaw, applies, capped, flaw_of_cap, flaw_of_confidence, flaw_of_min_samples, flaw_of_source,
-    target_id,
+    least_days, target_id,
 };
 use super::written::WrittenOverride;
 use super::{Applies, Demand, InventoryTarget, Origin, Profile, ProfileId, Target, TargetId};
@@ -295,6 +295,8 @@ fn changed(
     if let Some(min_samples) = &written.min_samples {
         target.min_samples = *min_samples.get_ref();
     }
+    // Another statistic or confidence may need more days.
+    target.min_days = target.min_days.max(least_days(&target));
     if let Some(title) = &written.title {
         target.title = title.clone();
     }

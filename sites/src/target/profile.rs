@@ -32,6 +32,9 @@ pub enum Status {
     Project,
 }
 
+/// Fewest school days of targets that state none: below that, days tell nothing about how they differ.
+const DEFAULT_MIN_DAYS: usize = 5;
+
 /// Confidence of targets that state none.
 const DEFAULT_CONFIDENCE: f64 = 0.95;
 
@@ -274,7 +277,7 @@ fn checked(
         let problem = |flaw: Flaw| document.problem(flaw.offset, Some(flaw.field), flaw.message);
         return Err(flaws.into_iter().map(problem).collect());
     };
-    let target = Target {
+    let mut target = Target {
         id,
         title: written.title,
         metric,
@@ -296,6 +299,7 @@ fn checked(
             .confidence
             .map_or(DEFAULT_CONFIDENCE, Spanned::into_inner),
         min_samples: *written.min_samples.get_ref(),
+        min_days: 0,
         scope: written.scope.into_inner(),
         applies,
         source: written
@@ -303,7 +307,21 @@ fn checked(
             .map_or_else(|| source.clone(), Spanned::into_inner),
         factor,
     };
-    match flaw_of_min_samples(&target, &written.min_samples) {
+    let written_days = written.min_days.as_ref();
+    let least = least_days(&target);
+    target.min_days = written_days.map_or(least, |days| *days.get_ref());
+    let flaw = match written_days {
+        Some(days) if target.min_days < least => Some(Flaw::new(
+            days,
+            "min_days",
+            format!(
+                "min_days = {} can never be enough: {} at confidence {} needs {least}",
+                target.min_days, target.statistic, target.confidence
+            ),
+        )),
+        _ => flaw_of_min_samples(&target, &written.min_samples),
+    };
+    match flaw {
         Some(flaw) => Err(vec![document.problem(
             flaw.offset,
             Some(flaw.field),
@@ -328,7 +346,17 @@ pub(super) fn flaw_of_min_samples<T>(target: &Target, at: &Spanned<T>) -> Option
         "min_samples = {} can never be enough: {} at confidence {} needs {least}",
         target.min_samples, target.statistic, target.confidence
     );
-    (target.min_samples < least).then(|| Flaw::new(at, "min_samples", message))
+    let is_too_few = !target.statistic.is_of_days() && target.min_samples < least;
+    is_too_few.then(|| Flaw::new(at, "min_samples", message))
+}
+
+/// Fewest days that a target has to ask for: of a statistic over days, as many as can meet it at all.
+pub(super) fn least_days(target: &Target) -> usize {
+    if target.statistic.is_of_days() {
+        least_to_meet(target)
+    } else {
+        DEFAULT_MIN_DAYS
+    }
 }
 
 /// The operator that is written, or else the one that the metric's good end asks for.
@@ -551,12 +579,22 @@ scope = "school"
             (
                 "\"median\"",
                 "\"mean\"",
-                "p.toml:16:13: there is no statistic 'mean' (write median, or p1 to p99)",
+                "p.toml:16:13: there is no statistic 'mean' (write median, p1 to p99, or share-of-days-90)",
             ),
             (
                 "min_samples = 20",
                 "min_samples = 4",
                 "p.toml:18:15: min_samples = 4 can never be enough: median at confidence 0.95 needs 5",
+            ),
+            (
+                "scope",
+                "min_days = 4\nscope",
+                "p.toml:19:12: min_days = 4 can never be enough: median at confidence 0.95 needs 5",
+            ),
+            (
+                "\"median\"\nstatistic_origin = \"project\"",
+                "\"share-of-days-90\"\nmin_days = 28\nstatistic_origin = \"project\"",
+                "p.toml:17:12: min_days = 28 can never be enough: share-of-days-90 at confidence 0.95 needs 29",
             ),
             (
                 "scope",

@@ -210,14 +210,8 @@ impl Profiles {
         })
     }
 
-    /// The measured targets of these profiles, in the order of the list; an id that is not known has none.
-    pub fn targets_of(&self, ids: &[ProfileId]) -> impl Iterator<Item = &Target> {
-        ids.iter()
-            .filter_map(|id| self.get(id))
-            .flat_map(|profile| &profile.targets)
-    }
-
-    /// The measured targets of these profiles that hold for `school`.
+    /// The measured targets of these profiles that hold for `school`, in the order of the list; an id that is
+    /// not known has none.
     pub fn targets_for<'a>(
         &'a self,
         ids: &'a [ProfileId],
@@ -247,9 +241,10 @@ impl Profiles {
 
 #[cfg(test)]
 mod tests {
-    use messnetz_metric::Layer;
+    use messnetz_metric::{Layer, Quantity};
 
     use super::*;
+    use crate::decision::time_to_decision;
     use crate::source::Mark;
     use crate::target::{Origin, Status};
 
@@ -295,6 +290,18 @@ mod tests {
         }
     }
 
+    /// What is shipped must be decidable by those who wait for it: capacity tests fill the line and come
+    /// once a day, everything else at least once in a lesson hour.
+    #[test]
+    fn every_built_in_target_can_be_decided_within_sixty_school_days() {
+        for target in Profiles::built_in().iter().flat_map(|p| &p.targets) {
+            let is_capacity = matches!(target.metric.quantity, Quantity::Goodput(_));
+            let samples_a_day = if is_capacity { 1.0 } else { 6.0 };
+            let time = time_to_decision(target, samples_a_day);
+            assert!(time.is_short(), "{}: {time:?}", target.id);
+        }
+    }
+
     #[test]
     fn a_target_from_memory_cannot_be_read() {
         for (file, text) in FILES {
@@ -325,8 +332,9 @@ mod tests {
     #[test]
     fn the_targets_of_a_school_come_in_the_order_of_its_profiles() {
         let ids = ["voice-video", "no-such", "de-gigabit"].map(|id| id.parse().unwrap());
+        let school = crate::sample_school::school(None, None);
         let targets: Vec<_> = Profiles::built_in()
-            .targets_of(&ids)
+            .targets_for(&ids, &school)
             .map(|target| target.id.as_str())
             .collect();
         assert_eq!(

@@ -147,6 +147,7 @@ pub(super) struct WrittenTarget {
     pub(super) tolerance: Option<Spanned<WrittenTolerance>>,
     pub(super) confidence: Option<Spanned<f64>>,
     pub(super) min_samples: Spanned<usize>,
+    pub(super) min_days: Option<Spanned<usize>>,
     pub(super) scope: Spanned<Scope>,
     pub(super) service: Option<Spanned<ServiceId>>,
     pub(super) forms: Option<Spanned<Vec<SchoolForm>>>,

@@ -3,11 +3,13 @@
 use messnetz_metric::{Better, BitRate, Layer, Metric, Quantity, Segment, Unit, UnixMillis, Value};
 
 use super::{
-    ContractCheck, FullPort, Interval, Judgement, Layers, NoData, Series, Undecided, Verdict,
-    VerdictKind,
+    Ceiling, ContractCheck, DaysReached, Disturbed, FullPort, Interval, Judgement, Layers, More,
+    NoData, Query, Series, Undecided, Verdict, VerdictKind,
 };
+use crate::blocks::Blocks;
 use crate::judging::Judging;
-use crate::quantile::{Statistic, samples_to_decide};
+use crate::quantile::Statistic;
+use crate::share::clopper_pearson;
 use crate::site::{School, Site};
 use crate::target::{Target, Threshold};
 
@@ -15,13 +17,7 @@ use crate::target::{Target, Threshold};
 /// entirely would never be met (project default, after the 90 % of Vfg 99/2021).
 const FULL_PORT: f64 = 0.9;
 
-/// Judges one target at one site.
-///
-/// `port` is the nominal rate of the port that the agent measures through. In this order:
-/// 1. no samples, or no threshold for this school: no data;
-/// 2. the port cannot carry the threshold and is full: undecided, however many samples there are;
-/// 3. fewer samples than asked for: undecided;
-/// 4. the whole interval on the good side: met; on the bad side: missed; else undecided.
+/// Judges one target at one site. For many, a [`Judge`] keeps its room.
 #[must_use]
 pub fn judge(
     target: &Target,
@@ -31,69 +27,111 @@ pub fn judge(
     port: Option<BitRate>,
     judging: &Judging,
 ) -> Judgement {
-    let demand = Demand::of(target, judging);
-    let values = Values::of(target, series);
-    let threshold = target.threshold(&school.facts_at(site, target.scope));
-    let interval = match &values {
-        Ok(values) => values.interval(target.statistic, demand.confidence),
-        Err(_) => Interval {
-            lower: None,
-            upper: None,
-            confidence: demand.confidence,
-        },
-    };
-    let (verdict, strict) = match (&values, &threshold) {
-        (_, Err(because)) => no_data(NoData::NotAssessable {
-            because: because.clone(),
-        }),
-        (Err(why), _) => no_data(why.clone()),
-        (Ok(values), Ok(threshold)) => {
-            let against = |threshold| {
-                decide(
-                    target,
-                    values,
-                    &interval,
-                    threshold,
-                    port,
-                    demand.min_samples,
-                )
-            };
-            (
-                against(threshold.tolerated),
-                against(threshold.strict).kind(),
-            )
-        }
-    };
-    let measured = target.metric.quantity.layer();
-    Judgement {
-        target: target.id.clone(),
-        school: school.id.clone(),
-        site: site.id.clone(),
-        metric: target.metric,
-        statistic: target.statistic,
-        op: target.op,
-        verdict,
-        strict,
-        observed: values.ok().map(|values| values.observed),
-        interval,
-        samples: series.samples.len(),
-        failures: series.failures,
-        first_at: times(series).min(),
-        last_at: times(series).max(),
-        layers: target
-            .layer
-            .zip(measured)
-            .map(|(threshold, measured)| Layers {
-                threshold,
-                measured,
+    Judge::default().judge(target, school, site, series, port, judging)
+}
+
+/// Judges, with room for the work on the samples that is used again for the next series.
+#[derive(Clone, Debug, Default)]
+pub struct Judge {
+    blocks: Blocks,
+}
+
+impl Judge {
+    /// Judges one target at one site.
+    ///
+    /// `port` is the nominal rate of the port that the agent measures through. In this order:
+    /// 1. no samples, or no threshold for this school: no data;
+    /// 2. the port cannot carry the threshold and is full: undecided, however many samples there are;
+    /// 3. fewer samples or days than asked for: undecided;
+    /// 4. the whole interval on the good side: met; on the bad side: missed; else undecided.
+    #[must_use]
+    pub fn judge(
+        &mut self,
+        target: &Target,
+        school: &School,
+        site: &Site,
+        series: &Series,
+        port: Option<BitRate>,
+        judging: &Judging,
+    ) -> Judgement {
+        let demand = Demand::of(target, judging);
+        let threshold = target.threshold(&school.facts_at(site, target.scope));
+        let mut values = Values::of(&mut self.blocks, target, series, demand.independent);
+        let interval = match &mut values {
+            Ok(values) => values.interval(target.decisive(), demand.confidence),
+            Err(_) => Interval {
+                lower: None,
+                upper: None,
+                confidence: demand.confidence,
+            },
+        };
+        let (verdict, strict) = match (&mut values, &threshold) {
+            (_, Err(because)) => no_data(NoData::NotAssessable {
+                because: because.clone(),
             }),
-        contract: threshold
-            .as_ref()
-            .ok()
-            .and_then(|threshold| contract_check(target, site, threshold)),
-        threshold: threshold.ok(),
-        shortened: demand.is_shortened,
-        exception: None,
+            (Err(why), _) => no_data(why.clone()),
+            (Ok(values), Ok(threshold)) => {
+                let look = Look {
+                    target,
+                    interval: &interval,
+                    port,
+                    demand,
+                };
+                let verdict = look.verdict(values, threshold.tolerated);
+                (verdict, look.kind(values, threshold.strict))
+            }
+        };
+        let besides = Besides::of(site, target.metric, series);
+        let measured = target.metric.quantity.layer();
+        let values = values.ok();
+        let days_reached =
+            threshold
+                .as_ref()
+                .ok()
+                .zip(values.as_ref())
+                .and_then(|(threshold, values)| {
+                    values.days_reached(target, threshold.tolerated, demand)
+                });
+        Judgement {
+            target: target.id.clone(),
+            school: school.id.clone(),
+            site: site.id.clone(),
+            metric: target.metric,
+            statistic: target.statistic,
+            op: target.op,
+            verdict,
+            strict,
+            observed: values.as_ref().map(|values| values.observed),
+            interval,
+            samples: series.samples.len(),
+            days: values.as_ref().map_or(0, |values| values.days),
+            effective: values.map_or(0, |values| values.effective(target.decisive())),
+            days_reached,
+            window: series.window.clone(),
+            period: None,
+            standing: None,
+            failures: series.failures.len(),
+            query: besides.query,
+            ceiling: port.and_then(|port| {
+                let ceiling = target.ceiling(port)?;
+                Some(Ceiling { port, ceiling })
+            }),
+            disturbed: besides.disturbed,
+            layers: target
+                .layer
+                .zip(measured)
+                .map(|(threshold, measured)| Layers {
+                    threshold,
+                    measured,
+                }),
+            contract: threshold
+                .as_ref()
+                .ok()
+                .and_then(|threshold| contract_check(target, site, threshold)),
+            threshold: threshold.ok(),
+            shortened: demand.is_shortened,
+            exception: None,
+        }
     }
 }
 
@@ -101,8 +139,37 @@ fn no_data(why: NoData) -> (Verdict, VerdictKind) {
     (Verdict::NoData { why }, VerdictKind::NoData)
 }
 
-fn times(series: &Series) -> impl Iterator<Item = UnixMillis> {
-    series.samples.iter().map(|sample| sample.at)
+/// What the samples tell besides their values, in one pass over them.
+struct Besides {
+    query: Option<Query>,
+    disturbed: Option<Disturbed>,
+}
+
+impl Besides {
+    fn of(site: &Site, metric: Metric, series: &Series) -> Self {
+        let (mut from, mut to) = (i64::MAX, i64::MIN);
+        let (mut of, mut disturbed) = (0, 0);
+        for sample in &series.samples {
+            from = from.min(sample.at.0);
+            to = to.max(sample.at.0);
+            of += usize::from(sample.disturbed.is_some());
+            disturbed += usize::from(sample.disturbed == Some(true));
+        }
+        Self {
+            query: (!series.samples.is_empty()).then(|| Query {
+                site: site.id.clone(),
+                metric,
+                from: UnixMillis(from),
+                to: UnixMillis(to),
+                window: series.window.clone(),
+            }),
+            disturbed: (of > 0).then(|| Disturbed {
+                disturbed,
+                of,
+                share: disturbed as f64 / of as f64,
+            }),
+        }
+    }
 }
 
 /// How much evidence is asked for.
@@ -110,48 +177,82 @@ fn times(series: &Series) -> impl Iterator<Item = UnixMillis> {
 struct Demand {
     confidence: f64,
     min_samples: usize,
+    min_days: usize,
+    independent: bool,
     is_shortened: bool,
 }
 
 impl Demand {
     fn of(target: &Target, judging: &Judging) -> Self {
         let confidence = judging.confidence.unwrap_or(target.confidence);
-        let min_samples = judging
-            .min_samples
-            .map_or(target.min_samples, |n| n as usize);
+        let or = |own: Option<u32>, targets: usize| own.map_or(targets, |n| n as usize);
+        let min_samples = or(judging.min_samples, target.min_samples);
+        let independent = judging.independent;
+        // Where days do not count, none are asked for unless somebody does.
+        let min_days = or(
+            judging.min_days,
+            if independent { 1 } else { target.min_days },
+        );
+        let is_shortened = confidence < target.confidence
+            || min_samples < target.min_samples
+            || min_days < target.min_days
+            || independent;
         Self {
             confidence,
             min_samples,
-            is_shortened: confidence < target.confidence || min_samples < target.min_samples,
+            min_days,
+            independent,
+            is_shortened,
         }
     }
 }
 
-/// The samples of a series in ascending order; at least one.
-pub(super) struct Values {
-    /// In units of the target's metric.
-    ascending: Vec<i64>,
+/// The samples of a series, grouped by day; at least one.
+pub(super) struct Values<'a> {
+    /// In units of the target's metric; of a target that counts days, the best of each.
+    blocks: &'a mut Blocks,
     unit: Unit,
+    samples: usize,
+    days: usize,
     pub(super) observed: Value,
 }
 
-impl Values {
-    pub(super) fn of(target: &Target, series: &Series) -> Result<Self, NoData> {
+impl<'a> Values<'a> {
+    pub(super) fn of(
+        blocks: &'a mut Blocks,
+        target: &Target,
+        series: &Series,
+        independent: bool,
+    ) -> Result<Self, NoData> {
         let unit = target.metric.quantity.unit();
-        let values = || series.samples.iter().map(|sample| sample.value);
-        if let Some(odd) = values().find(|value| value.unit() != unit) {
+        let samples = &series.samples;
+        if let Some(odd) = samples.iter().find(|sample| sample.value.unit() != unit) {
             return Err(NoData::WrongUnit {
                 expected: unit,
-                found: odd.unit(),
+                found: odd.value.unit(),
             });
         }
-        let mut ascending: Vec<i64> = values().map(Value::number).collect();
-        ascending.sort_unstable();
-        let rank = target.statistic.rank(ascending.len());
-        match (at(&ascending, rank), series.failures) {
+        blocks.fill(
+            samples
+                .iter()
+                .map(|sample| (sample.day, sample.value.number())),
+        );
+        let (samples, days) = (blocks.n(), blocks.days());
+        if target.statistic.is_of_days() {
+            let better = target.op.better();
+            blocks.reduce_days(|day| match better {
+                Better::Higher => day.iter().copied().max(),
+                Better::Lower => day.iter().copied().min(),
+            });
+        } else if independent {
+            blocks.split();
+        }
+        match (blocks.quantile(target.decisive()), series.failures.len()) {
             (Some(observed), _) => Ok(Self {
-                ascending,
+                blocks,
                 unit,
+                samples,
+                days,
                 observed: Value::new(unit, observed),
             }),
             (None, 0) => Err(NoData::NoSamples),
@@ -159,65 +260,150 @@ impl Values {
         }
     }
 
-    fn interval(&self, statistic: Statistic, confidence: f64) -> Interval {
-        let ranks = statistic.bounds(self.ascending.len(), confidence);
-        let value = |rank| at(&self.ascending, rank).map(|number| Value::new(self.unit, number));
+    fn interval(&mut self, statistic: Statistic, confidence: f64) -> Interval {
+        let bounds = self.blocks.bounds(statistic, confidence);
+        let value = |number| Value::new(self.unit, number);
         Interval {
-            lower: value(ranks.lower),
-            upper: value(ranks.upper),
+            lower: bounds.lower.map(value),
+            upper: bounds.upper.map(value),
             confidence,
         }
     }
-}
 
-/// The number at a rank, from 1.
-fn at(ascending: &[i64], rank: Option<usize>) -> Option<i64> {
-    ascending.get(rank?.checked_sub(1)?).copied()
-}
+    fn effective(self, statistic: Statistic) -> usize {
+        self.blocks.effective(statistic)
+    }
 
-/// Rows 2 to 4 of [`judge`], for one threshold.
-fn decide(
-    target: &Target,
-    values: &Values,
-    interval: &Interval,
-    threshold: Value,
-    port: Option<BitRate>,
-    min_samples: usize,
-) -> Verdict {
-    let n = values.ascending.len();
-    let holds = |value: Value| target.op.holds(value.number(), threshold.number());
-    let undecided = |why| Verdict::Undecided { why };
-    let (worst, best) = match target.op.better() {
-        Better::Higher => (interval.lower, interval.upper),
-        Better::Lower => (interval.upper, interval.lower),
-    };
-    let verdict = if n < min_samples {
-        let need = min_samples;
-        undecided(Undecided::TooFew { have: n, need })
-    } else if worst.is_some_and(holds) {
-        Verdict::Met
-    } else if best.is_some_and(|best| !holds(best)) {
-        Verdict::Missed
-    } else {
-        let at_least_more = more_samples(target, &values.ascending, threshold, interval.confidence);
-        undecided(Undecided::Straddles { at_least_more })
-    };
-    match full_port(target, values.observed, threshold, port) {
-        Some(full) if verdict != Verdict::Met => undecided(Undecided::PortTooSmall(full)),
-        _ => verdict,
+    fn days_reached(
+        &self,
+        target: &Target,
+        threshold: Value,
+        demand: Demand,
+    ) -> Option<DaysReached> {
+        if !target.statistic.is_of_days() {
+            return None;
+        }
+        let is_good = |day: &&[i64]| day.iter().any(|n| target.op.holds(*n, threshold.number()));
+        let reached = self.blocks.each_day().filter(is_good).count();
+        Some(DaysReached {
+            reached,
+            of: self.days,
+            share: clopper_pearson(reached, self.days, demand.confidence),
+        })
     }
 }
 
-fn more_samples(
-    target: &Target,
-    ascending: &[i64],
-    threshold: Value,
-    confidence: f64,
-) -> Option<usize> {
-    let holds = |number: &&i64| target.op.holds(**number, threshold.number());
-    let good = ascending.iter().filter(holds).count();
-    let bad = ascending.len() - good;
-    samples_to_decide(good, bad, target.bad_share(), confidence)
+/// Rows 2 to 4 of [`Judge::judge`].
+struct Look<'a> {
+    target: &'a Target,
+    interval: &'a Interval,
+    port: Option<BitRate>,
+    demand: Demand,
+}
+
+impl Look<'_> {
+    /// The side of the threshold that the whole interval lies on.
+    fn side(&self, threshold: Value) -> Option<VerdictKind> {
+        let holds = |value: Value| self.target.op.holds(value.number(), threshold.number());
+        let (bad_end, good_end) = match self.target.op.better() {
+            Better::Higher => (self.interval.lower, self.interval.upper),
+            Better::Lower => (self.interval.upper, self.interval.lower),
+        };
+        if bad_end.is_some_and(holds) {
+            Some(VerdictKind::Met)
+        } else if good_end.is_some_and(|end| !holds(end)) {
+            Some(VerdictKind::Missed)
+        } else {
+            None
+        }
+    }
+
+    fn kind(&self, values: &Values<'_>, threshold: Value) -> VerdictKind {
+        let is_enough =
+            values.samples >= self.demand.min_samples && values.days >= self.demand.min_days;
+        match self.side(threshold).filter(|_| is_enough) {
+            Some(VerdictKind::Missed) if self.full_port(values, threshold).is_some() => {
+                VerdictKind::Undecided
+            }
+            Some(side) => side,
+            None => VerdictKind::Undecided,
+        }
+    }
+
+    fn verdict(&self, values: &mut Values<'_>, threshold: Value) -> Verdict {
+        match self.kind(values, threshold) {
+            VerdictKind::Met => Verdict::Met,
+            VerdictKind::Missed => Verdict::Missed,
+            VerdictKind::Undecided | VerdictKind::NoData => Verdict::Undecided {
+                why: self.why_undecided(values, threshold),
+            },
+        }
+    }
+
+    fn full_port(&self, values: &Values<'_>, threshold: Value) -> Option<FullPort> {
+        full_port(self.target, values.observed, threshold, self.port)
+    }
+
+    fn why_undecided(&self, values: &mut Values<'_>, threshold: Value) -> Undecided {
+        let Demand {
+            min_samples,
+            min_days,
+            ..
+        } = self.demand;
+        if let Some(full) = self.full_port(values, threshold) {
+            return Undecided::PortTooSmall(full);
+        }
+        let more = self.more(values, threshold);
+        if values.samples < min_samples {
+            Undecided::TooFew {
+                have: values.samples,
+                need: min_samples,
+                more,
+            }
+        } else if values.days < min_days {
+            Undecided::TooFewDays {
+                have: values.days,
+                need: min_days,
+                more,
+            }
+        } else {
+            Undecided::Straddles { more }
+        }
+    }
+
+    /// What would decide: what the interval lacks, and what the target asks for besides.
+    fn more(&self, values: &mut Values<'_>, threshold: Value) -> More {
+        let Demand {
+            confidence,
+            min_samples,
+            min_days,
+            independent,
+            ..
+        } = self.demand;
+        let is_bad = |number| !self.target.op.holds(number, threshold.number());
+        let for_the_interval = if self.side(threshold).is_some() {
+            Some(0)
+        } else {
+            let bad_share = self.target.bad_share();
+            (values.blocks).days_to_decide(is_bad, bad_share, confidence)
+        };
+        let missing = min_samples.saturating_sub(values.samples);
+        let missing_days = min_days.saturating_sub(values.days);
+        if independent {
+            // Each sample was a day of its own.
+            return More {
+                samples: for_the_interval.map(|samples| samples.max(missing)),
+                days: (missing_days > 0).then_some(missing_days),
+            };
+        }
+        let in_a_day = values.samples.div_ceil(values.days);
+        let at_least = missing_days.max(missing.div_ceil(in_a_day));
+        let days = for_the_interval.map(|days| days.max(at_least));
+        More {
+            samples: days.map(|days| days * in_a_day),
+            days,
+        }
+    }
 }
 
 /// The agent's port, where it cannot carry the threshold and was full.

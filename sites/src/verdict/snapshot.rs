@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::judge::{Values, full_port};
 use super::{FullPort, NoData, Series};
+use crate::blocks::Blocks;
 use crate::quantile::Statistic;
 use crate::site::{School, SchoolId, Site, SiteId};
 use crate::target::{Operator, Target, TargetId, Threshold};
@@ -78,7 +79,8 @@ pub fn snapshot(
     series: &Series,
     port: Option<BitRate>,
 ) -> Snapshot {
-    let values = Values::of(target, series);
+    let mut blocks = Blocks::default();
+    let values = Values::of(&mut blocks, target, series, false);
     let threshold = target.threshold(&school.facts_at(site, target.scope));
     let observed = values.as_ref().ok().map(|values| values.observed);
     let standing = match (values, &threshold) {
@@ -114,6 +116,6 @@ pub fn snapshot(
         threshold: threshold.ok(),
         observed,
         samples: series.samples.len(),
-        failures: series.failures,
+        failures: series.failures.len(),
     }
 }

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::facts::{Fact, Facts};
 use crate::judging::Judging;
-use crate::sample_school::{mbps, rate, school, series, target};
+use crate::period::{Cycle, Recent};
+use crate::sample_school::{mbps, rate, school, series, several_a_day, target};
 use crate::site::{School, Site};
+use crate::target::Target;
 
 fn judged(id: &str, school: &School, series: &Series, port: Option<f64>) -> Judgement {
     let port = port.map(BitRate::from_mbps);
@@ -103,13 +105,19 @@ fn a_verdict_needs_the_whole_interval_on_one_side() {
 #[test]
 fn an_undecided_verdict_says_what_is_missing() {
     let few = judged(CLASSES, &school(Some(12), None), &mbps([382.0; 19]), None);
-    let too_few = Undecided::TooFew { have: 19, need: 20 };
+    let more = |n| More {
+        samples: Some(n),
+        days: Some(n),
+    };
+    let too_few = Undecided::TooFew {
+        have: 19,
+        need: 20,
+        more: more(1),
+    };
     assert_eq!(few.verdict, Verdict::Undecided { why: too_few });
     let close = mbps((0..20).map(|i| if i < 6 { 340.0 } else { 360.0 }));
     let close = judged(CLASSES, &school(Some(12), None), &close, None);
-    let straddles = Undecided::Straddles {
-        at_least_more: Some(1),
-    };
+    let straddles = Undecided::Straddles { more: more(1) };
     assert_eq!(close.verdict, Verdict::Undecided { why: straddles });
 }
 
@@ -118,7 +126,8 @@ fn what_was_not_measured_or_cannot_be_computed_has_no_data() {
     let empty = Series::default();
     let failed = Series {
         samples: Vec::new(),
-        failures: 3,
+        failures: vec![0, 0, 1],
+        window: None,
     };
     let delays = series([Value::Time(Micros::from_micros(1)); 20]);
     for (classes, series, expected) in [
@@ -231,6 +240,7 @@ fn a_judgement_on_less_evidence_than_the_target_asks_for_is_marked() {
             confidence,
             min_samples,
             shortened: Some("test".to_owned()),
+            ..Judging::default()
         };
         let series = mbps([382.0; 8]);
         let judgement = judge(
@@ -332,6 +342,289 @@ fn the_written_forms_of_open_results_are_stable() {
     insta::assert_json_snapshot!((none.verdict, port.verdict, visit));
 }
 
+/// Twelve tests a day, all of one day alike.
+fn daily(rates: &[f64]) -> Series {
+    let values = rates.iter().flat_map(|mbps| [rate(*mbps); 12]);
+    several_a_day(12, values)
+}
+
+#[test]
+fn twelve_tests_of_one_day_are_not_twelve_days() {
+    let school = school(Some(12), None);
+    let one_day = judged(
+        CLASSES,
+        &school,
+        &several_a_day(60, [rate(382.0); 60]),
+        None,
+    );
+    let why = Undecided::TooFewDays {
+        have: 1,
+        need: 5,
+        more: More {
+            samples: Some(4 * 60),
+            days: Some(4),
+        },
+    };
+    assert_eq!(one_day.verdict, Verdict::Undecided { why });
+    assert_eq!(
+        (one_day.samples, one_day.days, one_day.effective),
+        (60, 1, 1)
+    );
+    // Two bad days of nine: as many as nine samples would tell, and not 108.
+    let mut rates = [360.0; 9];
+    rates[2] = 340.0;
+    rates[5] = 340.0;
+    let nine = judged(CLASSES, &school, &daily(&rates), None);
+    assert_eq!(nine.verdict.kind(), VerdictKind::Undecided);
+    assert_eq!((nine.samples, nine.days), (108, 9));
+    let Verdict::Undecided {
+        why: Undecided::Straddles {
+            more: More { samples, days },
+        },
+    } = nine.verdict
+    else {
+        panic!("{:?}", nine.verdict);
+    };
+    assert_eq!(samples, days.map(|days| days * 12));
+    // What is said to decide does.
+    let mut more = rates.to_vec();
+    more.extend(vec![360.0; days.unwrap()]);
+    let met = judged(CLASSES, &school, &daily(&more), None);
+    assert_eq!(met.verdict, Verdict::Met);
+    more.pop();
+    let not_yet = judged(CLASSES, &school, &daily(&more), None);
+    assert_eq!(not_yet.verdict.kind(), VerdictKind::Undecided);
+}
+
+#[test]
+fn days_in_any_order_give_the_same_judgement() {
+    let school = school(Some(12), None);
+    let rates = [
+        360.0, 340.0, 362.0, 351.0, 370.0, 366.0, 349.0, 371.0, 380.0,
+    ];
+    let mut series = daily(&rates);
+    let ordered = judged(CLASSES, &school, &series, None);
+    series.samples.reverse();
+    series.samples.swap(3, 77);
+    assert_eq!(judged(CLASSES, &school, &series, None), ordered);
+}
+
+#[test]
+fn a_demonstration_may_take_one_days_samples_as_independent_and_says_so() {
+    let school = school(Some(12), None);
+    let judging = Judging {
+        independent: true,
+        ..Judging::default()
+    };
+    let series = several_a_day(20, [rate(382.0); 20]);
+    let site = &school.sites[0];
+    let judgement = judge(target(CLASSES), &school, site, &series, None, &judging);
+    assert_eq!(judgement.verdict, Verdict::Met);
+    assert!(judgement.shortened);
+    assert_eq!((judgement.days, judgement.effective), (1, 20));
+}
+
+/// The target of the classes, asking for a share of days.
+fn of_days() -> Target {
+    let mut target = target(CLASSES).clone();
+    target.statistic = Statistic::share_of_days(90).unwrap();
+    target.min_days = 29;
+    target
+}
+
+#[test]
+fn a_share_of_days_counts_the_best_test_of_each_day() {
+    let school = school(Some(12), None);
+    // Of three tests a day one reaches 351, on all but `bad` days.
+    let series = |days: usize, bad: usize| {
+        let day = |day| {
+            [
+                rate(100.0),
+                rate(if day < bad { 350.0 } else { 351.0 }),
+                rate(90.0),
+            ]
+        };
+        several_a_day(3, (0..days).flat_map(day))
+    };
+    let judged = |days, bad| {
+        let site = &school.sites[0];
+        let judging = Judging::default();
+        judge(
+            &of_days(),
+            &school,
+            site,
+            &series(days, bad),
+            None,
+            &judging,
+        )
+    };
+    for (days, bad, expected) in [
+        // 0.9^28 = 0.052, 0.9^29 = 0.047.
+        (28, 0, VerdictKind::Undecided),
+        (29, 0, VerdictKind::Met),
+        (29, 1, VerdictKind::Undecided),
+        (46, 1, VerdictKind::Met),
+        // P(B ≥ 6) of binomial(29, 0.1) = 0.064, P(B ≥ 7) = 0.022.
+        (29, 6, VerdictKind::Undecided),
+        (29, 7, VerdictKind::Missed),
+    ] {
+        assert_eq!(
+            judged(days, bad).verdict.kind(),
+            expected,
+            "{bad} of {days}"
+        );
+    }
+    let judgement = judged(29, 1);
+    assert_eq!(
+        (judgement.samples, judgement.days, judgement.effective),
+        (87, 29, 29)
+    );
+    let reached = judgement.days_reached.unwrap();
+    assert_eq!((reached.reached, reached.of), (28, 29));
+    // Both are the binomial's: the exact interval of the share decides as the ranks do.
+    assert!(reached.share.lower < 0.9 && judged(29, 0).days_reached.unwrap().share.lower > 0.9);
+    assert!(judged(29, 7).days_reached.unwrap().share.upper < 0.9);
+    let Verdict::Undecided {
+        why: Undecided::Straddles { more },
+    } = judgement.verdict
+    else {
+        panic!("{:?}", judgement.verdict);
+    };
+    // By seven more bad days: P(B ≥ 8) of binomial(36, 0.1) = 0.024, but P(B ≥ 7) of 35 is 0.054.
+    assert_eq!(more.days, Some(7));
+}
+
+#[test]
+fn a_month_that_is_over_is_closed_and_the_running_one_provisional() {
+    let school = school(Some(12), None);
+    let judgements = judge_periods(
+        &mut Judge::default(),
+        target(CLASSES),
+        &school,
+        &school.sites[0],
+        &mbps([382.0; 45]),
+        None,
+        &Judging::default(),
+        Recent {
+            cycle: Cycle::Month,
+            today: 44,
+            count: 2,
+        },
+    );
+    let told: Vec<_> = judgements
+        .iter()
+        .map(|j| (j.standing.unwrap(), j.verdict.kind()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (PeriodStanding::Closed, VerdictKind::Met),
+            (PeriodStanding::Provisional, VerdictKind::Undecided)
+        ]
+    );
+}
+
+#[test]
+fn a_judgement_says_what_finds_its_samples_and_what_the_agent_could_see() {
+    let school = school(Some(12), None);
+    let mut series = mbps([382.0; 20]);
+    series.samples.reverse();
+    series.window = Some("lesson-hours".to_owned());
+    let judgement = judged(CLASSES, &school, &series, Some(1000.0));
+    assert_eq!(judgement.window.as_deref(), Some("lesson-hours"));
+    let expected = Query {
+        site: school.sites[0].id.clone(),
+        metric: judgement.metric,
+        from: UnixMillis(0),
+        to: UnixMillis(19 * 86_400_000),
+        window: judgement.window.clone(),
+    };
+    assert_eq!(judgement.query, Some(expected));
+    let ceiling = Ceiling {
+        port: BitRate::from_mbps(1000.0),
+        ceiling: BitRate::from_bps(941_482_445),
+    };
+    assert_eq!(judgement.ceiling, Some(ceiling));
+    let without = judged(CLASSES, &school, &Series::default(), None);
+    assert_eq!((without.query, without.ceiling), (None, None));
+    // A delay has no ceiling.
+    let delay = series_of_delays(59);
+    let delay = judged("voice-video/rtt", &school, &delay, Some(1000.0));
+    assert_eq!(delay.ceiling, None);
+}
+
+fn series_of_delays(n: usize) -> Series {
+    series(vec![Value::Time(Micros::from_micros(20_000)); n])
+}
+
+#[test]
+fn tests_that_other_traffic_disturbed_are_counted_beside_the_verdict_and_in_it() {
+    let school = school(Some(12), None);
+    let mut series = mbps([382.0; 20]);
+    let unknown = judged(CLASSES, &school, &series, None);
+    assert_eq!(unknown.disturbed, None, "nobody looked");
+    for (number, sample) in series.samples.iter_mut().enumerate().skip(4) {
+        sample.disturbed = Some(number % 4 == 0);
+    }
+    let known = judged(CLASSES, &school, &series, None);
+    let expected = Disturbed {
+        disturbed: 4,
+        of: 16,
+        share: 0.25,
+    };
+    assert_eq!(known.disturbed, Some(expected));
+    assert_eq!((known.verdict, known.samples), (unknown.verdict, 20));
+}
+
+#[test]
+fn too_few_samples_that_straddle_need_more_than_the_missing_ones() {
+    let school = school(Some(12), None);
+    let rates = (0..19).map(|i| if i < 9 { 340.0 } else { 360.0 });
+    let judgement = judged(CLASSES, &school, &mbps(rates), None);
+    let Verdict::Undecided {
+        why: Undecided::TooFew { more, .. },
+    } = judgement.verdict
+    else {
+        panic!("{:?}", judgement.verdict);
+    };
+    // As many more good ones as let ten bad fall below the lower rank: 9 bad of 27, 0.0261 ≤ 0.05.
+    assert!(more.days > Some(1), "{more:?}");
+    let enough = (0..19 + more.days.unwrap()).map(|i| if i < 9 { 340.0 } else { 360.0 });
+    let decided = judged(CLASSES, &school, &mbps(enough), None);
+    assert_eq!(decided.verdict, Verdict::Met);
+}
+
+#[test]
+fn a_month_in_which_nothing_was_measured_has_its_judgement() {
+    let school = school(Some(12), None);
+    let mut series = mbps([382.0; 28]);
+    series.failures = vec![31, 40];
+    let months = judge_periods(
+        &mut Judge::default(),
+        target(CLASSES),
+        &school,
+        &school.sites[0],
+        &series,
+        None,
+        &Judging::default(),
+        Recent {
+            cycle: Cycle::Month,
+            today: 70,
+            count: 3,
+        },
+    );
+    let words: Vec<_> = months.into_iter().map(|month| month.verdict).collect();
+    let no_data = |why| Verdict::NoData { why };
+    assert_eq!(
+        words,
+        [
+            Verdict::Met,
+            no_data(NoData::OnlyFailures { failures: 2 }),
+            no_data(NoData::NoSamples),
+        ]
+    );
+}
+
 fn goodness(judgement: &Judgement) -> u8 {
     match judgement.verdict.kind() {
         VerdictKind::Met => 2,
@@ -353,7 +646,8 @@ fn an_exception_stands_beside_a_verdict_and_expires_on_the_day_after_its_last() 
     let judgement = judged(CLASSES, &school, &mbps([100.0; 20]), None);
     assert_eq!(judgement.exception, None);
     for (today, expired) in [("2027-07-31", false), ("2027-08-01", true)] {
-        let excepted = judgement.clone().excepted(&school, today.parse().unwrap());
+        let mut excepted = judgement.clone();
+        excepted.except(&school, today.parse().unwrap());
         assert_eq!(excepted.verdict, Verdict::Missed);
         let beside = excepted.exception.unwrap();
         assert_eq!(
@@ -361,12 +655,54 @@ fn an_exception_stands_beside_a_verdict_and_expires_on_the_day_after_its_last() 
             (expired, "2027-07-31")
         );
     }
-    let other = judged("de-gigabit/down", &school, &mbps([100.0; 20]), None);
-    let today = "2026-01-01".parse().unwrap();
-    assert_eq!(other.excepted(&school, today).exception, None);
+    let mut other = judged("de-gigabit/down", &school, &mbps([100.0; 20]), None);
+    other.except(&school, "2026-01-01".parse().unwrap());
+    assert_eq!(other.exception, None);
 }
 
 proptest! {
+    #[test]
+    fn no_verdict_improves_when_a_sample_of_a_day_gets_worse(
+        rates in prop::collection::vec((0i32..12, 300u64..400), 1..150),
+        at in prop::collection::vec((any::<prop::sample::Index>(), 0u64..100), 1..8),
+        statistic in prop::sample::select(vec!["median", "p5", "p20", "p80", "share-of-days-60"]),
+        confidence in prop::sample::select(vec![0.7, 0.8, 0.95]),
+    ) {
+        let school = school(Some(12), None);
+        let mut target = target(CLASSES).clone();
+        target.statistic = statistic.parse().unwrap();
+        target.confidence = confidence;
+        target.min_samples = 1;
+        target.min_days = 1;
+        let judged = |rates: &[(i32, u64)]| {
+            let samples = rates.iter().map(|(day, mbps)| Sample {
+                at: UnixMillis(0),
+                day: *day,
+                value: rate(*mbps as f64),
+                disturbed: None,
+            });
+            let series = Series { samples: samples.collect(), ..Series::default() };
+            judge(&target, &school, &school.sites[0], &series, None, &Judging::default())
+        };
+        let before = judged(&rates);
+        let mut worse = rates;
+        for (index, less) in at {
+            let index = index.index(worse.len());
+            worse[index].1 = worse[index].1.saturating_sub(less);
+        }
+        let after = judged(&worse);
+        prop_assert!(goodness(&after) <= goodness(&before));
+        // Not only the verdict: no bound rises.
+        for (before, after) in [
+            (before.interval.lower, after.interval.lower),
+            (before.interval.upper, after.interval.upper),
+        ] {
+            if let (Some(before), Some(after)) = (before, after) {
+                prop_assert!(after.number() <= before.number());
+            }
+        }
+    }
+
     #[test]
     fn no_verdict_improves_when_a_rate_gets_worse(
         rates in prop::collection::vec(0u64..500, 1..80),

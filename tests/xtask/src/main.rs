@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod bench;
 mod cargo;
 mod gate;
 mod licences;
@@ -17,6 +18,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test  Install what the tests need (as root), then check formatting, lints, documentation and
         licences, and run all tests; stops at the first failure
+  bench judging
+        Judge a town and a Land for a year and print how long that took
   size  Build both release programs and hold their sizes, and the memory of an idle agent, against
         the limits
   help  Print this
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test"] => gate::run(),
+        ["bench", "judging"] => bench::judging(),
         ["size"] => size::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

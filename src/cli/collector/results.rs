@@ -1,0 +1,156 @@
+//! Trends, the pace of the schedule, and the samples themselves, as a terminal shows them.
+
+use std::ops::RangeInclusive;
+
+use messnetz_metric::{Metric, UnixMillis, Value};
+use messnetz_sites::trend::Outlook;
+
+use super::super::{Ending, print, print_json};
+use super::known_site;
+use crate::collector::{Collector, Config};
+use crate::report::table::columns;
+use crate::text::{Language, Text};
+
+/// Schools at target by month, and each site's trend.
+pub(super) fn trend(
+    config: Config,
+    months: u16,
+    lang: Option<Language>,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let text = Text::new(lang.unwrap_or(config.language));
+    let trends = Collector::open(config)?.trends(months)?;
+    if json {
+        print_json(&trends)?;
+    } else {
+        let head = [
+            text.say("table-period"),
+            text.say("table-target"),
+            text.say("trend-schools"),
+        ];
+        let rows: Vec<_> = trends
+            .months
+            .iter()
+            .map(|month| {
+                let share = 100.0 * month.share_met;
+                [
+                    month.period.to_string(),
+                    month.counts.target.to_string(),
+                    text.say_with(
+                        "trend-of",
+                        &[
+                            ("met", month.counts.met.into()),
+                            ("schools", month.counts.schools().into()),
+                            ("share", text.language.number(share, 0).into()),
+                        ],
+                    ),
+                ]
+            })
+            .collect();
+        let mut lines = columns(&head, &rows);
+        lines.push(String::new());
+        let head = [
+            text.say("table-school"),
+            text.say("table-target"),
+            text.say("table-observed"),
+            text.say("trend-rate"),
+            text.say("trend-outlook"),
+        ];
+        let rows: Vec<_> = trends
+            .sites
+            .iter()
+            .map(|site| {
+                let observed = site.last.as_ref().map(|last| text.observed(last));
+                [
+                    format!("{} ({})", site.school_name, site.site),
+                    text.pick(&site.target_title).to_owned(),
+                    observed.unwrap_or_else(|| "\u{2013}".to_owned()),
+                    text.slope(site.last.as_ref(), &site.trend),
+                    text.outlook(&site.trend.outlook),
+                ]
+            })
+            .collect();
+        lines.extend(columns(&head, &rows));
+        print(&lines.join("\n"))?;
+    }
+    let falls = |outlook: &Outlook| matches!(outlook, Outlook::MissedFrom { .. });
+    Ok(
+        if trends.sites.iter().any(|site| falls(&site.trend.outlook)) {
+            Ending::Findings
+        } else {
+            Ending::Well
+        },
+    )
+}
+
+/// How soon each target can be decided.
+pub(super) fn schedule(
+    config: Config,
+    lang: Option<Language>,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let text = Text::new(lang.unwrap_or(config.language));
+    let paces = Collector::open(config)?.paces();
+    if json {
+        print_json(&paces)?;
+    } else {
+        let days =
+            |days: Option<usize>| days.map_or_else(|| "\u{2013}".to_owned(), |n| n.to_string());
+        let head = [
+            text.say("table-target"),
+            text.say("pace-metric"),
+            text.say("pace-samples"),
+            text.say("pace-met"),
+            text.say("pace-missed"),
+        ];
+        let rows: Vec<_> = paces
+            .iter()
+            .map(|pace| {
+                [
+                    text.pick(&pace.title).to_owned(),
+                    format!("{} ({})", pace.metric, pace.statistic),
+                    text.language.number(pace.samples_a_day, 1),
+                    days(pace.time.met),
+                    days(pace.time.missed),
+                ]
+            })
+            .collect();
+        print(&columns(&head, &rows).join("\n"))?;
+    }
+    Ok(if paces.iter().all(|pace| pace.is_short) {
+        Ending::Well
+    } else {
+        Ending::Findings
+    })
+}
+
+/// The samples of one metric at one site.
+pub(super) fn samples(
+    config: Config,
+    site: &str,
+    metric: Metric,
+    times: RangeInclusive<UnixMillis>,
+    lang: Option<Language>,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let text = Text::new(lang.unwrap_or(config.language));
+    let collector = Collector::open(config)?;
+    let site = known_site(&collector, site)?;
+    let samples = collector.samples(&site, metric, times)?;
+    if json {
+        let shown: Vec<_> = samples
+            .iter()
+            .map(|sample| {
+                let value: Value = sample.value;
+                serde_json::json!({ "at_unix_ms": sample.at.0, "value": value })
+            })
+            .collect();
+        print_json(&shown)?;
+    } else {
+        for sample in samples {
+            let at = jiff::Timestamp::from_millisecond(sample.at.0).unwrap_or_default();
+            print(&format!("{at}  {}", text.value(sample.value)))?;
+        }
+    }
+    Ok(Ending::Well)
+}

@@ -1,0 +1,158 @@
+//! How soon each target can be decided with the schedule that the agents have.
+
+use messnetz_metric::{Metric, Quantity, Segment};
+use messnetz_probes::{dns, icmp, link, stamp, tcp};
+use messnetz_sites::Bilingual;
+use messnetz_sites::decision::{TimeToDecision, time_to_decision};
+use messnetz_sites::quantile::Statistic;
+use messnetz_sites::site::Authority;
+use messnetz_sites::target::{Target, TargetId};
+use serde::Serialize;
+
+use crate::wire::{Peer, Probe, Schedule};
+
+const DAY_MS: f64 = 24.0 * 3_600_000.0;
+
+/// A target against a schedule.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pace {
+    /// The target.
+    pub target: TargetId,
+    /// What a planner calls it.
+    pub title: Bilingual,
+    /// What has to be measured for it.
+    pub metric: Metric,
+    /// What of it is compared.
+    pub statistic: Statistic,
+    /// How often the schedule measures it, in samples a day.
+    pub samples_a_day: f64,
+    /// How many days it takes at least.
+    #[serde(flatten)]
+    pub time: TimeToDecision,
+    /// Whether both words can fall within [`LONGEST_DAYS`](messnetz_sites::decision::LONGEST_DAYS).
+    pub is_short: bool,
+}
+
+/// How soon the targets of an authority can be decided with a schedule, each target once.
+#[must_use]
+pub fn paces(authority: &Authority, schedule: &Schedule) -> Vec<Pace> {
+    let mut targets: Vec<&Target> = Vec::new();
+    for school in &authority.schools {
+        let of_school = authority
+            .known
+            .targets_for(authority.profiles_of(school), school);
+        for target in of_school {
+            if !targets.iter().any(|known| known.id == target.id) {
+                targets.push(target);
+            }
+        }
+    }
+    let pace = |target| Pace::of(target, schedule);
+    targets.into_iter().map(pace).collect()
+}
+
+impl Pace {
+    /// How soon one target can be decided with a schedule.
+    #[must_use]
+    pub fn of(target: &Target, schedule: &Schedule) -> Self {
+        let yields = |task: &&crate::wire::Task| metrics(&task.probe).contains(&target.metric);
+        let samples_a_day = schedule
+            .tasks
+            .iter()
+            .filter(yields)
+            .map(|task| DAY_MS / task.every_ms.max(1) as f64)
+            .sum();
+        let time = time_to_decision(target, samples_a_day);
+        Self {
+            target: target.id.clone(),
+            title: target.title.clone(),
+            metric: target.metric,
+            statistic: target.statistic,
+            samples_a_day,
+            time,
+            is_short: time.is_short(),
+        }
+    }
+}
+
+/// What a probe measures. What lies between agent and gateway is cable or radio: it is counted as both,
+/// since the schedule does not know the agents' ports.
+fn metrics(probe: &Probe) -> Vec<Metric> {
+    const INSIDE: &[Segment] = &[Segment::Lan, Segment::Wlan];
+    let goodput;
+    let (segments, quantities): (&[Segment], &[Quantity]) = match probe {
+        Probe::Icmp { peer, .. } => match peer {
+            Peer::Collector => (&[Segment::Line], icmp::QUANTITIES),
+            Peer::Gateway => (INSIDE, icmp::QUANTITIES),
+        },
+        Probe::Stamp { .. } => (&[Segment::Line], stamp::QUANTITIES),
+        Probe::Ndt7 { direction, .. } => {
+            goodput = [Quantity::Goodput(*direction)];
+            (&[Segment::Line], &goodput)
+        }
+        Probe::Dns { .. } => (&[Segment::Service], dns::QUANTITIES),
+        Probe::Tcp { .. } => (&[Segment::Service], tcp::QUANTITIES),
+        Probe::Http { url: Some(_) } => (&[Segment::Service], &PAGE),
+        Probe::Http { url: None } => (&[Segment::Line], &PAGE),
+        Probe::Link => (INSIDE, link::QUANTITIES),
+    };
+    let of_segment = |segment: &Segment| {
+        let segment = *segment;
+        (quantities.iter()).map(move |quantity| Metric::new(segment, *quantity))
+    };
+    segments.iter().flat_map(of_segment).collect()
+}
+
+/// What a page over TLS yields.
+const PAGE: [Quantity; 4] = [
+    Quantity::ConnectTime,
+    Quantity::TlsTime,
+    Quantity::FirstByteTime,
+    Quantity::HttpTime,
+];
+
+#[cfg(test)]
+mod tests {
+    use messnetz_metric::Direction;
+
+    use super::*;
+    use crate::wire::Task;
+
+    fn test_of(direction: Direction) -> Task {
+        Task {
+            every_ms: 21_600_000,
+            phase_ms: 0,
+            interface: None,
+            probe: Probe::Ndt7 {
+                direction,
+                duration_ms: 10_000,
+                congestion: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_rarer_test_takes_longer_and_one_that_nobody_does_for_ever() {
+        let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+        let mut schedule = Schedule {
+            upload_every_ms: 30_000,
+            tasks: [Direction::Down, Direction::Up].map(test_of).to_vec(),
+        };
+        let down = |schedule: &Schedule| {
+            let paces = paces(&authority, schedule);
+            let is_down = |pace: &&Pace| pace.target.as_str() == "de-gigabit/down";
+            let found: Vec<&Pace> = paces.iter().filter(is_down).collect();
+            assert_eq!(found.len(), 1, "each target once");
+            (found[0].samples_a_day, found[0].time.met)
+        };
+        // Four a day and 20 samples: five days, which is what a median needs.
+        assert_eq!(down(&schedule), (4.0, Some(5)));
+        for task in &mut schedule.tasks {
+            task.every_ms *= 16;
+        }
+        assert_eq!(down(&schedule), (0.25, Some(80)));
+        let is_down = |probe: &Probe| matches!(probe, Probe::Ndt7 { direction, .. } if *direction == Direction::Down);
+        schedule.tasks.retain(|task| !is_down(&task.probe));
+        assert_eq!(down(&schedule), (0.0, None));
+    }
+}
