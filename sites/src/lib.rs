@@ -10,8 +10,10 @@
 //! Pure: no I/O, no clock, no async, no randomness that is not passed in. Nothing here knows an agent, a
 //! probe, a database or a language to speak in: results are data, and the program words them.
 
+pub mod calendar;
 pub mod cause;
 pub mod coverage;
+mod delimited;
 pub mod facts;
 pub mod formula;
 mod ident;

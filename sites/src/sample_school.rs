@@ -2,6 +2,7 @@
 
 use messnetz_metric::{BitRate, UnixMillis, Value};
 
+use crate::calendar::SchoolCalendar;
 use crate::facts::Facts;
 use crate::site::{Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
 use crate::target::{Profiles, Target};
@@ -37,6 +38,7 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
             ..Facts::default()
         },
         profiles: None,
+        calendar: SchoolCalendar::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::{Calendar, SchoolCalendar};
 use crate::facts::Facts;
 use crate::ident::{InvalidId, is_slug, refused, text_id};
 use crate::judging::Judging;
@@ -120,6 +121,8 @@ pub struct Authority {
     pub profiles: Vec<ProfileId>,
     /// Its own demands on evidence.
     pub judging: Judging,
+    /// When its schools teach.
+    pub calendar: Calendar,
     /// Its schools, in the order of the file.
     pub schools: Vec<School>,
 }
@@ -184,6 +187,9 @@ pub struct School {
     pub facts: Facts,
     /// Profiles that hold for this school in place of the authority's.
     pub profiles: Option<Vec<ProfileId>>,
+    /// What it states about its days.
+    #[serde(skip_serializing_if = "SchoolCalendar::is_default")]
+    pub calendar: SchoolCalendar,
     /// Its sites; at least one.
     pub sites: Vec<Site>,
 }

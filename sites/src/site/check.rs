@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Authority, Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
+use crate::calendar::{WrittenCalendar, WrittenSchoolCalendar};
 use crate::facts::{Fact, Facts};
 use crate::judging::{Judging, confidence_is_sound};
 use crate::target::{ProfileId, Profiles};
@@ -23,6 +24,8 @@ const FASTEST: BitRate = BitRate::from_bps(800_000_000_000);
 struct WrittenFile {
     authority: WrittenAuthority,
     judging: Option<Spanned<WrittenJudging>>,
+    #[serde(default)]
+    calendar: WrittenCalendar,
     #[serde(default)]
     school: Vec<WrittenSchool>,
 }
@@ -52,6 +55,8 @@ struct WrittenSchool {
     #[serde(default)]
     facts: WrittenFacts,
     profiles: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    calendar: WrittenSchoolCalendar,
     #[serde(default)]
     site: Vec<WrittenSite>,
 }
@@ -109,6 +114,7 @@ pub(super) fn authority(
     let authority = Authority {
         profiles: check.profiles(written.authority.profiles),
         judging: check.judging(written.judging),
+        calendar: written.calendar.check(document, &mut check.problems),
         schools: check.schools(&name, written.school),
         name: name.into_inner(),
     };
@@ -247,12 +253,14 @@ impl Check<'_> {
         }
         let facts = self.facts(&written.facts);
         let profiles = written.profiles.map(|names| self.profiles(names));
+        let calendar = written.calendar.check(self.document, &mut self.problems);
         Some(School {
             id: id?,
             name: name.into_inner(),
             form: written.form,
             facts,
             profiles,
+            calendar,
             sites,
         })
     }
