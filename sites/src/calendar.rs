@@ -25,6 +25,7 @@ use serde::Serialize;
 
 use crate::site::School;
 
+pub(crate) use holiday::date;
 pub use holiday::{Holiday, LONGEST_DAYS};
 pub use hours::{Hours, NotAStretch, Stretch, UnsoundHours};
 pub use land::{Land, NotALand};

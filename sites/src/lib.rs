@@ -12,6 +12,7 @@
 
 pub mod calendar;
 pub mod cause;
+pub mod contract;
 pub mod coverage;
 mod delimited;
 pub mod facts;

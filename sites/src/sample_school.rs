@@ -21,6 +21,7 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
         contract: Contract {
             down: BitRate::from_bps(mbps * 1_000_000),
             up: BitRate::from_bps(mbps * 500_000),
+            ..Contract::default()
         },
     });
     School {

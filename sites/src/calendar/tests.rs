@@ -393,7 +393,7 @@ calendar = { breaks = ["09:00-09:10"], days_off = ["tomorrow"] }
 [[school.site]]
 id = "main"
 name = "x"
-line = { provider = "p", product = "q", medium = "dsl", contract = { down = "100 Mbit/s", up = "40 Mbit/s" } }
+line = { provider = "p", product = "q", medium = "dsl", contract = { down = "100 Mbit/s", up = "40 Mbit/s", down_normal = "200 Mbit/s", up_minimum = "fast" } }
 "#;
     let problems = Authority::parse("s.toml", text).unwrap_err();
     let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -95,6 +95,10 @@ struct WrittenLine {
 struct WrittenContract {
     down: Spanned<String>,
     up: Spanned<String>,
+    down_normal: Option<Spanned<String>>,
+    up_normal: Option<Spanned<String>>,
+    down_minimum: Option<Spanned<String>>,
+    up_minimum: Option<Spanned<String>>,
 }
 
 /// Reads a site file. See [`Authority::parse`].
@@ -315,11 +319,41 @@ impl Check<'_> {
             provider: self.name(written.provider).into_inner(),
             product: self.name(written.product).into_inner(),
             medium: written.medium,
-            contract: Contract {
-                down: self.rate("down", &written.contract.down),
-                up: self.rate("up", &written.contract.up),
-            },
+            contract: self.contract(&written.contract),
         }
+    }
+
+    fn contract(&mut self, written: &WrittenContract) -> Contract {
+        let down = self.rate("down", &written.down);
+        let up = self.rate("up", &written.up);
+        Contract {
+            down_normal: self.lesser("down_normal", written.down_normal.as_ref(), down),
+            up_normal: self.lesser("up_normal", written.up_normal.as_ref(), up),
+            down_minimum: self.lesser("down_minimum", written.down_minimum.as_ref(), down),
+            up_minimum: self.lesser("up_minimum", written.up_minimum.as_ref(), up),
+            down,
+            up,
+        }
+    }
+
+    /// A rate of the contract that cannot be above the one it is named by.
+    fn lesser(
+        &mut self,
+        field: &str,
+        written: Option<&Spanned<String>>,
+        maximum: BitRate,
+    ) -> Option<BitRate> {
+        let written = written?;
+        let problems = self.problems.len();
+        let rate = self.rate(field, written);
+        if self.problems.len() == problems && rate > maximum && maximum > BitRate::default() {
+            self.refuse(
+                written,
+                field,
+                "it is above the rate of the contract itself",
+            );
+        }
+        Some(rate)
     }
 
     fn rate(&mut self, field: &str, written: &Spanned<String>) -> BitRate {
