@@ -6,9 +6,15 @@ mod agent;
 #[cfg(feature = "agent")]
 mod audit;
 #[cfg(feature = "collector")]
+mod calendar;
+#[cfg(feature = "collector")]
 mod collector;
+#[cfg(feature = "collector")]
+mod contract;
 #[cfg(all(feature = "agent", feature = "collector"))]
 mod demo;
+#[cfg(feature = "collector")]
+mod input;
 #[cfg(feature = "collector")]
 mod sites;
 
@@ -67,6 +73,10 @@ enum Command {
     Collector(collector::Arguments),
     #[cfg(feature = "collector")]
     Sites(sites::Arguments),
+    #[cfg(feature = "collector")]
+    Calendar(calendar::Arguments),
+    #[cfg(feature = "collector")]
+    Contract(contract::Arguments),
 }
 
 /// Runs the program.
@@ -85,6 +95,10 @@ pub fn main() -> ExitCode {
         Command::Collector(arguments) => collector::run(arguments),
         #[cfg(feature = "collector")]
         Command::Sites(arguments) => sites::run(arguments),
+        #[cfg(feature = "collector")]
+        Command::Calendar(arguments) => calendar::run(arguments),
+        #[cfg(feature = "collector")]
+        Command::Contract(arguments) => contract::run(arguments),
     };
     match ended {
         Ok(ending) => ending.into(),
