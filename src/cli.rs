@@ -6,9 +6,15 @@ mod agent;
 #[cfg(feature = "agent")]
 mod audit;
 #[cfg(feature = "collector")]
+mod calendar;
+#[cfg(feature = "collector")]
 mod collector;
+#[cfg(feature = "collector")]
+mod contract;
 #[cfg(all(feature = "agent", feature = "collector"))]
 mod demo;
+#[cfg(feature = "collector")]
+mod input;
 #[cfg(feature = "collector")]
 mod sites;
 #[cfg(feature = "collector")]
@@ -71,6 +77,10 @@ enum Command {
     Sites(sites::Arguments),
     #[cfg(feature = "collector")]
     Targets(targets::Arguments),
+    #[cfg(feature = "collector")]
+    Calendar(calendar::Arguments),
+    #[cfg(feature = "collector")]
+    Contract(contract::Arguments),
 }
 
 /// Runs the program.
@@ -91,6 +101,10 @@ pub fn main() -> ExitCode {
         Command::Sites(arguments) => sites::run(arguments),
         #[cfg(feature = "collector")]
         Command::Targets(arguments) => targets::run(arguments),
+        #[cfg(feature = "collector")]
+        Command::Calendar(arguments) => calendar::run(arguments),
+        #[cfg(feature = "collector")]
+        Command::Contract(arguments) => contract::run(arguments),
     };
     match ended {
         Ok(ending) => ending.into(),

@@ -3,6 +3,8 @@
 //! The rules give data; this module is the only place that turns it into sentences, whichever way they
 //! are shown.
 
+mod contract;
+
 use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Value};
 use messnetz_sites::cause::{Cause, Unknown};

@@ -12,9 +12,12 @@
 //! probe, a database or a language to speak in: results are data, and the program words them.
 
 pub mod blocks;
+pub mod calendar;
 pub mod cause;
+pub mod contract;
 pub mod coverage;
 pub mod decision;
+mod delimited;
 pub mod facts;
 pub mod formula;
 mod ident;

@@ -2,6 +2,7 @@
 
 use messnetz_metric::{BitRate, UnixMillis, Value};
 
+use crate::calendar::SchoolCalendar;
 use crate::facts::Facts;
 use crate::site::{Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
 use crate::target::{Profiles, Target};
@@ -20,6 +21,7 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
         contract: Contract {
             down: BitRate::from_bps(mbps * 1_000_000),
             up: BitRate::from_bps(mbps * 500_000),
+            ..Contract::default()
         },
     });
     School {
@@ -38,6 +40,7 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
         },
         profiles: None,
         exceptions: Vec::new(),
+        calendar: SchoolCalendar::default(),
     }
 }
 

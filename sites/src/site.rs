@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::{Calendar, SchoolCalendar};
 use crate::facts::Facts;
 use crate::ident::{InvalidId, is_slug, refused, text_id};
 use crate::judging::Judging;
@@ -128,6 +129,8 @@ pub struct Authority {
     pub services: BTreeMap<ServiceId, String>,
     /// Its own demands on evidence.
     pub judging: Judging,
+    /// When its schools teach.
+    pub calendar: Calendar,
     /// Its schools, in the order of the file.
     pub schools: Vec<School>,
 }
@@ -204,6 +207,9 @@ pub struct School {
     /// What it is excepted from, for a time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<Exception>,
+    /// What it states about its days.
+    #[serde(skip_serializing_if = "SchoolCalendar::is_default")]
+    pub calendar: SchoolCalendar,
     /// Its sites; at least one.
     pub sites: Vec<Site>,
 }

@@ -81,7 +81,8 @@ impl<'a> Document<'a> {
         self.file
     }
 
-    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
+    /// The text, unless it is larger than what is read.
+    pub(crate) fn sized_text(self) -> Result<&'a str, Problem> {
         if self.text.len() > SIZE_LIMIT {
             let message = format!(
                 "the file has {} bytes, more than the {SIZE_LIMIT} that are read",
@@ -89,7 +90,11 @@ impl<'a> Document<'a> {
             );
             return Err(self.problem(0, None, message));
         }
-        toml::from_str(self.text).map_err(|error| {
+        Ok(self.text)
+    }
+
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        toml::from_str(self.sized_text()?).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             self.worded(offset, error.message())
         })

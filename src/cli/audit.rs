@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use messnetz_metric::{Medium, Metric, Outcome, Segment, Value};
 use messnetz_probes::link::{self, Duplex, LinkState};
 use messnetz_probes::tls::{Fingerprint, Trust};
+use messnetz_sites::calendar::SchoolCalendar;
 use messnetz_sites::facts::Facts;
 use messnetz_sites::quantile::Statistic;
 use messnetz_sites::site::{Authority, School, SchoolForm, Site, SiteId};
@@ -247,6 +248,7 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
         },
         profiles: None,
         exceptions: Vec::new(),
+        calendar: SchoolCalendar::default(),
         sites: vec![site.clone()],
     };
     Ok((school, site))

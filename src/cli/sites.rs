@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use anyhow::bail;
+use messnetz_sites::site::{Authority, School, Site};
+
 use super::{Ending, print, print_json};
 use crate::collector::load_authority;
 
@@ -44,4 +47,21 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         ))?;
     }
     Ok(Ending::Well)
+}
+
+/// The site that a user named, with its school.
+pub(super) fn find<'a>(
+    authority: &'a Authority,
+    name: &str,
+) -> anyhow::Result<(&'a School, &'a Site)> {
+    let found = name.parse().ok().and_then(|id| authority.site(&id));
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let known: Vec<String> = authority.sites().map(|site| site.id.to_string()).collect();
+    let near = messnetz_sites::nearest(name, known.iter().map(String::as_str));
+    match near {
+        Some(near) => bail!("there is no site '{name}' in the site file; did you mean '{near}'?"),
+        None => bail!("there is no site '{name}' in the site file"),
+    }
 }

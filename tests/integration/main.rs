@@ -5,6 +5,8 @@
 
 mod architecture;
 mod audit;
+mod calendar;
+mod contract;
 mod demo;
 mod doors;
 mod figures;

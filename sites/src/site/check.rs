@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::{
     Authority, Contract, Exception, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId,
 };
+use crate::calendar::{WrittenCalendar, WrittenSchoolCalendar};
 use crate::facts::{AuthorityFacts, Fact, Facts};
 use crate::judging::{Judging, confidence_is_sound};
 use crate::source::Day;
@@ -30,6 +31,8 @@ struct WrittenFile {
     #[serde(default)]
     services: BTreeMap<ServiceId, Spanned<String>>,
     judging: Option<Spanned<WrittenJudging>>,
+    #[serde(default)]
+    calendar: WrittenCalendar,
     #[serde(default)]
     school: Vec<WrittenSchool>,
 }
@@ -90,6 +93,8 @@ struct WrittenSchool {
     #[serde(default)]
     exception: Vec<WrittenException>,
     #[serde(default)]
+    calendar: WrittenSchoolCalendar,
+    #[serde(default)]
     site: Vec<WrittenSite>,
 }
 
@@ -127,6 +132,10 @@ struct WrittenLine {
 struct WrittenContract {
     down: Spanned<String>,
     up: Spanned<String>,
+    down_normal: Option<Spanned<String>>,
+    up_normal: Option<Spanned<String>>,
+    down_minimum: Option<Spanned<String>>,
+    up_minimum: Option<Spanned<String>>,
 }
 
 /// The files of own profiles that a site file names.
@@ -155,6 +164,7 @@ pub(super) fn authority(
         known: profiles.clone(),
         services: check.services(written.services),
         judging: check.judging(written.judging),
+        calendar: written.calendar.check(document, &mut check.problems),
         schools: check.schools(&name, written.school),
         name: name.into_inner(),
     };
@@ -306,6 +316,7 @@ impl Check<'_> {
             .into_iter()
             .filter_map(|exception| self.exception(exception))
             .collect();
+        let calendar = written.calendar.check(self.document, &mut self.problems);
         Some(School {
             id: id?,
             name: name.into_inner(),
@@ -313,6 +324,7 @@ impl Check<'_> {
             facts,
             profiles,
             exceptions,
+            calendar,
             sites,
         })
     }
@@ -411,11 +423,41 @@ impl Check<'_> {
             provider: self.name(written.provider).into_inner(),
             product: self.name(written.product).into_inner(),
             medium: written.medium,
-            contract: Contract {
-                down: self.rate("down", &written.contract.down),
-                up: self.rate("up", &written.contract.up),
-            },
+            contract: self.contract(&written.contract),
         }
+    }
+
+    fn contract(&mut self, written: &WrittenContract) -> Contract {
+        let down = self.rate("down", &written.down);
+        let up = self.rate("up", &written.up);
+        Contract {
+            down_normal: self.lesser("down_normal", written.down_normal.as_ref(), down),
+            up_normal: self.lesser("up_normal", written.up_normal.as_ref(), up),
+            down_minimum: self.lesser("down_minimum", written.down_minimum.as_ref(), down),
+            up_minimum: self.lesser("up_minimum", written.up_minimum.as_ref(), up),
+            down,
+            up,
+        }
+    }
+
+    /// A rate of the contract that cannot be above the one it is named by.
+    fn lesser(
+        &mut self,
+        field: &str,
+        written: Option<&Spanned<String>>,
+        maximum: BitRate,
+    ) -> Option<BitRate> {
+        let written = written?;
+        let problems = self.problems.len();
+        let rate = self.rate(field, written);
+        if self.problems.len() == problems && rate > maximum && maximum > BitRate::default() {
+            self.refuse(
+                written,
+                field,
+                "it is above the rate of the contract itself",
+            );
+        }
+        Some(rate)
     }
 
     fn rate(&mut self, field: &str, written: &Spanned<String>) -> BitRate {

@@ -36,8 +36,9 @@ pub enum LineMedium {
     Municipal,
 }
 
-/// The nominal rates of a contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The rates of a contract. What a product is named by is the maximum; the normally available and the
+/// minimum rate stand in its information sheet, and most business contracts have none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Contract {
     /// Towards the school.
     #[serde(rename = "down_bps")]
@@ -45,6 +46,18 @@ pub struct Contract {
     /// Away from the school.
     #[serde(rename = "up_bps")]
     pub up: BitRate,
+    /// Normally available towards the school.
+    #[serde(rename = "down_normal_bps", skip_serializing_if = "Option::is_none")]
+    pub down_normal: Option<BitRate>,
+    /// Normally available away from the school.
+    #[serde(rename = "up_normal_bps", skip_serializing_if = "Option::is_none")]
+    pub up_normal: Option<BitRate>,
+    /// The least towards the school.
+    #[serde(rename = "down_minimum_bps", skip_serializing_if = "Option::is_none")]
+    pub down_minimum: Option<BitRate>,
+    /// The least away from the school.
+    #[serde(rename = "up_minimum_bps", skip_serializing_if = "Option::is_none")]
+    pub up_minimum: Option<BitRate>,
 }
 
 impl Contract {
@@ -54,6 +67,24 @@ impl Contract {
         match direction {
             Direction::Down => self.down,
             Direction::Up => self.up,
+        }
+    }
+
+    /// The normally available rate of one direction.
+    #[must_use]
+    pub const fn normal(&self, direction: Direction) -> Option<BitRate> {
+        match direction {
+            Direction::Down => self.down_normal,
+            Direction::Up => self.up_normal,
+        }
+    }
+
+    /// The minimum rate of one direction.
+    #[must_use]
+    pub const fn minimum(&self, direction: Direction) -> Option<BitRate> {
+        match direction {
+            Direction::Down => self.down_minimum,
+            Direction::Up => self.up_minimum,
         }
     }
 }
