@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use messnetz_metric::{Direction, Metric, Observation, Outcome, Quantity, Segment, UnixMillis};
 use messnetz_probes::{Binding, dns, icmp, link};
+use messnetz_sites::calendar::Zone;
 use messnetz_sites::site::{School, Site};
 use messnetz_sites::target::Target;
 use messnetz_sites::verdict::{Sample, Series, Snapshot, snapshot};
 use serde::Serialize;
 
 use crate::clock;
-use crate::day::local_day;
 use crate::measure::{Surroundings, TestServer, default_route, measure};
 use crate::wire::{Burst, Peer, Probe, Task};
 
@@ -243,6 +243,7 @@ fn hold_against(
 
 /// The samples of one metric.
 pub(crate) fn series(observations: &[Observation], metric: Metric) -> Series {
+    let zone = Zone::default();
     let mut series = Series::default();
     let speaks = |observation: &&Observation| {
         observation.metric == metric && metric.is_seen_over(observation.vantage.medium)
@@ -252,12 +253,12 @@ pub(crate) fn series(observations: &[Observation], metric: Metric) -> Series {
             Outcome::Value(value) => {
                 series.samples.push(Sample {
                     at: observation.at,
-                    day: local_day(observation.at),
+                    day: zone.day_number(observation.at),
                     value: *value,
                     disturbed: None,
                 });
             }
-            Outcome::Failed(_) => series.failures.push(local_day(observation.at)),
+            Outcome::Failed(_) => series.failures.push(zone.day_number(observation.at)),
         }
     }
     series

@@ -1,7 +1,7 @@
 //! The collector: lets agents enrol, takes their batches in, judges what they measured, and shows it.
 //!
 //! Agents have a door of their own, over TLS; the dashboard and its API are another listener. What is
-//! shown is computed from the stored samples whenever it is asked for: there is no second truth.
+//! shown is computed from the stored samples, anew every few seconds: there is no second truth.
 
 mod body;
 mod certificate;

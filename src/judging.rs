@@ -10,20 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use messnetz_metric::{BitRate, Metric, Quantity, Segment, UnixMillis, Value};
-use messnetz_sites::cause::{Cause, Situation, cause};
+use messnetz_sites::calendar::{Interval, Timetable, Window, number_of};
+use messnetz_sites::cause::{Cause, OTHER_TRAFFIC_LIMIT, Seen, Situation, cause};
 use messnetz_sites::coverage::{Coverage, coverage};
-use messnetz_sites::period::{Cycle, Period, Recent};
-use messnetz_sites::quantile::Statistic;
+use messnetz_sites::period::{Cycle, Recent};
 use messnetz_sites::site::{Authority, School, Site, SiteId};
-use messnetz_sites::target::Target;
+use messnetz_sites::target::{ServiceId, Target};
 use messnetz_sites::upgrade::{Catalogue, Recommendation, recommend};
 use messnetz_sites::verdict::{
     Judge, Judgement, NoData, Sample, Series, Verdict, VerdictKind, judge_periods,
 };
-use messnetz_sites::{Bilingual, Source};
+use messnetz_sites::{Bilingual, Day, Source};
 use serde::Serialize;
 
-use crate::day::{begin_of, date, local_day};
 use crate::store::{SiteSeries, Store, StoreError};
 use crate::text::Text;
 
@@ -150,11 +149,11 @@ pub fn judge(
     let profiles = &authority.known;
     let recent = Recent {
         cycle,
-        today: local_day(now),
+        today: authority.calendar.zone.day_number(now),
         count: 2,
     };
-    let window = window_of(recent, now);
-    let since = *window.start();
+    let times = times_of(authority, recent, now);
+    let since = *times.start();
     let mut rows = Vec::new();
     let mut judge = Judge::default();
     for school in &authority.schools {
@@ -162,12 +161,9 @@ pub fn judge(
             .targets_for(authority.profiles_of(school), school)
             .collect();
         for site in &school.sites {
-            let measured = Measured::of(site, store, recent, window.clone())?;
-            rows.extend(
-                targets.iter().filter_map(|target| {
-                    row(&mut judge, authority, school, site, target, &measured)
-                }),
-            );
+            let measured = Measured::of(authority, school, site, store, recent, &times)?;
+            let of_target = |target: &&Target| measured.row(&mut judge, target);
+            rows.extend(targets.iter().filter_map(of_target));
         }
     }
     let findings: Vec<(Judgement, Cause)> = rows
@@ -194,192 +190,299 @@ pub fn judge(
     })
 }
 
-/// What was measured at a site, and what follows from it for all targets alike.
-struct Measured {
+/// What was measured at a site, and when its school is at work.
+struct Measured<'a> {
+    authority: &'a Authority,
+    school: &'a School,
+    site: &'a Site,
     series: Vec<SiteSeries>,
     port: Option<BitRate>,
     recent: Recent,
-    situations: BTreeMap<Period, Situation>,
+    /// The windows of its targets, and all hours.
+    timetables: BTreeMap<String, Timetable>,
+    /// Whether other traffic disturbed the capacity test that an agent began at a time.
+    disturbed: BTreeMap<(String, UnixMillis), bool>,
 }
 
-impl Measured {
+/// The name of the window that is no window.
+const ALL_HOURS: &str = "any";
+
+impl<'a> Measured<'a> {
     fn of(
-        site: &Site,
+        authority: &'a Authority,
+        school: &'a School,
+        site: &'a Site,
         store: &Store,
         recent: Recent,
-        window: RangeInclusive<UnixMillis>,
+        times: &RangeInclusive<UnixMillis>,
     ) -> Result<Self, StoreError> {
-        let series = store.series_of_site(&site.id.to_string(), window)?;
-        let situation = |period: Period| (period, situation(site, &series, &period.days()));
+        let series = store.series_of_site(&site.id.to_string(), times.clone())?;
+        let targets = authority
+            .known
+            .targets_for(authority.profiles_of(school), school);
+        let timetables = targets
+            .map(|target| window_of(target, authority))
+            .chain([ALL_HOURS])
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .map(|window| {
+                (
+                    window.to_owned(),
+                    timetable(authority, school, window, times),
+                )
+            })
+            .collect();
         Ok(Self {
+            authority,
+            school,
+            site,
             port: port(&series),
-            situations: recent.periods().into_iter().map(situation).collect(),
-            recent,
+            disturbed: disturbed(&series),
             series,
+            recent,
+            timetables,
         })
     }
 
     /// The judgements of all recent periods.
-    fn judgements(
-        &self,
-        judge: &mut Judge,
-        authority: &Authority,
-        school: &School,
-        site: &Site,
-        target: &Target,
-    ) -> Vec<Judgement> {
-        let peer = target
-            .service
-            .as_ref()
-            .map(|service| (service, authority.services.get(service)));
-        let series = match peer {
-            Some((_, None)) => Series::default(),
-            Some((_, Some(peer))) => series_of(&self.series, target.metric, Some(peer)),
-            None => series_of(&self.series, target.metric, None),
+    fn judgements(&self, judge: &mut Judge, target: &Target) -> Vec<Judgement> {
+        let series = match self.peer(target) {
+            Peer::NotStated(_) => Series::default(),
+            Peer::Any => self.series_of(target, None),
+            Peer::Only(peer) => self.series_of(target, Some(peer)),
         };
-        let (port, judging) = (self.port, &authority.judging);
+        let (port, judging) = (self.port, &self.authority.judging);
         let mut judgements = judge_periods(
             judge,
             target,
-            school,
-            site,
+            self.school,
+            self.site,
             &series,
             port,
             judging,
             self.recent,
         );
-        let today = date(self.recent.today);
+        let today = Day::numbered(self.recent.today);
         for judgement in &mut judgements {
-            if let Some((service, None)) = peer {
+            if let Peer::NotStated(service) = self.peer(target) {
                 let service = service.clone();
                 let why = NoData::ServiceNotStated { service };
                 judgement.verdict = Verdict::NoData { why };
             }
             if let Some(today) = today {
-                judgement.except(school, today);
+                judgement.except(self.school, today);
             }
         }
         judgements
     }
+
+    /// Whom the target is measured against.
+    fn peer<'t>(&'t self, target: &'t Target) -> Peer<'t> {
+        match &target.service {
+            None => Peer::Any,
+            Some(service) => match self.authority.services.get(service) {
+                Some(peer) => Peer::Only(peer),
+                None => Peer::NotStated(service),
+            },
+        }
+    }
+
+    /// What was measured for a target within its window, from where it can be seen, against one peer where
+    /// one is named.
+    fn series_of(&self, target: &Target, peer: Option<&str>) -> Series {
+        let window = window_of(target, self.authority);
+        let mut all = Series {
+            window: (window != ALL_HOURS).then(|| window.to_owned()),
+            ..Series::default()
+        };
+        let Some(timetable) = self.timetables.get(window) else {
+            return all;
+        };
+        for series in self.series.iter().filter(|series| {
+            speaks(series, target.metric) && peer.is_none_or(|peer| series.peer == peer)
+        }) {
+            for (day, samples) in timetable.cut(&series.samples, |(at, _)| *at) {
+                let day = number_of(day.date);
+                all.samples
+                    .extend(samples.iter().map(|&(at, value)| Sample {
+                        at,
+                        day,
+                        value,
+                        disturbed: self.disturbed.get(&(series.agent.clone(), at)).copied(),
+                    }));
+            }
+            for (day, failures) in timetable.cut(&series.failures, |(at, _)| *at) {
+                all.failures
+                    .extend(failures.iter().map(|_| number_of(day.date)));
+            }
+        }
+        all
+    }
+
+    /// Why a target was missed, where it was.
+    fn cause(&self, target: &Target, judgement: &Judgement) -> Option<Cause> {
+        let days = judgement.period?.days();
+        let zone = &self.authority.calendar.zone;
+        let begin = zone.numbered_day_begins(*days.start());
+        let end = zone.numbered_day_begins(days.end().saturating_add(1));
+        let situation = Situation {
+            line: self.site.line.as_ref(),
+            seen: self.series.iter().map(|s| seen(s, begin, end)).collect(),
+        };
+        let peer = match self.peer(target) {
+            Peer::Only(peer) => Some(peer),
+            Peer::Any | Peer::NotStated(_) => None,
+        };
+        cause(judgement, peer, &situation)
+    }
+
+    fn row(&self, judge: &mut Judge, target: &Target) -> Option<Row> {
+        let mut judgements = self.judgements(judge, target);
+        let running = judgements.pop()?;
+        let (judgement, running) = match judgements.pop() {
+            Some(closed) if closed.observed.is_some() => (closed, Some(running)),
+            _ => (running, None),
+        };
+        let cause = self.cause(target, &judgement);
+        Some(Row {
+            school_name: self.school.name.clone(),
+            site_name: self.site.name.clone(),
+            target_title: target.title.clone(),
+            source: target.source.clone(),
+            judgement,
+            running,
+            cause,
+        })
+    }
+}
+
+/// Whom a target is measured against.
+enum Peer<'a> {
+    /// Whoever was measured against.
+    Any,
+    /// This one.
+    Only(&'a str),
+    /// A service whose peer the site file does not name.
+    NotStated(&'a ServiceId),
+}
+
+/// The window that a target's samples are of.
+fn window_of<'a>(target: &'a Target, authority: &Authority) -> &'a str {
+    match &target.window {
+        Some(window) if !authority.judging.all_hours => window.as_str(),
+        _ => ALL_HOURS,
+    }
+}
+
+/// A window of a school. One that the calendar does not know has no hours; the site file is checked for it.
+fn timetable(
+    authority: &Authority,
+    school: &School,
+    window: &str,
+    times: &RangeInclusive<UnixMillis>,
+) -> Timetable {
+    let period = Interval {
+        from: *times.start(),
+        to: UnixMillis(times.end().0.saturating_add(1)),
+    };
+    let window = authority.calendar.window(window);
+    window.map_or_else(
+        |_| Timetable::default(),
+        |window| authority.calendar.timetable(&window, period, school),
+    )
 }
 
 /// From the begin of the first of these periods to now.
-fn window_of(recent: Recent, now: UnixMillis) -> RangeInclusive<UnixMillis> {
+fn times_of(authority: &Authority, recent: Recent, now: UnixMillis) -> RangeInclusive<UnixMillis> {
     let first = recent
         .periods()
         .first()
         .map_or(recent.today, |period| *period.days().start());
-    begin_of(first)..=UnixMillis(now.0.saturating_add(CLOCK_AHEAD_MS))
+    let begin = authority.calendar.zone.numbered_day_begins(first);
+    begin..=UnixMillis(now.0.saturating_add(CLOCK_AHEAD_MS))
 }
 
-fn row(
-    judge: &mut Judge,
-    authority: &Authority,
-    school: &School,
-    site: &Site,
-    target: &Target,
-    measured: &Measured,
-) -> Option<Row> {
-    let mut judgements = measured.judgements(judge, authority, school, site, target);
-    let running = judgements.pop()?;
-    let (judgement, running) = match judgements.pop() {
-        Some(closed) if closed.observed.is_some() => (closed, Some(running)),
-        _ => (running, None),
-    };
-    let situation = measured.situations.get(&judgement.period?)?;
-    let cause = cause(&judgement, situation);
-    Some(Row {
-        school_name: school.name.clone(),
-        site_name: site.name.clone(),
-        target_title: target.title.clone(),
-        source: target.source.clone(),
-        judgement,
-        running,
-        cause,
-    })
+fn speaks(series: &SiteSeries, metric: Metric) -> bool {
+    series.metric == metric && metric.is_seen_over(series.vantage.medium)
 }
 
-/// What was measured of a metric at a site, from where it can be seen, against one peer where one is named.
-fn series_of(measured: &[SiteSeries], metric: Metric, peer: Option<&str>) -> Series {
-    let speaks = |series: &&SiteSeries| {
-        series.metric == metric
-            && peer.is_none_or(|peer| series.peer == peer)
-            && metric.is_seen_over(series.vantage.medium)
-    };
-    let mut all = Series::default();
-    for series in measured.iter().filter(speaks) {
-        all.samples
-            .extend(series.samples.iter().map(|&(at, value)| Sample {
-                at,
-                day: local_day(at),
-                value,
-                // No probe looks at the line's other traffic yet.
-                disturbed: None,
-            }));
-        let days = series.failures.iter().map(|(at, _)| local_day(*at));
-        all.failures.extend(days);
+/// What a series saw from `begin` to before `end`.
+fn seen(series: &SiteSeries, begin: UnixMillis, end: UnixMillis) -> Seen<'_> {
+    let first = series.samples.partition_point(|(at, _)| *at < begin);
+    let after = series.samples.partition_point(|(at, _)| *at < end);
+    Seen {
+        metric: series.metric,
+        medium: series.vantage.medium,
+        peer: &series.peer,
+        samples: series.samples.get(first..after).unwrap_or_default(),
     }
-    all
 }
 
-/// The samples that a judgement of the metric at the site rests on.
+/// What the agents saw of other traffic on their own ports while a capacity test ran.
+fn disturbed(series: &[SiteSeries]) -> BTreeMap<(String, UnixMillis), bool> {
+    let limit = Value::Share(OTHER_TRAFFIC_LIMIT).number();
+    let of_traffic = |series: &&SiteSeries| series.metric.quantity == Quantity::OtherTraffic;
+    series
+        .iter()
+        .filter(of_traffic)
+        .flat_map(|series| {
+            let samples = series.samples.iter();
+            samples.map(|(at, share)| ((series.agent.clone(), *at), share.number() >= limit))
+        })
+        .collect()
+}
+
+/// The samples of the metric at a site within these times and within a window, oldest first: those that a
+/// judgement rests on.
 ///
 /// # Errors
 /// Where the store cannot be read.
 pub fn samples(
+    authority: &Authority,
     store: &Store,
     site: &SiteId,
     metric: Metric,
-    times: RangeInclusive<UnixMillis>,
+    times: &RangeInclusive<UnixMillis>,
+    window: Option<&Window>,
 ) -> Result<Vec<Sample>, StoreError> {
-    let measured = store.series_of_site(&site.to_string(), times)?;
-    let mut samples = series_of(&measured, metric, None).samples;
-    samples.sort_by_key(|sample| sample.at);
-    Ok(samples)
+    let Some(school) = authority.school(site.school()) else {
+        return Ok(Vec::new());
+    };
+    let window = window.map_or(ALL_HOURS, Window::name);
+    let timetable = timetable(authority, school, window, times);
+    let measured = store.series_of_site(&site.to_string(), times.clone())?;
+    let disturbed = disturbed(&measured);
+    let mut found = Vec::new();
+    for series in measured.iter().filter(|series| speaks(series, metric)) {
+        for (day, samples) in timetable.cut(&series.samples, |(at, _)| *at) {
+            found.extend(samples.iter().map(|&(at, value)| Sample {
+                at,
+                day: number_of(day.date),
+                value,
+                disturbed: disturbed.get(&(series.agent.clone(), at)).copied(),
+            }));
+        }
+    }
+    found.sort_by_key(|sample| sample.at);
+    Ok(found)
 }
 
 /// The nominal rate of the port that the site's agent measures through, as last seen.
 fn port(measured: &[SiteSeries]) -> Option<BitRate> {
-    let series = series_of(
-        measured,
-        Metric::new(Segment::Lan, Quantity::LinkSpeed),
-        None,
-    );
-    let last = series.samples.iter().max_by_key(|sample| sample.at)?;
-    match last.value {
-        Value::Rate(rate) => Some(rate),
-        _ => None,
-    }
-}
-
-/// What else is known of the site: its contract, and the median of everything that was measured there on
-/// these days.
-fn situation(site: &Site, measured: &[SiteSeries], days: &RangeInclusive<i32>) -> Situation {
-    let median = |metric: Metric| -> Option<Value> {
-        let mut values: Vec<Value> = series_of(measured, metric, None)
-            .samples
-            .iter()
-            .filter(|sample| days.contains(&sample.day))
-            .map(|sample| sample.value)
-            .collect();
-        values.sort_unstable_by_key(|value| value.number());
-        let rank = Statistic::MEDIAN.rank(values.len())?;
-        values.get(rank - 1).copied()
-    };
-    let metrics: BTreeSet<Metric> = measured.iter().map(|series| series.metric).collect();
-    let medians = metrics
-        .into_iter()
-        .filter_map(|metric| Some((metric, median(metric)?)))
-        .collect();
-    Situation {
-        line: site.line.clone(),
-        medians,
-    }
+    let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
+    measured
+        .iter()
+        .filter(|series| speaks(series, speed))
+        .filter_map(|series| series.samples.last())
+        .max_by_key(|(at, _)| *at)?
+        .1
+        .as_rate()
 }
 
 #[cfg(test)]
 mod tests {
     use messnetz_metric::{Direction, Observation, Outcome, Vantage};
+    use messnetz_sites::period::Period;
     use messnetz_sites::trend::Outlook;
 
     use super::*;
@@ -444,11 +547,12 @@ mod tests {
         );
     }
 
-    /// One test at noon of each of these days, counted from 1970-01-01.
+    /// One test in the evening of each of these days, counted from 1970-01-01.
     fn daily(days: RangeInclusive<i32>, mbps: u64) -> Vec<(Metric, UnixMillis, u64)> {
         let down = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
-        let noon = |day| UnixMillis(begin_of(day).0 + 12 * 3_600_000);
-        days.map(|day| (down, noon(day), mbps * 1_000_000))
+        let zone = messnetz_sites::calendar::Zone::default();
+        let evening = |day| UnixMillis(zone.numbered_day_begins(day).0 + 20 * 3_600_000);
+        days.map(|day| (down, evening(day), mbps * 1_000_000))
             .collect()
     }
 
@@ -502,7 +606,17 @@ mod tests {
         );
         // What the verdict names finds its samples, and no others.
         let query = row.judgement.query.unwrap();
-        let found = samples(&both, &query.site, query.metric, query.from..=query.to).unwrap();
+        let times = query.from..=query.to;
+        let window = authority.calendar.window(&query.window.unwrap()).unwrap();
+        let found = samples(
+            &authority,
+            &both,
+            &query.site,
+            query.metric,
+            &times,
+            Some(&window),
+        )
+        .unwrap();
         assert_eq!(found.len(), 30);
         assert!(found.iter().all(|sample| month(4).contains(&sample.day)));
 

@@ -5,7 +5,6 @@
 
 pub mod cli;
 pub mod clock;
-pub mod day;
 mod sqlite;
 pub mod text;
 pub mod wire;

@@ -11,6 +11,7 @@ use messnetz_metric::{
 use messnetz_probes::connection::Tls;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::Trust;
+use messnetz_probes::witness::Witness;
 use messnetz_probes::{Binding, dns, http, icmp, link, ndt7, stamp, tcp};
 
 use crate::clock;
@@ -41,6 +42,9 @@ const MAX_PAGE: u64 = 1024 * 1024;
 
 /// The port of DNS (RFC 1035, section 4.2).
 const DNS_PORT: u16 = 53;
+
+/// The peer of what the box saw of itself.
+const THIS_BOX: &str = "agent";
 
 /// Data bytes of an echo request, as `ping` sends them.
 const ECHO_PAYLOAD: usize = 56;
@@ -139,8 +143,11 @@ pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
         .interface
         .as_ref()
         .map_or_else(Binding::any, Binding::interface);
-    let measured = probe(&task.probe, &binding, &vantage, around).await;
-    observations(measured, at, &vantage)
+    probe(&task.probe, &binding, &vantage, around)
+        .await
+        .into_iter()
+        .flat_map(|measured| observations(measured, at, &vantage))
+        .collect()
 }
 
 /// What a capacity test leaves behind that was not begun: its failure. Nothing for other tasks.
@@ -191,9 +198,9 @@ async fn probe(
     binding: &Binding,
     vantage: &Vantage,
     around: &Surroundings,
-) -> Measured {
+) -> Vec<Measured> {
     let collector = Peer::Collector.name();
-    match probe {
+    let measured = match probe {
         Probe::Icmp { peer, burst } => {
             let segment = match peer {
                 Peer::Collector => Segment::Line,
@@ -212,13 +219,7 @@ async fn probe(
             congestion,
         } => {
             let duration = Duration::from_millis((*duration_ms).into()).min(MAX_TEST);
-            let readings = goodput(*direction, duration, *congestion, binding, around).await;
-            Measured::new(
-                Segment::Line,
-                collector,
-                &[Quantity::Goodput(*direction)],
-                readings,
-            )
+            return capacity(*direction, duration, *congestion, binding, vantage, around).await;
         }
         Probe::Dns { name, server } => resolver(name, *server, binding).await,
         Probe::Tcp { target } => {
@@ -231,7 +232,47 @@ async fn probe(
             let readings = link::read(&name).map(|state| state.readings());
             Measured::new(inside(vantage), &name, link::QUANTITIES, readings)
         }
+    };
+    vec![measured]
+}
+
+/// A capacity test, and what the box saw of itself meanwhile.
+async fn capacity(
+    direction: Direction,
+    duration: Duration,
+    congestion: Option<Congestion>,
+    binding: &Binding,
+    vantage: &Vantage,
+    around: &Surroundings,
+) -> Vec<Measured> {
+    let port = vantage.interface.as_deref();
+    let state = port.map(link::read);
+    let witness = Witness::begin(port);
+    let report = goodput(direction, duration, congestion, binding, around).await;
+    let mut also = Vec::new();
+    if let Ok(report) = &report {
+        let seen = witness.end(direction, report.bytes);
+        let mut of_port = seen.of_port();
+        if let Some(Ok(state)) = state {
+            of_port.extend(state.readings());
+        }
+        let port = port.unwrap_or_default();
+        also.push(Measured::new(inside(vantage), port, &[], Ok(of_port)));
+        also.push(Measured::new(
+            Segment::Agent,
+            THIS_BOX,
+            &[],
+            Ok(seen.of_box()),
+        ));
     }
+    let mut measured = vec![Measured::new(
+        Segment::Line,
+        Peer::Collector.name(),
+        &[Quantity::Goodput(direction)],
+        report.map(|report| report.readings()),
+    )];
+    measured.append(&mut also);
+    measured
 }
 
 async fn echo(
@@ -272,7 +313,7 @@ async fn goodput(
     congestion: Option<Congestion>,
     binding: &Binding,
     around: &Surroundings,
-) -> Result<Vec<Reading>, Failure> {
+) -> Result<ndt7::client::Report, Failure> {
     let server = around.server()?;
     let test = ndt7::client::Test {
         direction,
@@ -299,7 +340,7 @@ async fn goodput(
             ),
         ));
     }
-    Ok(report.readings())
+    Ok(report)
 }
 
 async fn connection(target: &str, binding: &Binding) -> Result<Vec<Reading>, Failure> {

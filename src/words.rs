@@ -7,7 +7,7 @@ mod contract;
 
 use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Value};
-use messnetz_sites::cause::{Cause, Unknown};
+use messnetz_sites::cause::{Cause, PortFault, UnderDelivered, Unknown};
 use messnetz_sites::formula::NotAssessable;
 use messnetz_sites::period::Standing;
 use messnetz_sites::quantile::Statistic;
@@ -430,15 +430,14 @@ impl Text {
                 "cause-contract-too-small",
                 &[("contract", rate(*contract)), ("needed", rate(*needed))],
             ),
-            Cause::LineUnderDelivers {
-                contract, measured, ..
-            } => self.say_with(
-                "cause-line-under-delivers",
-                &[
-                    ("contract", rate(*contract)),
-                    ("measured", value(*measured)),
-                ],
+            Cause::LineUnderDelivers(under) => {
+                self.say_with("cause-line-under-delivers", &self.under_delivered(under))
+            }
+            Cause::ProviderUnderDelivers(under) => self.say_with(
+                "cause-provider-under-delivers",
+                &self.under_delivered(under),
             ),
+            Cause::SwitchPort(fault) => self.port_fault(*fault),
             Cause::LineQuality {
                 metric,
                 measured,
@@ -464,11 +463,38 @@ impl Text {
                     ("limit", value(*limit)),
                 ],
             ),
-            Cause::Wlan { metric, measured } => self.say_with(
-                "cause-wlan",
+            Cause::AccessPoint {
+                metric,
+                measured,
+                lan,
+                radio,
+            } => self.say_with(
+                "cause-access-point",
                 &[
                     ("quantity", text(self.quantity(*metric))),
                     ("measured", value(*measured)),
+                    ("evidence", text(self.beside_the_radio(*lan, radio))),
+                ],
+            ),
+            Cause::Agent { metric, measured } => self.say_with(
+                "cause-agent",
+                &[
+                    ("quantity", text(self.quantity(*metric))),
+                    ("measured", value(*measured)),
+                ],
+            ),
+            Cause::FarEnd {
+                metric,
+                measured,
+                other,
+                against_other,
+            } => self.say_with(
+                "cause-far-end",
+                &[
+                    ("quantity", text(self.quantity(*metric))),
+                    ("measured", value(*measured)),
+                    ("other", text(other.clone())),
+                    ("against_other", value(*against_other)),
                 ],
             ),
             Cause::AgentPort(full) => {
@@ -484,15 +510,63 @@ impl Text {
             Cause::Undecidable { measure_next } => {
                 let next: Vec<String> = measure_next
                     .iter()
-                    .map(|unknown| match unknown {
-                        Unknown::Contract => self.say("unknown-contract"),
-                        Unknown::Metric(metric) => {
-                            format!("{} ({metric})", self.quantity(*metric))
-                        }
-                    })
+                    .map(|next| self.unknown(*next))
                     .collect();
                 self.say_with("cause-undecidable", &[("next", text(next.join(", ")))])
             }
+        }
+    }
+
+    fn under_delivered(&self, under: &UnderDelivered) -> [(&'static str, FluentValue<'static>); 3] {
+        [
+            ("contract", text(self.rate(under.contract))),
+            ("measured", text(self.value(under.measured))),
+            ("loss", text(self.value(under.loss))),
+        ]
+    }
+
+    fn port_fault(&self, fault: PortFault) -> String {
+        match fault {
+            PortFault::Slow { port, own, peer } => {
+                let gaps = [
+                    ("port", text(self.rate(port))),
+                    ("own", text(self.rate(own))),
+                ];
+                if peer.is_some_and(|peer| peer >= own) {
+                    self.say_with("cause-switch-port-cable", &gaps)
+                } else {
+                    self.say_with("cause-switch-port-slow", &gaps)
+                }
+            }
+            PortFault::HalfDuplex => self.say("cause-switch-port-half-duplex"),
+            PortFault::BrokenFrames { share } => self.say_with(
+                "cause-switch-port-broken-frames",
+                &[("share", text(self.value(share)))],
+            ),
+        }
+    }
+
+    /// What was seen beside a quantity of the radio, as the end of a sentence.
+    fn beside_the_radio(&self, lan: Option<Value>, radio: &[(Metric, Value)]) -> String {
+        let lan = lan
+            .map(|lan| self.say_with("cause-access-point-lan", &[("lan", text(self.value(lan)))]));
+        let radio = radio
+            .iter()
+            .map(|(metric, value)| format!(", {} {}", self.quantity(*metric), self.value(*value)));
+        lan.into_iter().chain(radio).collect()
+    }
+
+    fn unknown(&self, unknown: Unknown) -> String {
+        match unknown {
+            Unknown::Contract => self.say("unknown-contract"),
+            Unknown::Metric(metric) => format!("{} ({metric})", self.quantity(metric)),
+            Unknown::QuietPort(metric) => self.say_with(
+                "unknown-quiet-port",
+                &[
+                    ("quantity", text(self.quantity(metric))),
+                    ("metric", text(metric.to_string())),
+                ],
+            ),
         }
     }
 
@@ -504,6 +578,12 @@ impl Text {
             Quantity::Goodput(Direction::Down) => self.say("quantity-down"),
             Quantity::Goodput(Direction::Up) => self.say("quantity-up"),
             Quantity::LinkSpeed => self.say("quantity-link-speed"),
+            Quantity::OwnSpeed => self.say("quantity-own-speed"),
+            Quantity::PeerSpeed => self.say("quantity-peer-speed"),
+            Quantity::HalfDuplex => self.say("quantity-half-duplex"),
+            Quantity::FrameErrors => self.say("quantity-frame-errors"),
+            Quantity::OtherTraffic => self.say("quantity-other-traffic"),
+            Quantity::Cpu => self.say("quantity-cpu"),
             Quantity::Rtt | Quantity::RttMin | Quantity::RttP95 => self.say("quantity-rtt"),
             Quantity::Jitter => self.say("quantity-jitter"),
             Quantity::Loss => self.say("quantity-loss"),

@@ -23,6 +23,7 @@ mod statistics;
 pub mod tcp;
 pub mod tcp_info;
 pub mod tls;
+pub mod witness;
 
 pub use binding::Binding;
 pub use stamps::Stamps;

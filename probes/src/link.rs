@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 
-use messnetz_metric::{BitRate, Failure, FailureReason, Medium, Quantity, Reading, Value};
+use messnetz_metric::{BitRate, Failure, FailureReason, Medium, Ppm, Quantity, Reading, Value};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use serde::Serialize;
@@ -62,6 +62,10 @@ pub struct LinkState {
     pub speed: Option<BitRate>,
     /// `None` where the driver does not say.
     pub duplex: Option<Duplex>,
+    /// The largest rate that the interface itself can have; `None` where the driver does not say.
+    pub own_speed: Option<BitRate>,
+    /// The largest rate that the other end of the cable offers; `None` where it is not known.
+    pub peer_speed: Option<BitRate>,
     /// Largest IP packet, in bytes.
     pub mtu: u32,
     /// What it has carried since it was made.
@@ -71,14 +75,27 @@ pub struct LinkState {
 }
 
 impl LinkState {
-    /// One reading for each of [`QUANTITIES`]; a failed one where the link is down or its driver states
-    /// no rate.
+    /// One reading for each of [`QUANTITIES`], a failed one where the link is down or its driver states
+    /// no rate; and of what both ends can do, and whether they may send at once, as far as it is known.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading> {
         if self.operation == Operation::Up
             && let Some(speed) = self.speed
         {
-            return vec![Reading::value(Quantity::LinkSpeed, Value::Rate(speed))];
+            let rate = |quantity, rate| Some(Reading::value(quantity, Value::Rate(rate?)));
+            let half_duplex = self.duplex.map(|duplex| match duplex {
+                Duplex::Half => Ppm::from_ppm(1_000_000),
+                Duplex::Full => Ppm::from_ppm(0),
+            });
+            return [
+                rate(Quantity::LinkSpeed, Some(speed)),
+                rate(Quantity::OwnSpeed, self.own_speed),
+                rate(Quantity::PeerSpeed, self.peer_speed),
+                half_duplex.map(|share| Reading::value(Quantity::HalfDuplex, Value::Share(share))),
+            ]
+            .into_iter()
+            .flatten()
+            .collect();
         }
         let why = match self.operation {
             Operation::Up => "its driver states no rate",
@@ -139,9 +156,24 @@ pub fn read(name: &str) -> Result<LinkState, Failure> {
         medium: medium::of(name, index, hardware),
         speed: settings.speed,
         duplex: settings.duplex,
+        own_speed: settings.own,
+        peer_speed: settings.peer,
         mtu: ethtool::mtu(name).map_err(failed)?,
         counters: proc_net::counters(&counters, name).unwrap_or_default(),
         addresses,
+    })
+}
+
+/// What the interface `name` has carried since it was made.
+///
+/// # Errors
+/// [`FailureReason::Interface`] where there is none of that name.
+pub fn counters(name: &str) -> Result<Counters, Failure> {
+    let attempt = format!("reading the counters of interface {name}");
+    let dev = proc_net::read("dev").map_err(|error| from_io(&attempt, &error))?;
+    proc_net::counters(&dev, name).ok_or_else(|| {
+        let detail = format_args!("{attempt}: there is none of that name");
+        Failure::new(FailureReason::Interface, detail)
     })
 }
 

@@ -33,7 +33,7 @@ pub use lessons::LessonRule;
 pub use timetable::{LocalDay, Slot, Timetable};
 pub use window::{CustomWindow, Days, UnknownWindow, WeekdayName, Window};
 pub(crate) use written::{WrittenCalendar, WrittenSchoolCalendar};
-pub use zone::{GERMANY, Instant, UnknownZone, Zone};
+pub use zone::{GERMANY, Instant, UnknownZone, Zone, date_of, number_of};
 
 /// The largest number of days that are looked at one by one: ten years.
 const MAX_DAYS: usize = 3_660;

@@ -1,71 +1,95 @@
 //! Why a target was missed: which part of the way from the device to the service limits.
 //!
-//! The decision table; the first row that fits names the cause. *LAN bad* means that the median loss or
-//! round-trip time between the agent and the router is over [`LAN_LOSS_LIMIT`] or [`LAN_RTT_LIMIT`].
+//! The decision table; the first row that fits names the cause. Everything that is looked at beside the
+//! missed metric was measured *together* with it: within [`TOGETHER`] of a sample that was on the wrong side
+//! of the threshold. What was measured at other times clears and accuses nobody. Values are medians of what
+//! was measured together; the loss of rows 13 and 14 is the mean, because a line that loses 1 % loses nothing
+//! in most short bursts.
+//!
+//! *LAN bad* means that loss or round-trip time between the agent and the router reach [`LAN_LOSS_LIMIT`] or
+//! [`LAN_RTT_LIMIT`]; *line bad* that those of the line reach [`LINE_LOSS_LIMIT`] or [`LINE_RTT_LIMIT`].
 //!
 //! | # | judgement | observations and contract | cause |
 //! |---|---|---|---|
 //! | 1 | `line.down`, `line.up` missed, or undecided for the port | contract below the threshold | contract too small |
-//! | 2 | any undecided for the port | otherwise | agent's port |
-//! | 3 | `line.down`, `line.up` missed | LAN bad | LAN |
-//! | 4 | | no contract stated | undecidable: state the contract |
-//! | 5 | | measured ≥ 90 % of the contract | contract too small |
-//! | 6 | | LAN not measured | undecidable: measure the LAN |
-//! | 7 | | otherwise | line under-delivers |
-//! | 8 | `line.*`, no rate, missed | without the LAN's own share the target would hold | LAN |
-//! | 9 | | the same not measured in the LAN | undecidable: measure it |
-//! | 10 | | otherwise | line quality |
-//! | 11 | `wlan.*` missed, no quantity of the radio itself | the same in the LAN misses as well | LAN |
-//! | 12 | | the same not measured in the LAN | undecidable: measure it |
-//! | 13 | `wlan.*` missed | otherwise | Wi-Fi |
-//! | 14 | `service.*` missed | line's loss or round-trip time over the limits of `voice-video` | line quality |
-//! | 15 | | one of them not measured | undecidable: measure it |
-//! | 16 | | otherwise | service |
-//! | 17 | `lan.*` missed | | LAN |
+//! | 2 | undecided for the port | the box's interface could do more than the port does | switch port |
+//! | 3 | | otherwise | agent's port |
+//! | 4 | `line.down`, `line.up` missed | half duplex, or broken frames reach [`FRAME_ERROR_LIMIT`] | switch port |
+//! | 5 | | LAN bad | LAN |
+//! | 6 | | the program used [`CPU_LIMIT`] of a processor | agent |
+//! | 7 | | other traffic reaches [`OTHER_TRAFFIC_LIMIT`] | undecidable: measure on a quiet port |
+//! | 8 | | no contract stated | undecidable: state the contract |
+//! | 9 | | measured ≥ 90 % of the contract | contract too small |
+//! | 10 | | LAN not measured together | undecidable: measure the LAN |
+//! | 11 | | the same against another far end holds | far end |
+//! | 12 | | the line's loss not measured together | undecidable: measure it |
+//! | 13 | | the line loses [`CLEAN_LINE_LOSS`] or more | line under-delivers |
+//! | 14 | | otherwise | provider under-delivers |
+//! | 15 | `line.*`, no rate, missed | without the LAN's own share the target would hold | LAN |
+//! | 16 | | the same not measured together in the LAN | undecidable: measure it |
+//! | 17 | | the same against another far end holds | far end |
+//! | 18 | | otherwise | line quality |
+//! | 19 | `wlan.*` missed, a quantity of the radio itself | | access point |
+//! | 20 | `wlan.*` missed, no quantity of the radio | the same in the LAN misses as well | LAN |
+//! | 21 | | the same not measured together in the LAN | undecidable: measure it |
+//! | 22 | | otherwise | access point |
+//! | 23 | `service.*` missed | line bad | line quality |
+//! | 24 | | loss or round-trip time of the line not measured together | undecidable: measure it |
+//! | 25 | | otherwise | service |
+//! | 26 | `lan.*` missed | half duplex, or broken frames reach their limit | switch port |
+//! | 27 | | otherwise | LAN |
+//! | 28 | `agent.*` missed | | agent |
 //!
 //! A judgement that is met, has no data or is otherwise undecided has no cause: nothing is known to be
 //! wrong.
 
+mod situation;
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeMap;
 
 use messnetz_metric::{Better, BitRate, Direction, Metric, Micros, Ppm, Quantity, Segment, Value};
 use serde::Serialize;
 
-use crate::site::{Line, LineMedium};
+use crate::site::LineMedium;
 use crate::target::Operator;
 use crate::verdict::{FullPort, Judgement, Undecided, Verdict};
 
-/// Loss to the own router above which the LAN is to blame: 0.1 %, the "edge" limit of Microsoft's
+use situation::Together;
+pub use situation::{Seen, Situation, TOGETHER};
+
+/// Loss to the own router from which the LAN is to blame: 0.1 %, the "edge" limit of Microsoft's
 /// *Prepare your organization's network for Microsoft Teams* (older version), which no cabled LAN should
 /// come near.
 pub const LAN_LOSS_LIMIT: Ppm = Ppm::from_ppm(1_000);
 
-/// Round-trip time to the own router above which the LAN is to blame (project default): idle switches
+/// Round-trip time to the own router from which the LAN is to blame (project default): idle switches
 /// take well below a millisecond.
 pub const LAN_RTT_LIMIT: Micros = Micros::from_micros(10_000);
 
-/// Round-trip time of the line above which it, and not the service, is to blame: the "client" limit of
+/// Round-trip time of the line from which it, and not the service, is to blame: the "client" limit of
 /// the same document.
 pub const LINE_RTT_LIMIT: Micros = Micros::from_micros(100_000);
 
-/// Loss of the line above which it is to blame, likewise: 1 %.
+/// Loss of the line from which it is to blame, likewise: 1 %.
 pub const LINE_LOSS_LIMIT: Ppm = Ppm::from_ppm(10_000);
+
+/// Loss from which a line itself explains a low rate: the "edge" limit of the same document, 0.1 %.
+pub const CLEAN_LINE_LOSS: Ppm = Ppm::from_ppm(1_000);
+
+/// Share of broken frames from which the port or its cable is to blame (project default): a link of
+/// IEEE 802.3 in order breaks less than one frame in a million.
+pub const FRAME_ERROR_LIMIT: Ppm = Ppm::from_ppm(1_000);
+
+/// Share of one processor from which the measuring program limits itself (project default).
+pub const CPU_LIMIT: Ppm = Ppm::from_ppm(900_000);
+
+/// Share of foreign bytes on the agent's own port from which a capacity test tells nothing of the line
+/// (project default).
+pub const OTHER_TRAFFIC_LIMIT: Ppm = Ppm::from_ppm(100_000);
 
 /// A line delivers its contract from this share of the nominal rate: the 90 % of Vfg 99/2021 of the
 /// Bundesnetzagentur.
 const DELIVERS: f64 = 0.9;
-
-/// What else is known of the same site at the same time.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Situation {
-    /// The line, where the authority has stated it.
-    pub line: Option<Line>,
-    /// Medians of all that was measured at the site.
-    pub medians: BTreeMap<Metric, Value>,
-}
 
 /// What limits, with its evidence.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,18 +106,11 @@ pub enum Cause {
         /// What the line is made of.
         medium: LineMedium,
     },
-    /// The contract would do, the LAN is clean, and yet less arrives.
-    LineUnderDelivers {
-        /// Nominal rate of the contract.
-        #[serde(rename = "contract_bps")]
-        contract: BitRate,
-        /// What was measured.
-        measured: Value,
-        /// What the line is made of.
-        medium: LineMedium,
-        /// The line's median loss, where it was measured: one reason for a low rate.
-        loss: Option<Value>,
-    },
+    /// The contract would do, the LAN is clean, and yet less arrives: the line itself loses packets.
+    LineUnderDelivers(UnderDelivered),
+    /// The contract would do, LAN and line are clean, and yet less arrives: the provider's network beyond
+    /// the line.
+    ProviderUnderDelivers(UnderDelivered),
     /// The line itself delays, jitters or loses too much.
     LineQuality {
         /// What shows it.
@@ -105,6 +122,8 @@ pub enum Cause {
         /// What the line is made of, where it is stated.
         medium: Option<LineMedium>,
     },
+    /// The port of the switch that the box hangs on, or the cable to it.
+    SwitchPort(PortFault),
     /// Cables, switches or router inside the building.
     Lan {
         /// What shows it.
@@ -115,14 +134,36 @@ pub enum Cause {
         limit: Value,
     },
     /// The radio link: the LAN behind it is clean.
-    Wlan {
+    AccessPoint {
+        /// What shows it.
+        metric: Metric,
+        /// What was measured.
+        measured: Value,
+        /// The same in the LAN at the same time; absent for quantities of the radio itself.
+        lan: Option<Value>,
+        /// What else the radio showed at the same time.
+        radio: Vec<(Metric, Value)>,
+    },
+    /// The agent measures through a port that is too small.
+    AgentPort(FullPort),
+    /// The box that measures had no more to give.
+    Agent {
         /// What shows it.
         metric: Metric,
         /// What was measured.
         measured: Value,
     },
-    /// The agent measures through a port that is too small.
-    AgentPort(FullPort),
+    /// The far end that was measured against: another one was reached better at the same time.
+    FarEnd {
+        /// What shows it.
+        metric: Metric,
+        /// What was measured.
+        measured: Value,
+        /// The other far end.
+        other: String,
+        /// What was measured against it.
+        against_other: Value,
+    },
     /// The service: the line to it is clean.
     Service {
         /// What shows it.
@@ -137,14 +178,55 @@ pub enum Cause {
     },
 }
 
+/// A contract that is not delivered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UnderDelivered {
+    /// Nominal rate of the contract.
+    #[serde(rename = "contract_bps")]
+    pub contract: BitRate,
+    /// What was measured.
+    pub measured: Value,
+    /// What the line is made of.
+    pub medium: LineMedium,
+    /// The line's mean loss at the same time.
+    pub loss: Value,
+}
+
+/// What is wrong with a port or its cable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "fault", rename_all = "kebab-case")]
+pub enum PortFault {
+    /// Slower than the box's own interface.
+    Slow {
+        /// Nominal rate of the port.
+        #[serde(rename = "port_bps")]
+        port: BitRate,
+        /// What the box's interface could do.
+        #[serde(rename = "own_bps")]
+        own: BitRate,
+        /// What the switch offers; where it is as much, the cable is to blame. Absent where it does not say.
+        #[serde(rename = "peer_bps")]
+        peer: Option<BitRate>,
+    },
+    /// Both ends take turns to send.
+    HalfDuplex,
+    /// This share of the frames arrives broken.
+    BrokenFrames {
+        /// The share.
+        share: Value,
+    },
+}
+
 /// What has to be found out before a cause can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unknown {
     /// What the contract promises: the site file states no line.
     Contract,
-    /// This metric, at the same site in the same window.
+    /// This metric, at the same site and the same time.
     Metric(Metric),
+    /// This metric, while nobody else uses the agent's port.
+    QuietPort(Metric),
 }
 
 /// A cause without its evidence, as catalogues name it.
@@ -155,14 +237,22 @@ pub enum CauseKind {
     ContractTooSmall,
     /// See [`Cause::LineUnderDelivers`].
     LineUnderDelivers,
+    /// See [`Cause::ProviderUnderDelivers`].
+    ProviderUnderDelivers,
     /// See [`Cause::LineQuality`].
     LineQuality,
+    /// See [`Cause::SwitchPort`].
+    SwitchPort,
     /// See [`Cause::Lan`].
     Lan,
-    /// See [`Cause::Wlan`].
-    Wlan,
+    /// See [`Cause::AccessPoint`].
+    AccessPoint,
     /// See [`Cause::AgentPort`].
     AgentPort,
+    /// See [`Cause::Agent`].
+    Agent,
+    /// See [`Cause::FarEnd`].
+    FarEnd,
     /// See [`Cause::Service`].
     Service,
     /// See [`Cause::Undecidable`].
@@ -175,11 +265,15 @@ impl Cause {
     pub const fn kind(&self) -> CauseKind {
         match self {
             Self::ContractTooSmall { .. } => CauseKind::ContractTooSmall,
-            Self::LineUnderDelivers { .. } => CauseKind::LineUnderDelivers,
+            Self::LineUnderDelivers(_) => CauseKind::LineUnderDelivers,
+            Self::ProviderUnderDelivers(_) => CauseKind::ProviderUnderDelivers,
             Self::LineQuality { .. } => CauseKind::LineQuality,
+            Self::SwitchPort(_) => CauseKind::SwitchPort,
             Self::Lan { .. } => CauseKind::Lan,
-            Self::Wlan { .. } => CauseKind::Wlan,
+            Self::AccessPoint { .. } => CauseKind::AccessPoint,
             Self::AgentPort(_) => CauseKind::AgentPort,
+            Self::Agent { .. } => CauseKind::Agent,
+            Self::FarEnd { .. } => CauseKind::FarEnd,
             Self::Service { .. } => CauseKind::Service,
             Self::Undecidable { .. } => CauseKind::Undecidable,
         }
@@ -187,9 +281,13 @@ impl Cause {
 }
 
 /// Names the cause of a judgement after the decision table of this module; `None` where nothing is known
-/// to be wrong.
+/// to be wrong. `peer` is the far end that the judgement is limited to, where it is.
 #[must_use]
-pub fn cause(judgement: &Judgement, situation: &Situation) -> Option<Cause> {
+pub fn cause(
+    judgement: &Judgement,
+    peer: Option<&str>,
+    situation: &Situation<'_>,
+) -> Option<Cause> {
     let full_port = match &judgement.verdict {
         Verdict::Missed => None,
         Verdict::Undecided {
@@ -205,18 +303,29 @@ pub fn cause(judgement: &Judgement, situation: &Situation) -> Option<Cause> {
         strict: judgement.threshold.as_ref()?.strict,
         tolerated: judgement.threshold.as_ref()?.tolerated,
     };
-    if let Some(too_small) = situation.contract_below(missed) {
+    let on_wrong_side = |value: Value| missed.missed_by(value);
+    let together = situation.together(missed.metric, peer, on_wrong_side);
+    let case = Case {
+        missed,
+        situation,
+        together,
+    };
+    if let Some(too_small) = case.contract_below() {
         return Some(too_small);
     }
     if let Some(full) = full_port {
-        return Some(Cause::AgentPort(full));
+        return Some(case.of_full_port(full));
     }
     Some(match (missed.metric.segment, missed.metric.quantity) {
-        (Segment::Line, Quantity::Goodput(direction)) => situation.of_line_rate(missed, direction),
-        (Segment::Line, _) => situation.of_line_quality(missed),
-        (Segment::Wlan, _) => situation.of_wlan(missed),
-        (Segment::Service, _) => situation.of_service(missed),
-        (Segment::Lan, _) => missed.in_lan(missed.measured),
+        (Segment::Line, Quantity::Goodput(direction)) => case.of_line_rate(direction),
+        (Segment::Line, _) => case.of_line_quality(),
+        (Segment::Wlan, _) => case.of_wlan(),
+        (Segment::Service, _) => case.of_service(),
+        (Segment::Lan, _) => case.of_lan(),
+        (Segment::Agent, _) => Cause::Agent {
+            metric: missed.metric,
+            measured: missed.measured,
+        },
     })
 }
 
@@ -249,34 +358,60 @@ impl Missed {
     }
 }
 
-impl Situation {
+/// A missed target with all that may explain it.
+struct Case<'a> {
+    missed: Missed,
+    situation: &'a Situation<'a>,
+    together: Together<'a>,
+}
+
+impl Case<'_> {
     fn median(&self, segment: Segment, quantity: Quantity) -> Option<Value> {
-        self.medians.get(&Metric::new(segment, quantity)).copied()
+        self.together.median(Metric::new(segment, quantity))
     }
 
     fn medium(&self) -> Option<LineMedium> {
-        self.line.as_ref().map(|line| line.medium)
+        self.situation.line.map(|line| line.medium)
     }
 
     /// Row 1. What is not even promised needs no measurement to be missed.
-    fn contract_below(&self, missed: Missed) -> Option<Cause> {
-        let (Segment::Line, Quantity::Goodput(direction)) =
-            (missed.metric.segment, missed.metric.quantity)
+    fn contract_below(&self) -> Option<Cause> {
+        let metric = self.missed.metric;
+        let (Segment::Line, Quantity::Goodput(direction)) = (metric.segment, metric.quantity)
         else {
             return None;
         };
-        let line = self.line.as_ref()?;
+        let line = self.situation.line?;
         let contract = line.contract.rate(direction);
-        let needed = BitRate::from_bps(missed.strict.number().unsigned_abs());
-        (contract < needed).then_some(Cause::ContractTooSmall {
+        (contract < self.needed()).then_some(Cause::ContractTooSmall {
             contract,
-            needed,
+            needed: self.needed(),
             medium: line.medium,
         })
     }
 
-    /// Rows 3 to 7.
-    fn of_line_rate(&self, missed: Missed, direction: Direction) -> Cause {
+    const fn needed(&self) -> BitRate {
+        BitRate::from_bps(self.missed.strict.number().unsigned_abs())
+    }
+
+    /// Rows 2 and 3.
+    fn of_full_port(&self, full: FullPort) -> Cause {
+        let speed = |quantity| self.median(Segment::Lan, quantity)?.as_rate();
+        match speed(Quantity::OwnSpeed) {
+            Some(own) if own > full.port => Cause::SwitchPort(PortFault::Slow {
+                port: full.port,
+                own,
+                peer: speed(Quantity::PeerSpeed),
+            }),
+            _ => Cause::AgentPort(full),
+        }
+    }
+
+    /// Rows 4 to 14.
+    fn of_line_rate(&self, direction: Direction) -> Cause {
+        if let Some(cause) = self.port_fault() {
+            return cause;
+        }
         let lan = [
             (Quantity::Loss, Value::Share(LAN_LOSS_LIMIT)),
             (Quantity::Rtt, Value::Time(LAN_RTT_LIMIT)),
@@ -288,14 +423,22 @@ impl Situation {
                 limit,
             };
         }
-        let Some(line) = &self.line else {
+        let cpu = [(Quantity::Cpu, Value::Share(CPU_LIMIT))];
+        if let Some((metric, measured, _)) = self.over_limit(Segment::Agent, cpu) {
+            return Cause::Agent { metric, measured };
+        }
+        let other = [(Quantity::OtherTraffic, Value::Share(OTHER_TRAFFIC_LIMIT))];
+        if self.over_limit(Segment::Lan, other).is_some() {
+            return undecidable([Unknown::QuietPort(self.missed.metric)]);
+        }
+        let Some(line) = self.situation.line else {
             return undecidable([Unknown::Contract]);
         };
         let contract = line.contract.rate(direction);
-        if missed.measured.number() as f64 >= DELIVERS * contract.as_bps() as f64 {
+        if self.missed.measured.number() as f64 >= DELIVERS * contract.as_bps() as f64 {
             return Cause::ContractTooSmall {
                 contract,
-                needed: BitRate::from_bps(missed.strict.number().unsigned_abs()),
+                needed: self.needed(),
                 medium: line.medium,
             };
         }
@@ -303,18 +446,31 @@ impl Situation {
         if !unknown.is_empty() {
             return undecidable(unknown);
         }
-        Cause::LineUnderDelivers {
+        if let Some(far_end) = self.far_end() {
+            return far_end;
+        }
+        let loss = Metric::new(Segment::Line, Quantity::Loss);
+        let Some(loss) = self.together.mean(loss) else {
+            return undecidable([Unknown::Metric(loss)]);
+        };
+        let under = UnderDelivered {
             contract,
-            measured: missed.measured,
+            measured: self.missed.measured,
             medium: line.medium,
-            loss: self.median(Segment::Line, Quantity::Loss),
+            loss,
+        };
+        if loss.number() >= Value::Share(CLEAN_LINE_LOSS).number() {
+            Cause::LineUnderDelivers(under)
+        } else {
+            Cause::ProviderUnderDelivers(under)
         }
     }
 
-    /// Rows 8 to 10. What is measured on the line has passed the LAN first; delays and losses of the two
+    /// Rows 15 to 18. What is measured on the line has passed the LAN first; delays and losses of the two
     /// add up.
-    fn of_line_quality(&self, missed: Missed) -> Cause {
-        let Some(lan) = self.medians.get(&missed.lan_metric()).copied() else {
+    fn of_line_quality(&self) -> Cause {
+        let missed = self.missed;
+        let Some(lan) = self.together.median(missed.lan_metric()) else {
             return undecidable([Unknown::Metric(missed.lan_metric())]);
         };
         let rest = missed.measured.number().saturating_sub(lan.number());
@@ -322,32 +478,46 @@ impl Situation {
         if is_delay_or_loss && !missed.missed_by(Value::new(lan.unit(), rest)) {
             return missed.in_lan(lan);
         }
-        Cause::LineQuality {
+        self.far_end().unwrap_or(Cause::LineQuality {
             metric: missed.metric,
             measured: missed.measured,
             limit: missed.tolerated,
             medium: self.medium(),
-        }
+        })
     }
 
-    /// Rows 11 to 13.
-    fn of_wlan(&self, missed: Missed) -> Cause {
-        let of_the_air = Cause::Wlan {
+    /// Rows 19 to 22.
+    fn of_wlan(&self) -> Cause {
+        let missed = self.missed;
+        let of_the_air = |lan| Cause::AccessPoint {
             metric: missed.metric,
             measured: missed.measured,
+            lan,
+            radio: self.radio(),
         };
         if missed.metric.quantity.is_radio() {
-            return of_the_air;
+            return of_the_air(None);
         }
-        match self.medians.get(&missed.lan_metric()).copied() {
+        match self.together.median(missed.lan_metric()) {
             None => undecidable([Unknown::Metric(missed.lan_metric())]),
             Some(lan) if missed.missed_by(lan) => missed.in_lan(lan),
-            Some(_) => of_the_air,
+            Some(lan) => of_the_air(Some(lan)),
         }
     }
 
-    /// Rows 14 to 16.
-    fn of_service(&self, missed: Missed) -> Cause {
+    /// What the radio itself showed, but for the missed metric.
+    fn radio(&self) -> Vec<(Metric, Value)> {
+        Quantity::ALL
+            .into_iter()
+            .filter(|quantity| quantity.is_radio())
+            .map(|quantity| Metric::new(Segment::Wlan, quantity))
+            .filter(|metric| *metric != self.missed.metric)
+            .filter_map(|metric| Some((metric, self.together.median(metric)?)))
+            .collect()
+    }
+
+    /// Rows 23 to 25.
+    fn of_service(&self) -> Cause {
         let line = [
             (Quantity::Loss, Value::Share(LINE_LOSS_LIMIT)),
             (Quantity::Rtt, Value::Time(LINE_RTT_LIMIT)),
@@ -365,16 +535,50 @@ impl Situation {
             return undecidable(unknown);
         }
         Cause::Service {
-            metric: missed.metric,
-            measured: missed.measured,
+            metric: self.missed.metric,
+            measured: self.missed.measured,
         }
     }
 
-    /// The first quantity whose median is over its limit.
-    fn over_limit(
+    /// Rows 26 and 27.
+    fn of_lan(&self) -> Cause {
+        self.port_fault()
+            .unwrap_or_else(|| self.missed.in_lan(self.missed.measured))
+    }
+
+    /// Rows 4 and 26.
+    fn port_fault(&self) -> Option<Cause> {
+        let broken = [(Quantity::FrameErrors, Value::Share(FRAME_ERROR_LIMIT))];
+        let half = self.median(Segment::Lan, Quantity::HalfDuplex);
+        let fault = if half.is_some_and(|share| share.number() > 0) {
+            PortFault::HalfDuplex
+        } else {
+            let (_, share, _) = self.over_limit(Segment::Lan, broken)?;
+            PortFault::BrokenFrames { share }
+        };
+        Some(Cause::SwitchPort(fault))
+    }
+
+    /// Rows 11 and 17.
+    fn far_end(&self) -> Option<Cause> {
+        let missed = self.missed;
+        let others = self.together.medians_against_others(missed.metric);
+        let (other, against_other) = others
+            .into_iter()
+            .find(|(_, value)| !missed.missed_by(*value))?;
+        Some(Cause::FarEnd {
+            metric: missed.metric,
+            measured: missed.measured,
+            other: other.to_owned(),
+            against_other,
+        })
+    }
+
+    /// The first quantity whose median reaches its limit.
+    fn over_limit<const N: usize>(
         &self,
         segment: Segment,
-        limits: [(Quantity, Value); 2],
+        limits: [(Quantity, Value); N],
     ) -> Option<(Metric, Value, Value)> {
         limits.into_iter().find_map(|(quantity, limit)| {
             let median = self.median(segment, quantity)?;
@@ -390,7 +594,7 @@ impl Situation {
         limits
             .into_iter()
             .map(|(quantity, _)| Metric::new(segment, quantity))
-            .filter(|metric| !self.medians.contains_key(metric))
+            .filter(|metric| self.together.median(*metric).is_none())
             .map(Unknown::Metric)
             .collect()
     }

@@ -17,6 +17,9 @@ pub struct Judging {
     /// Whether the samples of one day are taken as independent of each other, which they are not: for a
     /// demonstration that sees one day only.
     pub independent: bool,
+    /// Whether samples of all hours count for every target, whatever window it is about: for a demonstration
+    /// that cannot wait for lessons.
+    pub all_hours: bool,
     /// Why verdicts rest on less than the targets ask for; shown beside every one of them.
     pub shortened: Option<String>,
 }

@@ -121,6 +121,19 @@ pub struct Day {
     of_month: u8,
 }
 
+impl Day {
+    /// The day of a number, counted from 1970-01-01; `None` beyond the years that are written so.
+    #[must_use]
+    pub fn numbered(number: i32) -> Option<Self> {
+        let date = crate::calendar::date_of(number)?;
+        Self::new(
+            u16::try_from(date.year()).ok()?,
+            u8::try_from(date.month()).ok()?,
+            u8::try_from(date.day()).ok()?,
+        )
+    }
+}
+
 impl FromStr for Day {
     type Err = NotADay;
 

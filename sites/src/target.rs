@@ -49,6 +49,11 @@ text_id! {
     ServiceId, "service id", "lower-case letters, digits and hyphens", is_slug
 }
 
+text_id! {
+    /// The name of a window: `lesson-hours`, `off-lesson`, or one that the site file defines.
+    WindowId, "window", "lower-case letters, digits and hyphens", is_slug
+}
+
 /// A threshold that a metric of a school is held against.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Target {
@@ -67,6 +72,9 @@ pub struct Target {
     pub formula: Formula,
     /// Largest threshold, whatever the formula gives.
     pub cap: Option<Cap>,
+    /// The window that the samples are of; all hours where none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowId>,
     /// Which value of the series is compared.
     pub statistic: Statistic,
     /// Who chose the statistic. German sources name a value and almost never a statistic.

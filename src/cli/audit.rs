@@ -296,6 +296,7 @@ fn findings(audit: &Audit, text: &Text) -> String {
             Segment::Lan => text.say("audit-segment-lan"),
             Segment::Line => text.say("audit-segment-line"),
             Segment::Service => text.say("audit-segment-service"),
+            Segment::Agent => text.say("audit-segment-agent"),
         });
         if let (true, Some(link)) = (is_own, &audit.link) {
             lines.push(format!("  {}", own_link(link, text)));

@@ -134,6 +134,9 @@ enum Command {
         /// Time of the last sample
         #[arg(long)]
         to: i64,
+        /// Only those within this window: lesson-hours, off-lesson or one of the site file
+        #[arg(long, value_name = "NAME")]
+        window: Option<String>,
         /// Language
         #[arg(long, value_enum)]
         lang: Option<Language>,
@@ -178,11 +181,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             metric,
             from,
             to,
+            window,
             lang,
             json,
         } => {
             let times = UnixMillis(from)..=UnixMillis(to);
-            results::samples(load()?, &site, metric, times, lang, json)
+            let window = window.as_deref();
+            results::samples(load()?, &site, metric, &times, window, lang, json)
         }
     }
 }

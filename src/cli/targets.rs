@@ -17,7 +17,6 @@ use serde::Serialize;
 use super::{Ending, print, print_json};
 use crate::clock;
 use crate::collector::load_authority;
-use crate::day::{date, local_day};
 use crate::text::{Language, Text};
 use crate::words::operator;
 
@@ -111,7 +110,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         } => {
             let authority = load_authority(&sites)?;
             let school = school_named(&authority, &school)?;
-            let explained = explain(&authority, school, date(local_day(clock::now())));
+            let explained = explain(
+                &authority,
+                school,
+                Day::numbered(authority.calendar.zone.day_number(clock::now())),
+            );
             if json {
                 print_json(&explained)?;
             } else {

@@ -211,7 +211,7 @@ fn default_schedule() -> Result<WrittenSchedule, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judging::pace::Pace;
+    use crate::judging::pace::{Pace, paces};
 
     fn load(text: &str) -> Result<Config, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
@@ -228,13 +228,20 @@ mod tests {
     #[test]
     fn every_shipped_target_that_the_shipped_schedule_measures_is_decided_within_sixty_days() {
         let schedule = load(EXAMPLE).unwrap().schedule;
-        let profiles = messnetz_sites::target::Profiles::built_in();
-        let measured: Vec<Pace> = profiles
-            .iter()
-            .flat_map(|profile| &profile.targets)
-            .map(|target| Pace::of(target, &schedule))
-            .filter(|pace| pace.samples_a_day > 0.0)
-            .collect();
+        let mut authority =
+            Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+        authority.profiles = authority.known.iter().map(|p| p.id.clone()).collect();
+        for school in &mut authority.schools {
+            school.profiles = None;
+        }
+        let measured: Vec<Pace> = paces(
+            &authority,
+            &schedule,
+            messnetz_metric::UnixMillis(1_780_000_000_000),
+        )
+        .into_iter()
+        .filter(|pace| pace.samples_a_day > 0.0)
+        .collect();
         assert!(measured.len() >= 6, "{measured:?}");
         for pace in measured {
             assert!(pace.is_short, "{pace:?}");

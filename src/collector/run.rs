@@ -10,6 +10,7 @@ use messnetz_metric::{Metric, UnixMillis};
 use messnetz_probes::ndt7::server as ndt7;
 use messnetz_probes::stamp;
 use messnetz_probes::tcp_info::Congestion;
+use messnetz_sites::calendar::{Calendar, Window};
 use messnetz_sites::period::Cycle;
 use messnetz_sites::site::{Authority, SiteId};
 use messnetz_sites::upgrade::Catalogue;
@@ -297,16 +298,24 @@ impl Collector {
         &self,
         site: &SiteId,
         metric: Metric,
-        times: RangeInclusive<UnixMillis>,
+        times: &RangeInclusive<UnixMillis>,
+        window: Option<&Window>,
     ) -> Result<Vec<Sample>, StoreError> {
         let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        judging::samples(&reports.store, site, metric, times)
+        let store = &reports.store;
+        judging::samples(&self.authority, store, site, metric, times, window)
+    }
+
+    /// When the schools teach.
+    #[must_use]
+    pub const fn calendar(&self) -> &Calendar {
+        &self.authority.calendar
     }
 
     /// How soon each target can be decided with the schedule.
     #[must_use]
     pub fn paces(&self) -> Vec<Pace> {
-        pace::paces(&self.authority, &self.schedule)
+        pace::paces(&self.authority, &self.schedule, clock::now())
     }
 
     /// What the stored samples say now, or said a moment ago, computed on this thread.

@@ -1,14 +1,18 @@
 //! How soon each target can be decided with the schedule that the agents have.
 
-use messnetz_metric::{Metric, Quantity, Segment};
+use std::collections::BTreeSet;
+
+use messnetz_metric::{Metric, Quantity, Segment, UnixMillis};
 use messnetz_probes::{dns, icmp, link, stamp, tcp};
 use messnetz_sites::Bilingual;
+use messnetz_sites::calendar::{LocalDay, Slot};
 use messnetz_sites::decision::{TimeToDecision, time_to_decision};
 use messnetz_sites::quantile::Statistic;
-use messnetz_sites::site::Authority;
+use messnetz_sites::site::{Authority, School};
 use messnetz_sites::target::{Target, TargetId};
 use serde::Serialize;
 
+use super::{timetable, window_of};
 use crate::wire::{Peer, Probe, Schedule};
 
 const DAY_MS: f64 = 24.0 * 3_600_000.0;
@@ -35,33 +39,51 @@ pub struct Pace {
 
 /// How soon the targets of an authority can be decided with a schedule, each target once.
 #[must_use]
-pub fn paces(authority: &Authority, schedule: &Schedule) -> Vec<Pace> {
-    let mut targets: Vec<&Target> = Vec::new();
+pub fn paces(authority: &Authority, schedule: &Schedule, now: UnixMillis) -> Vec<Pace> {
+    let mut targets: Vec<(&School, &Target)> = Vec::new();
     for school in &authority.schools {
         let of_school = authority
             .known
             .targets_for(authority.profiles_of(school), school);
         for target in of_school {
-            if !targets.iter().any(|known| known.id == target.id) {
-                targets.push(target);
+            if !targets.iter().any(|(_, known)| known.id == target.id) {
+                targets.push((school, target));
             }
         }
     }
-    let pace = |target| Pace::of(target, schedule);
+    let pace = |(school, target)| {
+        let share = share_of_day(authority, school, target, now);
+        Pace::of(target, schedule, share)
+    };
     targets.into_iter().map(pace).collect()
 }
 
+/// The share of a day that the target's window has at a school, on the days of the last year on which it
+/// is at all.
+fn share_of_day(authority: &Authority, school: &School, target: &Target, now: UnixMillis) -> f64 {
+    let year = UnixMillis(now.0.saturating_sub(365 * DAY_MS as i64))..=now;
+    let timetable = timetable(authority, school, window_of(target, authority), &year);
+    let length = |slot: &Slot| slot.interval.to.0 - slot.interval.from.0;
+    let all: i64 = timetable.slots().iter().map(length).sum();
+    let days: BTreeSet<LocalDay> = timetable.slots().iter().map(|slot| slot.day).collect();
+    if days.is_empty() {
+        return 0.0;
+    }
+    (all as f64 / DAY_MS / days.len() as f64).min(1.0)
+}
+
 impl Pace {
-    /// How soon one target can be decided with a schedule.
+    /// How soon one target can be decided with a schedule, where its window has this share of its days.
     #[must_use]
-    pub fn of(target: &Target, schedule: &Schedule) -> Self {
+    pub fn of(target: &Target, schedule: &Schedule, share: f64) -> Self {
         let yields = |task: &&crate::wire::Task| metrics(&task.probe).contains(&target.metric);
-        let samples_a_day = schedule
+        let samples_a_day: f64 = schedule
             .tasks
             .iter()
             .filter(yields)
             .map(|task| DAY_MS / task.every_ms.max(1) as f64)
             .sum();
+        let samples_a_day = samples_a_day * share;
         let time = time_to_decision(target, samples_a_day);
         Self {
             target: target.id.clone(),
@@ -139,18 +161,19 @@ mod tests {
             tasks: [Direction::Down, Direction::Up].map(test_of).to_vec(),
         };
         let down = |schedule: &Schedule| {
-            let paces = paces(&authority, schedule);
+            let paces = paces(&authority, schedule, UnixMillis(1_780_000_000_000));
             let is_down = |pace: &&Pace| pace.target.as_str() == "de-gigabit/down";
             let found: Vec<&Pace> = paces.iter().filter(is_down).collect();
             assert_eq!(found.len(), 1, "each target once");
-            (found[0].samples_a_day, found[0].time.met)
+            let hundredths = (found[0].samples_a_day * 100.0).round();
+            (hundredths, found[0].time.met)
         };
-        // Four a day and 20 samples: five days, which is what a median needs.
-        assert_eq!(down(&schedule), (4.0, Some(5)));
+        // Four a day, of which lessons take a part, and 20 samples: six days.
+        assert_eq!(down(&schedule), (337.0, Some(6)));
         for task in &mut schedule.tasks {
             task.every_ms *= 16;
         }
-        assert_eq!(down(&schedule), (0.25, Some(80)));
+        assert_eq!(down(&schedule), (21.0, Some(96)));
         let is_down = |probe: &Probe| matches!(probe, Probe::Ndt7 { direction, .. } if *direction == Direction::Down);
         schedule.tasks.retain(|task| !is_down(&task.probe));
         assert_eq!(down(&schedule), (0.0, None));

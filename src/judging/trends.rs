@@ -9,8 +9,7 @@ use messnetz_sites::trend::{PeriodCoverage, Trend, coverage_by_period, trend};
 use messnetz_sites::verdict::{Judge, Judgement};
 use serde::Serialize;
 
-use super::{Measured, window_of};
-use crate::day::local_day;
+use super::{Measured, times_of};
 use crate::store::{Store, StoreError};
 
 /// The last months of an authority.
@@ -54,20 +53,21 @@ pub fn trends(
 ) -> Result<Trends, StoreError> {
     let recent = Recent {
         cycle: Cycle::Month,
-        today: local_day(now),
+        today: authority.calendar.zone.day_number(now),
         count: months,
     };
+    let times = times_of(authority, recent, now);
     let mut judge = Judge::default();
     let mut all = Vec::new();
     let mut sites = Vec::new();
     for school in &authority.schools {
         for site in &school.sites {
-            let measured = Measured::of(site, store, recent, window_of(recent, now))?;
+            let measured = Measured::of(authority, school, site, store, recent, &times)?;
             for target in authority
                 .known
                 .targets_for(authority.profiles_of(school), school)
             {
-                let mut judged = measured.judgements(&mut judge, authority, school, site, target);
+                let mut judged = measured.judgements(&mut judge, target);
                 sites.push(SiteTrend {
                     school_name: school.name.clone(),
                     site: site.id.clone(),

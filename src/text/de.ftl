@@ -73,6 +73,12 @@ layer-tcp-payload = TCP-Nutzlast
 quantity-down = Downloadrate
 quantity-up = Uploadrate
 quantity-link-speed = Anschlussgeschwindigkeit
+quantity-own-speed = eigene Höchstgeschwindigkeit des Anschlusses
+quantity-peer-speed = Höchstgeschwindigkeit der Gegenstelle am Kabel
+quantity-half-duplex = Halbduplex
+quantity-frame-errors = defekte Rahmen
+quantity-other-traffic = fremder Verkehr während der Tests
+quantity-cpu = Rechenzeit des Messgeräts
 quantity-rtt = Umlaufzeit
 quantity-jitter = Jitter
 quantity-loss = Paketverlust
@@ -90,14 +96,23 @@ quantity-utilisation = Kanalauslastung
 
 ## Ursachen
 cause-contract-too-small = Leitung: der Vertrag über { $contract } liegt unter { $needed }
-cause-line-under-delivers = Leitung: der Anbieter liefert { $measured } von { $contract }
+cause-line-under-delivers = Leitung: von { $contract } kommen { $measured } an, sie verliert { $loss }
+cause-provider-under-delivers = Anbieter: von { $contract } kommen { $measured } an, LAN und Leitung sind sauber
+cause-switch-port-slow = Switch-Port: er bietet { $port }, das Messgerät kann { $own }
+cause-switch-port-cable = Kabel am Switch-Port: beide Enden können { $own }, ausgehandelt sind { $port }
+cause-switch-port-half-duplex = Switch-Port: Halbduplex
+cause-switch-port-broken-frames = Switch-Port oder Kabel: { $share } der Rahmen kommen defekt an
+cause-access-point = Access Point: { $quantity } { $measured }{ $evidence }
+cause-access-point-lan = , im LAN zur selben Zeit { $lan }
+cause-agent = Messgerät: { $quantity } { $measured }, es konnte nicht mehr
+cause-far-end = Gegenstelle: { $quantity } { $measured }, zur selben Zeit gegen { $other } { $against_other }
 cause-line-quality = Leitung: { $quantity } { $measured }, Grenze { $limit }
 cause-lan = LAN: { $quantity } { $measured }, Grenze { $limit }
-cause-wlan = WLAN: { $quantity } { $measured }, das LAN dahinter ist sauber
 cause-agent-port = Messbox: ihr Anschluss mit { $port } ist zu klein für eine Aussage
 cause-service = Dienst: { $quantity } { $measured }, die Leitung dorthin ist sauber
 cause-undecidable = nicht entscheidbar; als Nächstes klären: { $next }
 unknown-contract = was der Vertrag zusagt
+unknown-quiet-port = { $quantity } ({ $metric }), während sonst niemand den Anschluss des Messgeräts nutzt
 
 ## Tabelle und Seite
 table-title = Soll-Ist-Vergleich
@@ -145,6 +160,7 @@ audit-segment-wlan = WLAN
 audit-segment-lan = LAN
 audit-segment-line = Leitung
 audit-segment-service = Dienste
+audit-segment-agent = Messgerät
 audit-gateway-answers = das Gateway antwortet
 audit-gateway-silent = das Gateway antwortet nicht
 audit-gateway-unknown = es gibt kein Gateway, das gefragt werden könnte

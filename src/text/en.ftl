@@ -73,6 +73,12 @@ layer-tcp-payload = TCP payload
 quantity-down = download rate
 quantity-up = upload rate
 quantity-link-speed = port speed
+quantity-own-speed = largest speed of the own port
+quantity-peer-speed = largest speed of the other end of the cable
+quantity-half-duplex = half duplex
+quantity-frame-errors = broken frames
+quantity-other-traffic = other traffic during the tests
+quantity-cpu = processor time of the agent
 quantity-rtt = round-trip time
 quantity-jitter = jitter
 quantity-loss = loss
@@ -90,14 +96,23 @@ quantity-utilisation = channel utilisation
 
 ## Causes
 cause-contract-too-small = line: the contract of { $contract } is below { $needed }
-cause-line-under-delivers = line: the provider delivers { $measured } of { $contract }
+cause-line-under-delivers = line: { $measured } of { $contract } arrive, it loses { $loss }
+cause-provider-under-delivers = provider: { $measured } of { $contract } arrive, LAN and line are clean
+cause-switch-port-slow = switch port: it offers { $port }, the agent could do { $own }
+cause-switch-port-cable = cable at the switch port: both ends could do { $own }, they agreed on { $port }
+cause-switch-port-half-duplex = switch port: half duplex
+cause-switch-port-broken-frames = switch port or cable: { $share } of the frames arrive broken
+cause-access-point = access point: { $quantity } { $measured }{ $evidence }
+cause-access-point-lan = , in the LAN at the same time { $lan }
+cause-agent = agent: { $quantity } { $measured }, it had no more to give
+cause-far-end = far end: { $quantity } { $measured }, at the same time { $against_other } against { $other }
 cause-line-quality = line: { $quantity } { $measured }, limit { $limit }
 cause-lan = LAN: { $quantity } { $measured }, limit { $limit }
-cause-wlan = Wi-Fi: { $quantity } { $measured }, the LAN behind it is clean
 cause-agent-port = agent: its port of { $port } is too small to tell
 cause-service = service: { $quantity } { $measured }, the line to it is clean
 cause-undecidable = not decidable; find out next: { $next }
 unknown-contract = what the contract promises
+unknown-quiet-port = { $quantity } ({ $metric }), while nobody else uses the agent's port
 
 ## Table and page
 table-title = Target against measurement
@@ -145,6 +160,7 @@ audit-segment-wlan = Wi-Fi
 audit-segment-lan = LAN
 audit-segment-line = Line
 audit-segment-service = Services
+audit-segment-agent = Agent
 audit-gateway-answers = the gateway answers
 audit-gateway-silent = the gateway does not answer
 audit-gateway-unknown = there is no gateway that could be asked

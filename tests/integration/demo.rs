@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::program::{messnetz, run, stderr};
+use crate::program::{messnetz, not_checked, run, stderr};
 use crate::quiet::quiet;
 
 /// Processes whose working directory lies in this folder: the demo's collector and agents.
@@ -214,7 +214,7 @@ fn an_ordinary_user_can_run_the_demo_or_is_told_what_stands_in_the_way() {
     const NOBODY: u32 = 65_534;
     let _quiet = quiet();
     if !may_change_user() {
-        eprintln!("NOT CHECKED: these tests run as one user only, who is not root of the machine");
+        not_checked("these tests run as one user only, who is not root of the machine");
         return;
     }
     let before = interfaces();
@@ -245,7 +245,7 @@ fn an_ordinary_user_can_run_the_demo_or_is_told_what_stands_in_the_way() {
     if ended() {
         let said = stderr(&demo.wait_with_output().unwrap());
         assert!(said.contains("user namespace"), "{said}");
-        eprintln!("NOT CHECKED beyond the refusal, which was: {said}");
+        not_checked(&format!("beyond the refusal, which was: {said}"));
         return;
     }
     kill(Pid::from_raw(demo.id().cast_signed()), Signal::SIGINT).unwrap();

@@ -1,7 +1,7 @@
 //! The program under test, started as its users start it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -35,6 +35,12 @@ pub(crate) fn stdout(output: &Output) -> String {
 
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Says what a test could not check here, past the test runner, which hides what a passing test prints.
+pub(crate) fn not_checked(what: &str) {
+    let line = format!("NOT CHECKED: {what}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// A collector that runs until it is dropped.

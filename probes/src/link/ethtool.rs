@@ -31,6 +31,57 @@ const MASK_WORDS: (usize, usize) = (3, 3);
 pub(super) struct Settings {
     pub(super) speed: Option<BitRate>,
     pub(super) duplex: Option<Duplex>,
+    /// The largest rate that the port can have.
+    pub(super) own: Option<BitRate>,
+    /// The largest rate that the other end offers; `None` where it does not negotiate.
+    pub(super) peer: Option<BitRate>,
+}
+
+/// Bits of `enum ethtool_link_mode_bit_indices` with their rate in Mbit/s, up to what a school's switches
+/// have. Bits that are no rate, such as pause frames, are none of them.
+const MODES: [(usize, u64); 29] = [
+    (0, 10),
+    (1, 10),
+    (2, 100),
+    (3, 100),
+    (4, 1_000),
+    (5, 1_000),
+    (12, 10_000),
+    (15, 2_500),
+    (17, 1_000),
+    (18, 10_000),
+    (19, 10_000),
+    (23, 40_000),
+    (24, 40_000),
+    (25, 40_000),
+    (26, 40_000),
+    (31, 25_000),
+    (32, 25_000),
+    (33, 25_000),
+    (41, 1_000),
+    (42, 10_000),
+    (43, 10_000),
+    (44, 10_000),
+    (45, 10_000),
+    (46, 10_000),
+    (47, 2_500),
+    (48, 5_000),
+    (67, 100),
+    (68, 1_000),
+    (91, 100),
+];
+
+/// The largest rate in a mask of link modes.
+fn largest(mask: &[u32]) -> Option<BitRate> {
+    let is_set = |bit: usize| {
+        mask.get(bit / 32)
+            .is_some_and(|word| word & (1 << (bit % 32)) != 0)
+    };
+    MODES
+        .iter()
+        .filter(|(bit, _)| is_set(*bit))
+        .map(|(_, mbps)| BitRate::from_bps(mbps * 1_000_000))
+        .max()
 }
 
 /// Speed and duplex of the interface `name`; empty where its driver states nothing, as loopback and most
@@ -111,7 +162,12 @@ fn is_unsupported(error: &io::Error) -> bool {
 /// `SPEED_UNKNOWN` and `DUPLEX_UNKNOWN` are all ones; a speed of 0 is what drivers without a carrier
 /// say, and no speed either.
 fn interpret(words: &Words) -> Settings {
+    // After the head: what the port supports, what it advertises, what the other end advertises.
+    let length = usize::from(byte(words, MASK_WORDS)).min(MASK);
+    let masks = &words[HEAD..];
     Settings {
+        own: largest(&masks[..length]),
+        peer: largest(&masks[2 * length..3 * length]),
         speed: match words[SPEED] {
             0 | u32::MAX => None,
             mbps => Some(BitRate::from_bps(u64::from(mbps) * 1_000_000)),
@@ -151,6 +207,29 @@ mod tests {
         assert_eq!(settings.speed, Some(BitRate::from_mbps(1000.0)));
         assert_eq!(settings.duplex, Some(Duplex::Full));
         assert_eq!(answer(10, 0).duplex, Some(Duplex::Half));
+    }
+
+    #[test]
+    fn what_both_ends_can_do_is_read_from_the_masks() {
+        let mut words: Words = [0; HEAD + 3 * MASK];
+        words[SPEED] = 100;
+        // Two words each: the port does 10 to 1000 and 2500 Mbit/s, the other end 10 and 100.
+        set_byte(&mut words, MASK_WORDS, 2);
+        words[HEAD] = 0b10_1111;
+        words[HEAD + 1] = 1 << (47 - 32);
+        words[HEAD + 2] = u32::MAX;
+        words[HEAD + 4] = 0b1111 | 1 << 6 | 1 << 13;
+        let settings = interpret(&words);
+        assert_eq!(settings.speed, Some(BitRate::from_mbps(100.0)));
+        assert_eq!(settings.own, Some(BitRate::from_mbps(2_500.0)));
+        assert_eq!(settings.peer, Some(BitRate::from_mbps(100.0)));
+    }
+
+    #[test]
+    fn masks_longer_than_there_is_room_for_are_cut_and_not_read_beyond() {
+        let mut words: Words = [u32::MAX; HEAD + 3 * MASK];
+        set_byte(&mut words, MASK_WORDS, 0x80);
+        assert_eq!(interpret(&words).own, Some(BitRate::from_mbps(40_000.0)));
     }
 
     #[test]

@@ -21,11 +21,19 @@ pub enum Segment {
     Line,
     /// A named service beyond the line: learning platform, resolver, identity service.
     Service,
+    /// The measuring box itself.
+    Agent,
 }
 
 impl Segment {
-    /// All segments, from the device outwards.
-    pub const ALL: [Self; 4] = [Self::Wlan, Self::Lan, Self::Line, Self::Service];
+    /// All segments, from the device outwards, and last the box that measures.
+    pub const ALL: [Self; 5] = [
+        Self::Wlan,
+        Self::Lan,
+        Self::Line,
+        Self::Service,
+        Self::Agent,
+    ];
 
     /// The name used in metric ids.
     #[must_use]
@@ -35,6 +43,7 @@ impl Segment {
             Self::Lan => "lan",
             Self::Line => "line",
             Self::Service => "service",
+            Self::Agent => "agent",
         }
     }
 }
@@ -102,6 +111,19 @@ pub enum Quantity {
     Goodput(Direction),
     /// Nominal rate of the interface, as its driver states it.
     LinkSpeed,
+    /// Largest nominal rate that the interface itself can have, as its driver states it.
+    OwnSpeed,
+    /// Largest nominal rate that the other end of the cable offers (IEEE 802.3, clause 28).
+    PeerSpeed,
+    /// The whole where both ends take turns to send, nothing where both may at once: on a switched network
+    /// the sign of a failed negotiation (IEEE 802.3, clause 28).
+    HalfDuplex,
+    /// Share of frames that the interface received broken while a capacity test ran (RFC 2863, ifInErrors).
+    FrameErrors,
+    /// Share of the bytes on the interface that were not the capacity test's while it ran, in its direction.
+    OtherTraffic,
+    /// Share of one processor that the measuring program itself used while a capacity test ran.
+    Cpu,
     /// Median round-trip time of one burst (RFC 2681).
     Rtt,
     /// Smallest round-trip time of one burst.
@@ -136,10 +158,16 @@ pub enum Quantity {
 
 impl Quantity {
     /// All quantities, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::Goodput(Direction::Down),
         Self::Goodput(Direction::Up),
         Self::LinkSpeed,
+        Self::OwnSpeed,
+        Self::PeerSpeed,
+        Self::HalfDuplex,
+        Self::FrameErrors,
+        Self::OtherTraffic,
+        Self::Cpu,
         Self::Rtt,
         Self::RttMin,
         Self::RttP95,
@@ -165,6 +193,12 @@ impl Quantity {
             Self::Goodput(Direction::Down) => "down",
             Self::Goodput(Direction::Up) => "up",
             Self::LinkSpeed => "link-speed",
+            Self::OwnSpeed => "own-speed",
+            Self::PeerSpeed => "peer-speed",
+            Self::HalfDuplex => "half-duplex",
+            Self::FrameErrors => "frame-errors",
+            Self::OtherTraffic => "other-traffic",
+            Self::Cpu => "cpu",
             Self::Rtt => "rtt",
             Self::RttMin => "rtt.min",
             Self::RttP95 => "rtt.p95",
@@ -188,10 +222,17 @@ impl Quantity {
     #[must_use]
     pub const fn unit(self) -> Unit {
         match self {
-            Self::Goodput(_) | Self::LinkSpeed => Unit::BitPerSecond,
-            Self::Loss | Self::LossOneWay(_) | Self::Reachable | Self::Utilisation => {
-                Unit::PartPerMillion
+            Self::Goodput(_) | Self::LinkSpeed | Self::OwnSpeed | Self::PeerSpeed => {
+                Unit::BitPerSecond
             }
+            Self::Loss
+            | Self::LossOneWay(_)
+            | Self::Reachable
+            | Self::Utilisation
+            | Self::HalfDuplex
+            | Self::FrameErrors
+            | Self::OtherTraffic
+            | Self::Cpu => Unit::PartPerMillion,
             Self::Rssi => Unit::MillibelMilliwatt,
             Self::Snr => Unit::Millibel,
             _ => Unit::Microsecond,
@@ -202,9 +243,13 @@ impl Quantity {
     #[must_use]
     pub const fn better(self) -> Better {
         match self {
-            Self::Goodput(_) | Self::LinkSpeed | Self::Reachable | Self::Rssi | Self::Snr => {
-                Better::Higher
-            }
+            Self::Goodput(_)
+            | Self::LinkSpeed
+            | Self::OwnSpeed
+            | Self::PeerSpeed
+            | Self::Reachable
+            | Self::Rssi
+            | Self::Snr => Better::Higher,
             _ => Better::Lower,
         }
     }
@@ -220,7 +265,7 @@ impl Quantity {
     pub const fn layer(self) -> Option<Layer> {
         match self {
             Self::Goodput(_) => Some(Layer::TcpPayload),
-            Self::LinkSpeed => Some(Layer::Contract),
+            Self::LinkSpeed | Self::OwnSpeed | Self::PeerSpeed => Some(Layer::Contract),
             _ => None,
         }
     }
@@ -256,7 +301,10 @@ impl Metric {
     /// the cables or the line behind it.
     #[must_use]
     pub const fn is_seen_over(self, medium: Medium) -> bool {
-        matches!(self.segment, Segment::Wlan | Segment::Service) || !matches!(medium, Medium::Wlan)
+        matches!(
+            self.segment,
+            Segment::Wlan | Segment::Service | Segment::Agent
+        ) || !matches!(medium, Medium::Wlan)
     }
 
     /// All metrics there are.

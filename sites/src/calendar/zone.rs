@@ -4,9 +4,9 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
+use jiff::{Span, Timestamp};
 use messnetz_metric::UnixMillis;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -78,6 +78,24 @@ impl Zone {
         self.0.to_timestamp(date.at(0, 0, 0, 0)).ok().map(millis)
     }
 
+    /// The number of the day that the clock shows at an instant, counted from 1970-01-01. Outside of the
+    /// years that have a clock it is the day in UTC.
+    #[must_use]
+    pub fn day_number(&self, at: UnixMillis) -> i32 {
+        let day = match self.clock(at) {
+            Some(clock) => return number_of(clock.date()),
+            None => at.0.div_euclid(DAY_MS),
+        };
+        i32::try_from(day).unwrap_or(if day < 0 { i32::MIN } else { i32::MAX })
+    }
+
+    /// When the day of a number begins.
+    #[must_use]
+    pub fn numbered_day_begins(&self, day: i32) -> UnixMillis {
+        let begins = date_of(day).and_then(|date| self.day_begins(date));
+        begins.unwrap_or(UnixMillis(i64::from(day) * DAY_MS))
+    }
+
     /// The instants of `date` at which the clock shows a time within `stretches`.
     ///
     /// Exact on the days on which the clock changes: a stretch that the clock skips is not there, and
@@ -133,6 +151,24 @@ impl fmt::Display for Zone {
     }
 }
 
+const FIRST_DAY: Date = Date::constant(1970, 1, 1);
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// The number of a day, counted from 1970-01-01.
+#[must_use]
+pub fn number_of(date: Date) -> i32 {
+    // Dates reach from -9999 to 9999, which are under eight million days.
+    (date.duration_since(FIRST_DAY).as_hours() / 24) as i32
+}
+
+/// The date of a day's number; `None` beyond the years that have dates.
+#[must_use]
+pub fn date_of(day: i32) -> Option<Date> {
+    let days = Span::new().try_days(day).ok()?;
+    FIRST_DAY.checked_add(days).ok()
+}
+
 /// When a clock shows a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instant {
@@ -170,6 +206,39 @@ mod tests {
         assert_eq!(Zone::named(GERMANY).unwrap(), Zone::default());
         assert_eq!(Zone::default().name(), GERMANY);
         assert!(Zone::named("Europe/Musterstadt").is_err());
+    }
+
+    #[test]
+    fn a_day_begins_at_local_midnight_in_winter_and_in_summer() {
+        let zone = Zone::default();
+        let at = |text: &str| UnixMillis(text.parse::<Timestamp>().unwrap().as_millisecond());
+        for (before, begin, day) in [
+            ("2026-01-14T22:59:59Z", "2026-01-14T23:00:00Z", 20_468),
+            ("2026-07-14T21:59:59Z", "2026-07-14T22:00:00Z", 20_649),
+            // The days on which the clock changes have 23 and 25 hours.
+            ("2026-03-28T22:59:59Z", "2026-03-28T23:00:00Z", 20_541),
+            ("2026-03-29T21:59:59Z", "2026-03-29T22:00:00Z", 20_542),
+            ("2026-10-24T21:59:59Z", "2026-10-24T22:00:00Z", 20_751),
+            ("2026-10-25T22:59:59Z", "2026-10-25T23:00:00Z", 20_752),
+        ] {
+            assert_eq!(zone.day_number(at(before)), day - 1, "{before}");
+            assert_eq!(zone.day_number(at(begin)), day, "{begin}");
+            assert_eq!(zone.numbered_day_begins(day), at(begin), "{begin}");
+            assert_eq!(number_of(date_of(day).unwrap()), day);
+        }
+    }
+
+    #[test]
+    fn no_time_is_too_far_away_for_a_day() {
+        let zone = Zone::default();
+        assert_eq!(zone.day_number(UnixMillis(0)), 0);
+        assert_eq!(zone.day_number(UnixMillis(i64::MAX)), i32::MAX);
+        assert_eq!(zone.day_number(UnixMillis(i64::MIN)), i32::MIN);
+        assert_eq!(
+            zone.numbered_day_begins(i32::MAX).0,
+            i64::from(i32::MAX) * DAY_MS
+        );
+        assert!(zone.numbered_day_begins(i32::MIN).0 < 0);
     }
 
     #[test]

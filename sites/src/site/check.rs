@@ -78,6 +78,8 @@ struct WrittenJudging {
     min_days: Option<Spanned<u32>>,
     #[serde(default)]
     independent: bool,
+    #[serde(default)]
+    all_hours: bool,
     shortened: Option<String>,
 }
 
@@ -158,6 +160,7 @@ pub(super) fn authority(
         problems: Vec::new(),
     };
     let name = check.name(written.authority.name);
+    let name_at = name.span().start;
     let size = check.size(&written.authority.facts);
     let mut authority = Authority {
         profiles: check.profiles(written.authority.profiles),
@@ -183,6 +186,9 @@ pub(super) fn authority(
         }
     }
     if check.problems.is_empty() {
+        check.windows(&authority, name_at);
+    }
+    if check.problems.is_empty() {
         Ok(authority)
     } else {
         check.problems.sort_by_key(|p| (p.line, p.column));
@@ -202,6 +208,26 @@ impl Check<'_> {
     fn refuse<T>(&mut self, at: &Spanned<T>, field: &str, message: impl std::fmt::Display) {
         let problem = self.document.problem(at.span().start, Some(field), message);
         self.problems.push(problem);
+    }
+
+    /// Whether the windows are known that the targets of its schools are about.
+    fn windows(&mut self, authority: &Authority, at: usize) {
+        let mut unknown = BTreeMap::new();
+        for school in &authority.schools {
+            let profiles = authority.profiles_of(school);
+            for target in authority.known.targets_for(profiles, school) {
+                if let Some(window) = &target.window
+                    && let Err(error) = authority.calendar.window(window.as_str())
+                {
+                    unknown.insert(target.id.clone(), error);
+                }
+            }
+        }
+        for (target, error) in unknown {
+            let message = format!("the target '{target}' is about a window of its own: {error}");
+            let problem = self.document.problem(at, Some("profiles"), message);
+            self.problems.push(problem);
+        }
     }
 
     fn name(&mut self, name: Spanned<String>) -> Spanned<String> {
@@ -265,6 +291,7 @@ impl Check<'_> {
             min_samples: written.min_samples.map(Spanned::into_inner),
             min_days: written.min_days.map(Spanned::into_inner),
             independent: written.independent,
+            all_hours: written.all_hours,
             shortened: written.shortened,
         }
     }

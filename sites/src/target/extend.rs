@@ -285,6 +285,9 @@ fn changed(
     if let Some(cap) = &written.cap {
         target.cap = Some(capped(cap.clone(), target.metric, target.factor));
     }
+    if let Some(window) = &written.window {
+        target.window = Some(window.clone());
+    }
     if let Some(statistic) = &written.statistic {
         target.statistic = *statistic.get_ref();
         target.statistic_origin = Origin::Source;

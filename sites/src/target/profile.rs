@@ -285,6 +285,7 @@ fn checked(
         op: operator(written.op.as_ref(), metric),
         formula: written.formula,
         cap: written.cap.map(|cap| capped(cap, metric, factor)),
+        window: written.window,
         statistic: *written.statistic.get_ref(),
         statistic_origin: written.statistic_origin,
         layer: written.layer.map(Spanned::into_inner),

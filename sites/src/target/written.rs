@@ -4,7 +4,7 @@ use messnetz_metric::{Better, Layer, Metric, Unit};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::{ProfileId, ServiceId, Status};
+use super::{ProfileId, ServiceId, Status, WindowId};
 use crate::formula::Formula;
 use crate::quantile::Statistic;
 use crate::site::{SchoolForm, SchoolId};
@@ -141,6 +141,7 @@ pub(super) struct WrittenTarget {
     pub(super) formula: Formula,
     pub(super) unit: Spanned<WrittenUnit>,
     pub(super) cap: Option<WrittenCap>,
+    pub(super) window: Option<WindowId>,
     pub(super) statistic: Spanned<Statistic>,
     pub(super) statistic_origin: Origin,
     pub(super) layer: Option<Spanned<Layer>>,
@@ -179,6 +180,7 @@ pub(super) struct WrittenOverride {
     pub(super) title: Option<Bilingual>,
     pub(super) formula: Option<Formula>,
     pub(super) cap: Option<WrittenCap>,
+    pub(super) window: Option<WindowId>,
     pub(super) statistic: Option<Spanned<Statistic>>,
     pub(super) confidence: Option<Spanned<f64>>,
     pub(super) min_samples: Option<Spanned<usize>>,

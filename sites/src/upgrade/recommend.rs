@@ -128,13 +128,15 @@ impl Upgrade {
 /// What the line is made of today, where the cause says so.
 const fn medium(cause: &Cause) -> Option<LineMedium> {
     match cause {
-        Cause::ContractTooSmall { medium, .. } | Cause::LineUnderDelivers { medium, .. } => {
-            Some(*medium)
-        }
+        Cause::ContractTooSmall { medium, .. } => Some(*medium),
+        Cause::LineUnderDelivers(under) | Cause::ProviderUnderDelivers(under) => Some(under.medium),
         Cause::LineQuality { medium, .. } => *medium,
         Cause::AgentPort(_)
+        | Cause::Agent { .. }
+        | Cause::SwitchPort(_)
         | Cause::Lan { .. }
-        | Cause::Wlan { .. }
+        | Cause::AccessPoint { .. }
+        | Cause::FarEnd { .. }
         | Cause::Service { .. }
         | Cause::Undecidable { .. } => None,
     }
@@ -147,10 +149,14 @@ fn brings(carries: BitRate, cause: &Cause) -> bool {
             contract, needed, ..
         } => carries >= *needed && carries > *contract,
         Cause::AgentPort(full) => carries >= full.needed && carries > full.port,
-        Cause::LineUnderDelivers { .. }
+        Cause::LineUnderDelivers(_)
+        | Cause::ProviderUnderDelivers(_)
         | Cause::LineQuality { .. }
+        | Cause::Agent { .. }
+        | Cause::SwitchPort(_)
         | Cause::Lan { .. }
-        | Cause::Wlan { .. }
+        | Cause::AccessPoint { .. }
+        | Cause::FarEnd { .. }
         | Cause::Service { .. }
         | Cause::Undecidable { .. } => true,
     }

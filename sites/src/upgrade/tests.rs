@@ -1,11 +1,9 @@
 //! Claims about the catalogue and the recommendations.
 
-use std::collections::BTreeMap;
-
-use messnetz_metric::{Metric, Quantity, Segment, Value};
+use messnetz_metric::{Medium, Metric, Quantity, Segment, Value};
 
 use super::*;
-use crate::cause::{Cause, Situation, cause};
+use crate::cause::{Cause, Seen, Situation, cause};
 use crate::judging::Judging;
 use crate::sample_school::{mbps, school, target};
 use crate::source::Mark;
@@ -28,15 +26,35 @@ fn findings(
         line.medium = medium;
     }
     let site = &school.sites[0];
-    let unit = |quantity: Quantity| Value::new(quantity.unit(), 0);
-    let clean = [Quantity::Loss, Quantity::Rtt]
-        .map(|quantity| (Metric::new(Segment::Lan, quantity), unit(quantity)));
-    let situation = Situation {
-        line: site.line.clone(),
-        medians: BTreeMap::from(clean),
-    };
     let finding = |(id, rate): &(&str, f64)| {
         let series = mbps([*rate; 20]);
+        // A clean LAN, and a line that loses a little, at the same times.
+        let beside: Vec<_> = [
+            (Segment::Lan, Quantity::Loss, 0),
+            (Segment::Lan, Quantity::Rtt, 0),
+            (Segment::Line, Quantity::Loss, 5_000),
+        ]
+        .map(|(segment, quantity, number)| {
+            let value = Value::new(quantity.unit(), number);
+            let samples: Vec<_> = series.samples.iter().map(|s| (s.at, value)).collect();
+            (Metric::new(segment, quantity), samples)
+        })
+        .into();
+        let own: Vec<_> = series.samples.iter().map(|s| (s.at, s.value)).collect();
+        let seen = |metric, samples| Seen {
+            metric,
+            medium: Medium::Wired,
+            peer: "collector",
+            samples,
+        };
+        let situation = Situation {
+            line: site.line.as_ref(),
+            seen: beside
+                .iter()
+                .map(|(metric, samples)| seen(*metric, samples.as_slice()))
+                .chain([seen(target(id).metric, own.as_slice())])
+                .collect(),
+        };
         let judgement = judge(
             target(id),
             &school,
@@ -45,7 +63,7 @@ fn findings(
             None,
             &Judging::default(),
         );
-        let cause = cause(&judgement, &situation)?;
+        let cause = cause(&judgement, None, &situation)?;
         Some((judgement, cause))
     };
     measured.iter().filter_map(finding).collect()
@@ -221,7 +239,7 @@ fn a_wrong_catalogue_is_refused_where_it_is_wrong() {
         (
             "\"line-quality\"",
             "\"line-qualty\"",
-            "own.toml:17:20: unknown value `line-qualty` (known here: contract-too-small, line-under-delivers, line-quality, lan, wlan, agent-port, service, undecidable); did you mean `line-quality`?",
+            "own.toml:17:20: unknown value `line-qualty` (known here: contract-too-small, line-under-delivers, provider-under-delivers, line-quality, switch-port, lan, access-point, agent-port, agent, far-end, service, undecidable); did you mean `line-quality`?",
         ),
         (
             "from_cents",

@@ -129,14 +129,19 @@ pub(super) fn samples(
     config: Config,
     site: &str,
     metric: Metric,
-    times: RangeInclusive<UnixMillis>,
+    times: &RangeInclusive<UnixMillis>,
+    window: Option<&str>,
     lang: Option<Language>,
     json: bool,
 ) -> anyhow::Result<Ending> {
     let text = Text::new(lang.unwrap_or(config.language));
     let collector = Collector::open(config)?;
     let site = known_site(&collector, site)?;
-    let samples = collector.samples(&site, metric, times)?;
+    let window = match window {
+        Some(name) => Some(collector.calendar().window(name)?),
+        None => None,
+    };
+    let samples = collector.samples(&site, metric, times, window.as_ref())?;
     if json {
         let shown: Vec<_> = samples
             .iter()
