@@ -17,6 +17,8 @@ pub mod formula;
 mod ident;
 mod judging;
 pub mod quantile;
+#[cfg(feature = "roster")]
+pub mod roster;
 #[cfg(test)]
 mod sample_school;
 pub mod site;

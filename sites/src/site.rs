@@ -5,6 +5,7 @@
 
 mod check;
 mod line;
+mod register;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::target::{ProfileId, Profiles, Scope, ServiceId, TargetId};
 use crate::toml_file::Problem;
 
 pub use line::{Contract, Line, LineMedium};
+pub use register::{Address, Coordinates, Register};
 
 /// A site file to begin with: every key, explained. The town in it is fictitious.
 pub const EXAMPLE: &str = include_str!("../examples/musterstadt.toml");
@@ -197,6 +199,9 @@ pub struct School {
     pub name: String,
     /// Its form.
     pub form: SchoolForm,
+    /// What its state's list says about it.
+    #[serde(flatten)]
+    pub register: Register,
     /// What is counted in it.
     pub facts: Facts,
     /// Profiles that hold for this school in place of the authority's.
@@ -271,7 +276,19 @@ pub enum SchoolForm {
 }
 
 impl SchoolForm {
-    /// The name used in files.
+    /// All forms, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::Primary,
+        Self::Secondary,
+        Self::Grammar,
+        Self::Comprehensive,
+        Self::Special,
+        Self::Vocational,
+        Self::AdultEducation,
+        Self::Other,
+    ];
+
+    /// The word for it in site files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -294,6 +311,12 @@ pub struct Site {
     pub id: SiteId,
     /// What people call it.
     pub name: String,
+    /// Where post for it goes.
+    #[serde(skip_serializing_if = "Address::is_empty")]
+    pub address: Address,
+    /// Where it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coordinates: Option<Coordinates>,
     /// What is counted at this site alone, where it differs from the school.
     pub facts: Option<Facts>,
     /// Its uplink, where the authority has stated it.
@@ -311,6 +334,14 @@ mod tests {
         }
         for text in ["162437", "nw-1", "NW-", "NRW-1", "NW-1/2", "NW-ä", "NW 1"] {
             assert!(text.parse::<SchoolId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_form_is_its_word_in_files() {
+        for form in SchoolForm::ALL {
+            let written = toml::Value::try_from(form).unwrap();
+            assert_eq!(written.as_str(), Some(form.name()));
         }
     }
 

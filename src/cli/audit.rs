@@ -14,7 +14,7 @@ use messnetz_probes::link::{self, Duplex, LinkState};
 use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_sites::facts::Facts;
 use messnetz_sites::quantile::Statistic;
-use messnetz_sites::site::{Authority, School, SchoolForm, Site, SiteId};
+use messnetz_sites::site::{Address, Authority, Register, School, SchoolForm, Site, SiteId};
 use messnetz_sites::target::{ProfileId, Profiles, Target};
 use messnetz_sites::verdict::{NotMeasured, Standing};
 
@@ -233,6 +233,8 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
     let site = Site {
         id: SiteId::new(&id, "here")?,
         name: arguments.school.clone(),
+        address: Address::default(),
+        coordinates: None,
         facts: None,
         line: None,
     };
@@ -240,6 +242,7 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
         id,
         name: arguments.school.clone(),
         form: SchoolForm::Other,
+        register: Register::default(),
         facts: Facts {
             classes: arguments.classes,
             pupils: arguments.pupils,

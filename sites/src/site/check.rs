@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use messnetz_metric::BitRate;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::{
-    Authority, Contract, Exception, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId,
+    Address, Authority, Contract, Coordinates, Exception, Line, LineMedium, Register, School,
+    SchoolForm, SchoolId, Site, SiteId,
 };
 use crate::facts::{AuthorityFacts, Fact, Facts};
 use crate::judging::{Judging, confidence_is_sound};
@@ -81,6 +83,13 @@ struct WrittenSchool {
     id: Spanned<String>,
     name: Spanned<String>,
     form: SchoolForm,
+    land_form: Option<Spanned<String>>,
+    municipality: Option<Spanned<String>>,
+    municipality_key: Option<Spanned<String>>,
+    authority_number: Option<Spanned<String>>,
+    /// What the last import wrote: the import's own note, of no meaning to judging.
+    #[serde(rename = "imported")]
+    _imported: Option<IgnoredAny>,
     #[serde(default)]
     facts: WrittenFacts,
     profiles: Option<Vec<Spanned<String>>>,
@@ -106,8 +115,18 @@ struct WrittenFacts {
 struct WrittenSite {
     id: Spanned<String>,
     name: Spanned<String>,
+    address: Option<WrittenAddress>,
+    coordinates: Option<Spanned<Coordinates>>,
     facts: Option<WrittenFacts>,
     line: Option<WrittenLine>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAddress {
+    street: Option<Spanned<String>>,
+    postcode: Option<Spanned<String>>,
+    place: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +221,11 @@ impl Check<'_> {
         name
     }
 
+    /// A text that may be missing, and is no shorter and no longer than a name.
+    fn text(&mut self, text: Option<Spanned<String>>) -> Option<String> {
+        text.map(|text| self.name(text).into_inner())
+    }
+
     fn profiles(&mut self, names: Vec<Spanned<String>>) -> Vec<ProfileId> {
         let mut found = Vec::new();
         for name in names {
@@ -294,6 +318,12 @@ impl Check<'_> {
             }
             sites.extend(self.site(id.as_ref(), site));
         }
+        let register = Register {
+            land_form: self.text(written.land_form),
+            municipality: self.text(written.municipality),
+            municipality_key: self.text(written.municipality_key),
+            authority_number: self.text(written.authority_number),
+        };
         let facts = self.facts(&written.facts);
         let profiles = written.profiles.map(|names| self.profiles(names));
         let exceptions = written
@@ -305,6 +335,7 @@ impl Check<'_> {
             id: id?,
             name: name.into_inner(),
             form: written.form,
+            register,
             facts,
             profiles,
             exceptions,
@@ -346,12 +377,28 @@ impl Check<'_> {
 
     fn site(&mut self, school: Option<&SchoolId>, written: WrittenSite) -> Option<Site> {
         let name = self.name(written.name).into_inner();
+        let address = written
+            .address
+            .map_or_else(Address::default, |address| Address {
+                street: self.text(address.street),
+                postcode: self.text(address.postcode),
+                place: self.text(address.place),
+            });
+        let coordinates = written.coordinates.map(|at| {
+            if Coordinates::new(at.get_ref().lat, at.get_ref().lon).is_none() {
+                let message = "a latitude lies within ±90 and a longitude within ±180 degrees";
+                self.refuse(&at, "coordinates", message);
+            }
+            at.into_inner()
+        });
         let facts = written.facts.map(|facts| self.facts(&facts));
         let line = written.line.map(|line| self.line(line));
         match SiteId::new(school?, written.id.get_ref()) {
             Ok(id) => Some(Site {
                 id,
                 name,
+                address,
+                coordinates,
                 facts,
                 line,
             }),
