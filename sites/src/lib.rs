@@ -15,6 +15,7 @@ pub mod coverage;
 pub mod facts;
 pub mod formula;
 mod ident;
+pub mod inventory;
 mod judging;
 pub mod quantile;
 #[cfg(feature = "roster")]

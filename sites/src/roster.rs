@@ -34,6 +34,7 @@ pub use mapping::{Columns, Mapping, Operating};
 pub use merge::{Change, Gone, MergeError, Merged, New, merge};
 pub use reading::{LeftOut, Roster};
 pub use table::{Format, Row, Table};
+pub(crate) use xlsx::workbook;
 
 /// Larger lists are refused before they are read: the list of all German schools has about 15 MB.
 pub const SIZE_LIMIT: usize = 128 * 1024 * 1024;

@@ -3,6 +3,7 @@
 use messnetz_metric::{BitRate, UnixMillis, Value};
 
 use crate::facts::Facts;
+use crate::inventory::Inventory;
 use crate::site::{
     Address, Contract, Line, LineMedium, Register, School, SchoolForm, SchoolId, Site, SiteId,
 };
@@ -31,6 +32,7 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
             address: Address::default(),
             coordinates: None,
             facts: None,
+            inventory: Inventory::default(),
             line,
         }],
         id,
@@ -41,6 +43,7 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
             classes,
             ..Facts::default()
         },
+        inventory: Inventory::default(),
         profiles: None,
         exceptions: Vec::new(),
     }

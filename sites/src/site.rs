@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
 use crate::ident::{InvalidId, is_slug, refused, text_id};
+use crate::inventory::Inventory;
 use crate::judging::Judging;
 use crate::source::Day;
 use crate::target::{ProfileId, Profiles, Scope, ServiceId, TargetId};
@@ -204,6 +205,9 @@ pub struct School {
     pub register: Register,
     /// What is counted in it.
     pub facts: Facts,
+    /// What no agent can measure in it.
+    #[serde(skip_serializing_if = "Inventory::is_empty")]
+    pub inventory: Inventory,
     /// Profiles that hold for this school in place of the authority's.
     pub profiles: Option<Vec<ProfileId>>,
     /// What it is excepted from, for a time.
@@ -319,6 +323,9 @@ pub struct Site {
     pub coordinates: Option<Coordinates>,
     /// What is counted at this site alone, where it differs from the school.
     pub facts: Option<Facts>,
+    /// What no agent can measure at this site.
+    #[serde(skip_serializing_if = "Inventory::is_empty")]
+    pub inventory: Inventory,
     /// Its uplink, where the authority has stated it.
     pub line: Option<Line>,
 }

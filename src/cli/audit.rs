@@ -13,6 +13,7 @@ use messnetz_metric::{Medium, Metric, Outcome, Segment, Value};
 use messnetz_probes::link::{self, Duplex, LinkState};
 use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_sites::facts::Facts;
+use messnetz_sites::inventory::Inventory;
 use messnetz_sites::quantile::Statistic;
 use messnetz_sites::site::{Address, Authority, Register, School, SchoolForm, Site, SiteId};
 use messnetz_sites::target::{ProfileId, Profiles, Target};
@@ -236,6 +237,7 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
         address: Address::default(),
         coordinates: None,
         facts: None,
+        inventory: Inventory::default(),
         line: None,
     };
     let school = School {
@@ -248,6 +250,7 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
             pupils: arguments.pupils,
             ..Facts::default()
         },
+        inventory: Inventory::default(),
         profiles: None,
         exceptions: Vec::new(),
         sites: vec![site.clone()],

@@ -2,6 +2,7 @@
 
 mod export;
 mod import;
+mod inventory;
 mod replace;
 
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ enum Command {
     },
     Import(Box<import::Arguments>),
     Export(export::Arguments),
+    Template(inventory::TemplateArguments),
+    Inventory(inventory::Arguments),
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
@@ -40,6 +43,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Check { file, json } => check(&file, json),
         Command::Import(arguments) => import::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Template(arguments) => inventory::template(&arguments),
+        Command::Inventory(arguments) => inventory::run(&arguments),
     }
 }
 

@@ -79,7 +79,7 @@ fn text(value: &DataRef<'_>) -> String {
 
 /// An empty workbook to write. Its date of creation is fixed: there is no clock here, and the same
 /// schools give the same file.
-pub(super) fn workbook() -> rust_xlsxwriter::Workbook {
+pub(crate) fn workbook() -> rust_xlsxwriter::Workbook {
     let mut book = rust_xlsxwriter::Workbook::new();
     if let Ok(date) = rust_xlsxwriter::ExcelDateTime::from_ymd(2000, 1, 1) {
         let properties = rust_xlsxwriter::DocProperties::new().set_creation_datetime(&date);

@@ -12,6 +12,9 @@ use super::{
     SchoolForm, SchoolId, Site, SiteId,
 };
 use crate::facts::{AuthorityFacts, Fact, Facts};
+use crate::inventory::{
+    DeviceKind, DeviceLot, Inventory, InventoryFact, MOST_DEVICES, Stated, YEARS,
+};
 use crate::judging::{Judging, confidence_is_sound};
 use crate::source::Day;
 use crate::target::{ProfileId, Profiles, ServiceId, TargetId};
@@ -92,6 +95,8 @@ struct WrittenSchool {
     _imported: Option<IgnoredAny>,
     #[serde(default)]
     facts: WrittenFacts,
+    #[serde(default)]
+    inventory: WrittenInventory,
     profiles: Option<Vec<Spanned<String>>>,
     #[serde(default)]
     exception: Vec<WrittenException>,
@@ -118,6 +123,8 @@ struct WrittenSite {
     address: Option<WrittenAddress>,
     coordinates: Option<Spanned<Coordinates>>,
     facts: Option<WrittenFacts>,
+    #[serde(default)]
+    inventory: WrittenInventory,
     line: Option<WrittenLine>,
 }
 
@@ -127,6 +134,44 @@ struct WrittenAddress {
     street: Option<Spanned<String>>,
     postcode: Option<Spanned<String>>,
     place: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenInventory {
+    rooms: Option<WrittenStated>,
+    rooms_teaching: Option<WrittenStated>,
+    access_points: Option<WrittenStated>,
+    rooms_with_access_point: Option<WrittenStated>,
+    sockets_per_room: Option<WrittenStated>,
+    cabling: Option<WrittenStated>,
+    rooms_with_display: Option<WrittenStated>,
+    support_fte: Option<WrittenStated>,
+    service_hours_agreed: Option<WrittenStated>,
+    service_kept_percent: Option<WrittenStated>,
+    ups: Option<WrittenStated>,
+    second_line: Option<WrittenStated>,
+    teachers_trained: Option<WrittenStated>,
+    #[serde(default)]
+    devices: Vec<WrittenLot>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenStated {
+    value: Spanned<toml::Value>,
+    on: Day,
+    from: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLot {
+    kind: DeviceKind,
+    bought: Option<Spanned<u16>>,
+    count: Spanned<u32>,
+    on: Day,
+    from: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -324,7 +369,12 @@ impl Check<'_> {
             municipality_key: self.text(written.municipality_key),
             authority_number: self.text(written.authority_number),
         };
-        let facts = self.facts(&written.facts);
+        let inventory = self.inventory(written.inventory);
+        let mut facts = self.facts(&written.facts);
+        // A room counted in the inventory is a room; the fact of the file goes first.
+        facts.rooms_teaching = facts
+            .rooms_teaching
+            .or_else(|| inventory.count(InventoryFact::RoomsTeaching));
         let profiles = written.profiles.map(|names| self.profiles(names));
         let exceptions = written
             .exception
@@ -337,6 +387,7 @@ impl Check<'_> {
             form: written.form,
             register,
             facts,
+            inventory,
             profiles,
             exceptions,
             sites,
@@ -392,6 +443,7 @@ impl Check<'_> {
             at.into_inner()
         });
         let facts = written.facts.map(|facts| self.facts(&facts));
+        let inventory = self.inventory(written.inventory);
         let line = written.line.map(|line| self.line(line));
         match SiteId::new(school?, written.id.get_ref()) {
             Ok(id) => Some(Site {
@@ -400,6 +452,7 @@ impl Check<'_> {
                 address,
                 coordinates,
                 facts,
+                inventory,
                 line,
             }),
             Err(error) => {
@@ -446,6 +499,70 @@ impl Check<'_> {
             // Set when all schools are read.
             authority: AuthorityFacts::default(),
         }
+    }
+
+    fn inventory(&mut self, written: WrittenInventory) -> Inventory {
+        let facts = [
+            (InventoryFact::Rooms, written.rooms),
+            (InventoryFact::RoomsTeaching, written.rooms_teaching),
+            (InventoryFact::AccessPoints, written.access_points),
+            (
+                InventoryFact::RoomsWithAccessPoint,
+                written.rooms_with_access_point,
+            ),
+            (InventoryFact::SocketsPerRoom, written.sockets_per_room),
+            (InventoryFact::Cabling, written.cabling),
+            (InventoryFact::RoomsWithDisplay, written.rooms_with_display),
+            (InventoryFact::SupportFte, written.support_fte),
+            (
+                InventoryFact::ServiceHoursAgreed,
+                written.service_hours_agreed,
+            ),
+            (
+                InventoryFact::ServiceKeptPercent,
+                written.service_kept_percent,
+            ),
+            (InventoryFact::Ups, written.ups),
+            (InventoryFact::SecondLine, written.second_line),
+            (InventoryFact::TeachersTrained, written.teachers_trained),
+        ];
+        let mut inventory = Inventory::default();
+        for (fact, stated) in facts {
+            let Some(stated) = stated else { continue };
+            let from = self.name(stated.from).into_inner();
+            match fact.value(stated.value.get_ref()) {
+                Ok(value) => {
+                    let on = stated.on;
+                    inventory.facts.insert(fact, Stated { value, on, from });
+                }
+                Err(accepted) => self.refuse(&stated.value, fact.name(), accepted),
+            }
+        }
+        let mut lots = HashSet::new();
+        for lot in written.devices {
+            let bought = lot.bought.as_ref().map(|year| *year.get_ref());
+            if let Some(year) = &lot.bought
+                && !YEARS.contains(year.get_ref())
+            {
+                self.refuse(year, "bought", "a year of purchase has four digits");
+            }
+            if *lot.count.get_ref() > MOST_DEVICES {
+                let message = format!("at most {MOST_DEVICES} devices of a kind and year");
+                self.refuse(&lot.count, "count", message);
+            }
+            if !lots.insert((lot.kind, bought)) {
+                let message = "devices of this kind and year are listed already";
+                self.refuse(&lot.count, "devices", message);
+            }
+            inventory.devices.push(DeviceLot {
+                kind: lot.kind,
+                bought,
+                count: *lot.count.get_ref(),
+                on: lot.on,
+                from: self.name(lot.from).into_inner(),
+            });
+        }
+        inventory
     }
 
     fn line(&mut self, written: WrittenLine) -> Line {

@@ -14,6 +14,7 @@ use messnetz_sites::roster::{
     Table, merge,
 };
 use messnetz_sites::site::SchoolForm;
+use messnetz_sites::toml_file::Problem;
 use serde::Serialize;
 
 use super::replace::replace;
@@ -173,12 +174,15 @@ fn merged(
         Err(error) => return Err(error).with_context(|| format!("cannot read {name}")),
     };
     merge(&name, &text, authority, roster, wanted).map_err(|error| match error {
-        MergeError::SiteFile(problems) => {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("nothing was written:\n{}", problems.join("\n"))
-        }
+        MergeError::SiteFile(problems) => refused(&problems),
         other => anyhow::Error::new(other).context(name),
     })
+}
+
+/// The site file's problems as one error.
+pub(super) fn refused(problems: &[Problem]) -> anyhow::Error {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("nothing was written:\n{}", problems.join("\n"))
 }
 
 /// The report for people.
@@ -294,7 +298,7 @@ fn differences(text: &mut String, merged: &Merged, file: &str) {
 }
 
 /// The first of `items`, one a line, and how many more there are.
-fn list<T>(text: &mut String, items: &[T], line: impl Fn(&T) -> String) {
+pub(super) fn list<T>(text: &mut String, items: &[T], line: impl Fn(&T) -> String) {
     for item in items.iter().take(SHOWN) {
         let _ = writeln!(text, "  {}", line(item));
     }
