@@ -12,3 +12,4 @@ mod help;
 mod lab;
 mod program;
 mod quiet;
+mod sites;

@@ -12,6 +12,7 @@ use super::{Cabling, DeviceLot, FactValue, Stated};
 use crate::Day;
 use crate::roster::{Finding, Grade};
 use crate::site::Authority;
+use crate::target::Profiles;
 use crate::toml_file::Problem;
 
 /// What a sheet did, or would do, to a site file.
@@ -56,13 +57,19 @@ pub enum EnterError {
     Shape,
 }
 
-/// Enters the facts of a sheet into the site file `text`; `file` is its name for problems.
+/// Enters the facts of a sheet into the site file `text`; `file` is its name for problems, and
+/// `profiles` are those that it may name.
 ///
 /// # Errors
 /// Where the file cannot be used or would not be usable afterwards.
-pub fn enter(file: &str, text: &str, sheet: &Sheet) -> Result<Entered, EnterError> {
+pub fn enter(
+    file: &str,
+    text: &str,
+    profiles: &Profiles,
+    sheet: &Sheet,
+) -> Result<Entered, EnterError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Authority::parse(file, text).map_err(EnterError::SiteFile)?;
+    Authority::parse_against(file, text, profiles).map_err(EnterError::SiteFile)?;
     let mut document: DocumentMut = text.parse().map_err(|_| EnterError::Shape)?;
     let schools = document
         .get_mut("school")
@@ -121,7 +128,7 @@ pub fn enter(file: &str, text: &str, sheet: &Sheet) -> Result<Entered, EnterErro
         put(inventory, fact, &mut entered)?;
     }
     entered.text = document.to_string();
-    Authority::parse(file, &entered.text).map_err(EnterError::SiteFile)?;
+    Authority::parse_against(file, &entered.text, profiles).map_err(EnterError::SiteFile)?;
     Ok(entered)
 }
 

@@ -65,6 +65,14 @@ pub enum What {
 }
 
 impl Sheet {
+    /// Whether a table is such a sheet and no list of schools.
+    #[must_use]
+    pub fn is_one(table: &Table) -> bool {
+        ["Angabe", "Wert", "Stand", "Herkunft"]
+            .iter()
+            .all(|name| table.header.iter().any(|header| header == name))
+    }
+
     /// Reads a filled template, CSV or XLSX.
     ///
     /// # Errors

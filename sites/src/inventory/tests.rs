@@ -6,6 +6,7 @@ use super::*;
 use crate::facts::Fact;
 use crate::roster::Finding;
 use crate::site::{Authority, EXAMPLE};
+use crate::target::Profiles;
 
 const HEADER: &str =
     "Schulnummer;Standort;Angabe;Art;Anschaffungsjahr;Wert;Stand;Herkunft;Bemerkung\n";
@@ -37,7 +38,7 @@ fn every_example_of_the_template_can_be_entered() {
     let filled = csv.replace("Beispiel;", "100001;");
     let sheet = Sheet::read(filled.as_bytes()).unwrap();
     assert!(sheet.findings.is_empty(), "{}", reasons(&sheet.findings));
-    let entered = enter("a.toml", EXAMPLE, &sheet).unwrap();
+    let entered = enter("a.toml", EXAMPLE, Profiles::built_in(), &sheet).unwrap();
     // The example file says the same of UPS and cabling, but on its own account.
     assert_eq!(entered.entered.len(), InventoryFact::ALL.len() + 2);
     let authority = Authority::parse("a.toml", &entered.text).unwrap();
@@ -48,7 +49,7 @@ fn every_example_of_the_template_can_be_entered() {
         FactValue::Cabling(Cabling::Cat6a)
     );
     assert_eq!(inventory.devices.len(), 2);
-    let again = enter("a.toml", &entered.text, &sheet).unwrap();
+    let again = enter("a.toml", &entered.text, Profiles::built_in(), &sheet).unwrap();
     assert_eq!(again.text, entered.text);
     assert_eq!(again.unchanged, sheet.facts.len());
 }
@@ -56,7 +57,7 @@ fn every_example_of_the_template_can_be_entered() {
 #[test]
 fn comments_and_all_else_of_the_file_stay() {
     let sheet = sheet("NW-100001;main;USV vorhanden;;;ja;2026-01-15;Begehung;\n");
-    let entered = enter("a.toml", EXAMPLE, &sheet).unwrap();
+    let entered = enter("a.toml", EXAMPLE, Profiles::built_in(), &sheet).unwrap();
     for line in EXAMPLE.lines() {
         assert!(entered.text.contains(line), "{line} is lost");
     }
@@ -76,10 +77,28 @@ fn a_newer_fact_replaces_an_older_one_and_never_the_other_way_round() {
             "NW-100002;;Räume;;;{count};{day};Begehung;\nNW-100002;;Geräte;Tablet;2023;{count};{day};Liste;\n"
         ))
     };
-    let first = enter("a.toml", EXAMPLE, &row(40, "01.03.2026")).unwrap();
-    let older = enter("a.toml", &first.text, &row(30, "28.02.2026")).unwrap();
+    let first = enter(
+        "a.toml",
+        EXAMPLE,
+        Profiles::built_in(),
+        &row(40, "01.03.2026"),
+    )
+    .unwrap();
+    let older = enter(
+        "a.toml",
+        &first.text,
+        Profiles::built_in(),
+        &row(30, "28.02.2026"),
+    )
+    .unwrap();
     assert_eq!((older.kept.len(), &older.text), (2, &first.text));
-    let newer = enter("a.toml", &first.text, &row(50, "02.03.2026")).unwrap();
+    let newer = enter(
+        "a.toml",
+        &first.text,
+        Profiles::built_in(),
+        &row(50, "02.03.2026"),
+    )
+    .unwrap();
     assert_eq!(newer.entered.len(), 2);
     assert_eq!(
         newer.entered[0].was.as_deref(),
@@ -97,7 +116,7 @@ fn teaching_rooms_of_the_inventory_count_where_no_fact_is_stated() {
     let sheet = sheet(
         "NW-100001;;Unterrichtsräume;;;20;2026-01-15;Plan;\nNW-100002;;Unterrichtsräume;;;60;2026-01-15;Plan;\n",
     );
-    let entered = enter("a.toml", EXAMPLE, &sheet).unwrap();
+    let entered = enter("a.toml", EXAMPLE, Profiles::built_in(), &sheet).unwrap();
     let authority = Authority::parse("a.toml", &entered.text).unwrap();
     let rooms = |at: usize| authority.schools[at].facts.get(Fact::RoomsTeaching);
     // The example states 16 rooms for the first school and none for the second.
@@ -117,7 +136,7 @@ fn what_is_not_understood_is_named_with_row_column_and_reason() {
          NW-999999;;Räume;;;40;2026-01-15;x;\n\
          NW-100001;attic;Räume;;;40;2026-01-15;x;\n",
     );
-    let entered = enter("a.toml", EXAMPLE, &sheet).unwrap();
+    let entered = enter("a.toml", EXAMPLE, Profiles::built_in(), &sheet).unwrap();
     let all = [sheet.findings, entered.findings].concat();
     insta::assert_snapshot!(reasons(&all), @r"
     2: Angabe: `Raüme` is no fact of the template
@@ -155,7 +174,7 @@ proptest! {
             format!("{school};;Geräte;{kind};{value};{value};2026-01-15;{from};\n"),
         ] {
             let sheet = sheet(&row);
-            prop_assert!(enter("a.toml", EXAMPLE, &sheet).is_ok(), "{row}");
+            prop_assert!(enter("a.toml", EXAMPLE, Profiles::built_in(), &sheet).is_ok(), "{row}");
         }
     }
 }

@@ -14,6 +14,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike,
 use super::entry::Entry;
 use super::reading::{LeftOut, Roster};
 use crate::site::{Authority, SchoolId};
+use crate::target::Profiles;
 use crate::toml_file::Problem;
 
 /// What an import did, or would do, to a site file.
@@ -32,6 +33,17 @@ pub struct Merged {
     pub gone: Vec<Gone>,
     /// Schools in which nothing changed.
     pub unchanged: usize,
+    /// Whether the site file is as it was.
+    #[serde(skip)]
+    same: bool,
+}
+
+impl Merged {
+    /// Whether the site file needs not be written.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.same
+    }
 }
 
 /// A school that was added.
@@ -82,7 +94,7 @@ pub enum MergeError {
 }
 
 /// Brings `entries` of a list into the site file `text`; `file` is its name for problems. An empty text
-/// becomes a file of an authority called `authority`.
+/// becomes a file of an authority called `authority`. `profiles` are those that the file may name.
 ///
 /// # Errors
 /// Where the file cannot be used or would not be usable afterwards.
@@ -90,12 +102,13 @@ pub fn merge(
     file: &str,
     text: &str,
     authority: &str,
+    profiles: &Profiles,
     roster: &Roster,
     entries: &[&Entry],
 ) -> Result<Merged, MergeError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Ok(mut document) = text.parse::<DocumentMut>() else {
-        return Err(MergeError::SiteFile(problems(file, text)));
+        return Err(MergeError::SiteFile(problems(file, text, profiles)));
     };
     if text.trim().is_empty() {
         let mut table = Table::new();
@@ -122,6 +135,7 @@ pub fn merge(
         kept: Vec::new(),
         gone: gone(schools, roster),
         unchanged: 0,
+        same: false,
     };
     let positions_by_id: HashMap<String, usize> = schools
         .iter()
@@ -145,12 +159,15 @@ pub fn merge(
         return Err(MergeError::NoSchool);
     }
     merged.text = document.to_string();
-    Authority::parse(file, &merged.text).map_err(MergeError::SiteFile)?;
+    merged.same = merged.text == text;
+    Authority::parse_against(file, &merged.text, profiles).map_err(MergeError::SiteFile)?;
     Ok(merged)
 }
 
-fn problems(file: &str, text: &str) -> Vec<Problem> {
-    Authority::parse(file, text).err().unwrap_or_default()
+fn problems(file: &str, text: &str, profiles: &Profiles) -> Vec<Problem> {
+    Authority::parse_against(file, text, profiles)
+        .err()
+        .unwrap_or_default()
 }
 
 /// A value of the list with the place that it has in a site file.

@@ -1,13 +1,12 @@
 //! Lists of all kinds from their bytes to a site file. The schools in them are fictitious; the real lists
-//! are read where they lie beside the repository.
-
-use std::path::Path;
+//! are read by the tests of the whole program.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::facts::Fact;
 use crate::site::{Authority, SchoolForm};
+use crate::target::Profiles;
 
 const NRW: &[u8] = include_bytes!("../../tests/rosters/nrw-schuldaten.csv");
 const NRW_DIRECTORY: &[u8] = include_bytes!("../../tests/rosters/nrw-verzeichnis.csv");
@@ -35,6 +34,7 @@ fn merged_into(text: &str, roster: &Roster) -> Merged {
         "authority.toml",
         text,
         "Stadt Musterstadt",
+        Profiles::built_in(),
         roster,
         &entries,
     )
@@ -319,6 +319,7 @@ fn importing_the_same_list_again_changes_nothing() {
         let first = merged_into("", &roster);
         let again = merged_into(&first.text, &roster);
         assert_eq!(again.text, first.text);
+        assert!(again.changes_nothing() && !first.changes_nothing());
         assert_eq!(again.unchanged, roster.entries.len());
         assert!(again.new.is_empty() && again.changed.is_empty() && again.kept.is_empty());
     }
@@ -407,12 +408,12 @@ fn a_site_file_that_cannot_be_used_is_refused_with_its_place() {
     let roster = read(NRW);
     let entries: Vec<&Entry> = roster.entries.iter().collect();
     for text in ["[authority]\nname = \"A\"\nunknown = 1\n", "[authority\n"] {
-        match merge("a.toml", text, "A", &roster, &entries) {
+        match merge("a.toml", text, "A", Profiles::built_in(), &roster, &entries) {
             Err(MergeError::SiteFile(problems)) => assert!(!problems.is_empty(), "{text}"),
             other => panic!("{text}: {other:?}"),
         }
     }
-    let none = merge("a.toml", "", "A", &roster, &[]);
+    let none = merge("a.toml", "", "A", Profiles::built_in(), &roster, &[]);
     assert_eq!(none.unwrap_err(), MergeError::NoSchool);
 }
 
@@ -439,55 +440,6 @@ fn an_export_is_a_list_that_can_be_imported_again() {
     assert_eq!(features.iter().filter(without).count(), 1);
 }
 
-/// A real list beside the repository, or a loud note that there is none.
-fn real(name: &str) -> Option<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/data/sites")
-        .join(name);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test opens the list, not the code"
-    )]
-    let read = std::fs::read(&path);
-    if read.is_err() {
-        eprintln!("NOT CHECKED: the real list {} is not there", path.display());
-    }
-    read.ok()
-}
-
-#[test]
-fn the_real_directory_of_nrw_is_understood_whole() {
-    let Some(bytes) = real("nrw_schulverzeichnis_2024_25.csv") else {
-        return;
-    };
-    let roster = read(&bytes);
-    assert_eq!((roster.rows, roster.entries.len()), (5407, 5407));
-    assert!(roster.is_understood(), "{}", reasons(&roster));
-    assert_eq!(roster.forms_guessed, 0);
-    assert!(roster.count(Grade::Doubted) >= 5);
-    let dortmund = Filter {
-        municipality: Some("Dortmund".to_owned()),
-        ..Filter::default()
-    };
-    let schools: Vec<_> = roster
-        .entries
-        .iter()
-        .filter(|e| dortmund.keeps(e))
-        .collect();
-    let pupils: u32 = schools.iter().filter_map(|entry| entry.facts.pupils).sum();
-    assert_eq!((schools.len(), pupils), (169, 88_075));
-}
-
-#[test]
-fn the_real_list_of_berlin_is_understood_whole() {
-    let Some(bytes) = real("berlin_schulen.csv") else {
-        return;
-    };
-    let roster = read(&bytes);
-    assert_eq!((roster.rows, roster.entries.len()), (1036, 1036));
-    assert!(roster.is_understood(), "{}", reasons(&roster));
-}
-
 /// Everything that a user would have done with these bytes.
 fn go_all_the_way(bytes: &[u8]) {
     let Ok(table) = Table::read(bytes) else {
@@ -500,7 +452,7 @@ fn go_all_the_way(bytes: &[u8]) {
         return;
     };
     let entries: Vec<&Entry> = roster.entries.iter().collect();
-    match merge("a.toml", "", "A", &roster, &entries) {
+    match merge("a.toml", "", "A", Profiles::built_in(), &roster, &entries) {
         Ok(merged) => assert_eq!(merged.new.len(), entries.len()),
         Err(MergeError::NoSchool) => assert!(entries.is_empty()),
         Err(error) => panic!("what was read cannot be written: {error:?}"),

@@ -1,7 +1,7 @@
 //! `messnetz sites import`: a state's list of schools into the site file. What is printed is put into
 //! words here; what it means is decided in `messnetz_sites::roster`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use messnetz_sites::inventory::Sheet;
 use messnetz_sites::roster::{
     Change, Entry, Filter, Format, Grade, LeftOut, List, Mapping, MergeError, Merged, Roster,
     Table, merge,
 };
 use messnetz_sites::site::SchoolForm;
+use messnetz_sites::target::Profiles;
 use messnetz_sites::toml_file::Problem;
 use serde::Serialize;
 
 use super::replace::replace;
 use super::{Ending, print, print_json};
+use crate::collector::load_profiles;
 
 /// So many lines of one kind are printed; `--json` has them all.
 const SHOWN: usize = 20;
@@ -84,7 +87,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let name = arguments.file.display().to_string();
     let bytes = fs::read(&arguments.file).with_context(|| format!("cannot read {name}"))?;
     let table = Table::read(&bytes).with_context(|| name.clone())?;
+    if Sheet::is_one(&table) {
+        bail!(
+            "{name} is a sheet for facts, not a list of schools: enter it with `messnetz sites inventory {name} --into …`"
+        );
+    }
     let mapping = mapping(arguments, &table).with_context(|| name.clone())?;
+    if arguments.traeger.is_some() && mapping.columns.authority_number.is_none() {
+        bail!(
+            "{name} names no authority (Schulträger), so --traeger finds nothing in it: ask with --municipality, or name the column in a mapping (--save-mapping FILE, [columns] authority_number, --mapping FILE)"
+        );
+    }
     let mut roster = Roster::read(&table, &mapping).with_context(|| name.clone())?;
     if let Some(path) = &arguments.save_mapping {
         replace(path, mapping.to_toml().as_bytes())?;
@@ -109,7 +122,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         .into
         .as_deref()
         .filter(|_| !arguments.dry_run && !stands_in_the_way);
-    if let (Some(path), Some(merged)) = (target, &merged) {
+    if let (Some(path), Some(merged)) = (target, &merged)
+        && !merged.changes_nothing()
+    {
         replace(path, merged.text.as_bytes())?;
     }
     let mut by_form = BTreeMap::new();
@@ -139,7 +154,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             roster.count(Grade::ValueRefused),
         );
     }
-    Ok(if roster.findings.is_empty() {
+    Ok(if roster.findings.is_empty() && report.asked_for > 0 {
         Ending::Well
     } else {
         Ending::Findings
@@ -173,7 +188,12 @@ fn merged(
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read {name}")),
     };
-    merge(&name, &text, authority, roster, wanted).map_err(|error| match error {
+    let profiles = if text.trim().is_empty() {
+        Profiles::built_in().clone()
+    } else {
+        load_profiles(path, &text)?
+    };
+    merge(&name, &text, authority, &profiles, roster, wanted).map_err(|error| match error {
         MergeError::SiteFile(problems) => refused(&problems),
         other => anyhow::Error::new(other).context(name),
     })
@@ -213,10 +233,14 @@ fn in_words(report: &Report<'_>, arguments: &Arguments) -> String {
         .collect();
     let _ = writeln!(
         text,
-        "  asked for  {}: {}",
+        "  asked for  {}{}{}",
         report.asked_for,
+        if by_form.is_empty() { "" } else { ": " },
         by_form.join(", ")
     );
+    if report.asked_for == 0 {
+        text.push_str(&what_could_be_asked_for(roster));
+    }
     let _ = writeln!(
         text,
         "  to look at {} rows refused, {} values refused, {} coordinates doubted; {} forms not stated and read from name or number",
@@ -247,11 +271,54 @@ fn in_words(report: &Report<'_>, arguments: &Arguments) -> String {
         differences(&mut text, merged, &path.display().to_string());
     }
     let end = match (&arguments.into, report.written) {
+        (Some(path), true) if report.merged.is_some_and(Merged::changes_nothing) => {
+            format!("{} is up to date.", path.display())
+        }
         (Some(path), true) => format!("Written: {}", path.display()),
         (Some(_), false) => "Nothing is written.".to_owned(),
         (None, _) => "Nothing is written: a site file is named with --into.".to_owned(),
     };
     text.push_str(&end);
+    text
+}
+
+/// What the list has in place of what was asked for.
+fn what_could_be_asked_for(roster: &Roster) -> String {
+    let some = |words: Vec<&String>| {
+        let words: BTreeSet<&String> = words.into_iter().collect();
+        let first: Vec<&str> = words.iter().take(8).map(|word| word.as_str()).collect();
+        let more = if words.len() > first.len() {
+            ", …"
+        } else {
+            ""
+        };
+        (!first.is_empty()).then(|| format!("{}{more}", first.join(", ")))
+    };
+    let of = |pick: fn(&Entry) -> Option<&String>| {
+        some(roster.entries.iter().filter_map(pick).collect())
+    };
+    let mut text = String::new();
+    for (what, words) in [
+        (
+            "authorities",
+            of(|entry| entry.register.authority_number.as_ref()),
+        ),
+        (
+            "municipalities",
+            of(|entry| {
+                let register = &entry.register;
+                register
+                    .municipality
+                    .as_ref()
+                    .or(entry.address.place.as_ref())
+            }),
+        ),
+        ("forms", of(|entry| entry.register.land_form.as_ref())),
+    ] {
+        if let Some(words) = words {
+            let _ = writeln!(text, "  {what} of the list: {words}");
+        }
+    }
     text
 }
 

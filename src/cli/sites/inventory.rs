@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::replace::replace;
 use super::{Ending, import, print, print_json};
+use crate::collector::load_profiles;
 
 /// Write an empty sheet for what no agent can measure: rooms, cabling, devices, support
 #[derive(Debug, Args)]
@@ -103,14 +104,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let into = arguments.into.display().to_string();
     let text =
         fs::read_to_string(&arguments.into).with_context(|| format!("cannot read {into}"))?;
-    let entered = enter(&into, &text, &sheet).map_err(|error| match error {
+    let profiles = load_profiles(&arguments.into, &text)?;
+    let entered = enter(&into, &text, &profiles, &sheet).map_err(|error| match error {
         EnterError::SiteFile(problems) => import::refused(&problems),
         EnterError::Shape => anyhow::Error::new(error).context(into.clone()),
     })?;
     let findings: Vec<&Finding> = sheet.findings.iter().chain(&entered.findings).collect();
     let stands_in_the_way = !findings.is_empty() && !arguments.leave_out_problems;
     let written = !arguments.dry_run && !stands_in_the_way;
-    if written {
+    let up_to_date = entered.entered.is_empty();
+    if written && !up_to_date {
         replace(&arguments.into, entered.text.as_bytes())?;
     }
     if arguments.json {
@@ -185,7 +188,9 @@ fn in_words(
             change.sheet
         )
     });
-    if written {
+    if written && entered.entered.is_empty() {
+        let _ = write!(text, "{into} is up to date.");
+    } else if written {
         let _ = write!(text, "Written: {into}");
     } else {
         text.push_str("Nothing is written.");

@@ -14,6 +14,7 @@ use messnetz_sites::roster::{
     Entry, Finding, Mapping, MergeError, Roster, Table, merge, to_csv, to_geojson, to_xlsx,
 };
 use messnetz_sites::site::{Authority, EXAMPLE};
+use messnetz_sites::target::Profiles;
 use zip::write::SimpleFileOptions;
 
 /// One reader, with all that a user would have done to what it read.
@@ -284,11 +285,18 @@ fn written_and_read_again(table: &Table, mapping: &Mapping) -> String {
         Err(error) => return error.to_string().chars().take(40).collect(),
     };
     let entries: Vec<&Entry> = roster.entries.iter().collect();
-    match merge("a.toml", "", "A", &roster, &entries) {
+    match merge("a.toml", "", "A", Profiles::built_in(), &roster, &entries) {
         Ok(merged) => {
             assert_eq!(merged.new.len(), entries.len());
-            let again = merge("a.toml", &merged.text, "A", &roster, &entries)
-                .expect("what an import wrote can be imported into");
+            let again = merge(
+                "a.toml",
+                &merged.text,
+                "A",
+                Profiles::built_in(),
+                &roster,
+                &entries,
+            )
+            .expect("what an import wrote can be imported into");
             assert_eq!(
                 again.text, merged.text,
                 "the same list again changes nothing"
@@ -325,8 +333,10 @@ fn inventory(bytes: &[u8]) -> String {
         Ok(sheet) => sheet,
         Err(error) => return error.to_string().chars().take(60).collect(),
     };
-    let entered = enter("a.toml", EXAMPLE, &sheet).expect("what was read can be entered");
-    let again = enter("a.toml", &entered.text, &sheet).expect("and entered again");
+    let entered = enter("a.toml", EXAMPLE, Profiles::built_in(), &sheet)
+        .expect("what was read can be entered");
+    let again =
+        enter("a.toml", &entered.text, Profiles::built_in(), &sheet).expect("and entered again");
     assert_eq!(again.findings.len(), entered.findings.len());
     Authority::parse("a.toml", &entered.text).expect("what was entered is a site file");
     format!(
@@ -360,7 +370,7 @@ fn site_file(bytes: &[u8]) -> String {
     by.state = Some("NW".to_owned());
     let roster = Roster::read(&list, &by).expect("the list has the columns");
     let entries: Vec<&Entry> = roster.entries.iter().collect();
-    let merged = merge("a.toml", text, "A", &roster, &entries);
+    let merged = merge("a.toml", text, "A", Profiles::built_in(), &roster, &entries);
     match Authority::parse("a.toml", text) {
         Ok(authority) => {
             exported(&authority);
