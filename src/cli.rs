@@ -16,6 +16,8 @@ mod demo;
 #[cfg(feature = "collector")]
 mod input;
 #[cfg(feature = "collector")]
+mod replace;
+#[cfg(feature = "collector")]
 mod sites;
 #[cfg(feature = "collector")]
 mod targets;

@@ -17,7 +17,7 @@ mod token;
 mod turns;
 
 pub use certificate::{Certificate, CertificateError};
-pub use config::{Config, ConfigError, EXAMPLE, load_authority};
+pub use config::{Config, ConfigError, EXAMPLE, load_authority, load_profiles};
 pub use ingest::BatchRefused;
 pub use run::{Collector, Listeners, RunError, run};
 pub use token::{AdminToken, TokenError};

@@ -21,10 +21,13 @@ mod delimited;
 pub mod facts;
 pub mod formula;
 mod ident;
+pub mod inventory;
 mod judging;
 pub mod period;
 pub mod quantile;
 pub mod random;
+#[cfg(feature = "roster")]
+pub mod roster;
 #[cfg(test)]
 mod sample_school;
 pub mod share;

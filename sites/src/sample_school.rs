@@ -4,7 +4,10 @@ use messnetz_metric::{BitRate, UnixMillis, Value};
 
 use crate::calendar::SchoolCalendar;
 use crate::facts::Facts;
-use crate::site::{Contract, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId};
+use crate::inventory::Inventory;
+use crate::site::{
+    Address, Contract, Line, LineMedium, Register, School, SchoolForm, SchoolId, Site, SiteId,
+};
 use crate::target::{Profiles, Target};
 use crate::verdict::{Sample, Series};
 
@@ -28,16 +31,21 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
         sites: vec![Site {
             id: SiteId::new(&id, "main").unwrap(),
             name: "Hauptgebäude".to_owned(),
+            address: Address::default(),
+            coordinates: None,
             facts: None,
+            inventory: Inventory::default(),
             line,
         }],
         id,
         name: "Grundschule".to_owned(),
         form: SchoolForm::Primary,
+        register: Register::default(),
         facts: Facts {
             classes,
             ..Facts::default()
         },
+        inventory: Inventory::default(),
         profiles: None,
         exceptions: Vec::new(),
         calendar: SchoolCalendar::default(),

@@ -5,6 +5,7 @@
 
 mod check;
 mod line;
+mod register;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +15,14 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Calendar, SchoolCalendar};
 use crate::facts::Facts;
 use crate::ident::{InvalidId, is_slug, refused, text_id};
+use crate::inventory::Inventory;
 use crate::judging::Judging;
 use crate::source::Day;
 use crate::target::{ProfileId, Profiles, Scope, ServiceId, TargetId};
 use crate::toml_file::Problem;
 
 pub use line::{Contract, Line, LineMedium};
+pub use register::{Address, Coordinates, Register};
 
 /// A site file to begin with: every key, explained. The town in it is fictitious.
 pub const EXAMPLE: &str = include_str!("../examples/musterstadt.toml");
@@ -200,8 +203,14 @@ pub struct School {
     pub name: String,
     /// Its form.
     pub form: SchoolForm,
+    /// What its state's list says about it.
+    #[serde(flatten)]
+    pub register: Register,
     /// What is counted in it.
     pub facts: Facts,
+    /// What no agent can measure in it.
+    #[serde(skip_serializing_if = "Inventory::is_empty")]
+    pub inventory: Inventory,
     /// Profiles that hold for this school in place of the authority's.
     pub profiles: Option<Vec<ProfileId>>,
     /// What it is excepted from, for a time.
@@ -277,7 +286,19 @@ pub enum SchoolForm {
 }
 
 impl SchoolForm {
-    /// The name used in files.
+    /// All forms, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::Primary,
+        Self::Secondary,
+        Self::Grammar,
+        Self::Comprehensive,
+        Self::Special,
+        Self::Vocational,
+        Self::AdultEducation,
+        Self::Other,
+    ];
+
+    /// The word for it in site files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -300,8 +321,17 @@ pub struct Site {
     pub id: SiteId,
     /// What people call it.
     pub name: String,
+    /// Where post for it goes.
+    #[serde(skip_serializing_if = "Address::is_empty")]
+    pub address: Address,
+    /// Where it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coordinates: Option<Coordinates>,
     /// What is counted at this site alone, where it differs from the school.
     pub facts: Option<Facts>,
+    /// What no agent can measure at this site.
+    #[serde(skip_serializing_if = "Inventory::is_empty")]
+    pub inventory: Inventory,
     /// Its uplink, where the authority has stated it.
     pub line: Option<Line>,
 }
@@ -317,6 +347,14 @@ mod tests {
         }
         for text in ["162437", "nw-1", "NW-", "NRW-1", "NW-1/2", "NW-ä", "NW 1"] {
             assert!(text.parse::<SchoolId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_form_is_its_word_in_files() {
+        for form in SchoolForm::ALL {
+            let written = toml::Value::try_from(form).unwrap();
+            assert_eq!(written.as_str(), Some(form.name()));
         }
     }
 

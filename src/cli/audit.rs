@@ -14,8 +14,9 @@ use messnetz_probes::link::{self, Duplex, LinkState};
 use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_sites::calendar::SchoolCalendar;
 use messnetz_sites::facts::Facts;
+use messnetz_sites::inventory::Inventory;
 use messnetz_sites::quantile::Statistic;
-use messnetz_sites::site::{Authority, School, SchoolForm, Site, SiteId};
+use messnetz_sites::site::{Address, Authority, Register, School, SchoolForm, Site, SiteId};
 use messnetz_sites::target::{ProfileId, Profiles, Target};
 use messnetz_sites::verdict::{NotMeasured, Standing};
 
@@ -234,18 +235,23 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
     let site = Site {
         id: SiteId::new(&id, "here")?,
         name: arguments.school.clone(),
+        address: Address::default(),
+        coordinates: None,
         facts: None,
+        inventory: Inventory::default(),
         line: None,
     };
     let school = School {
         id,
         name: arguments.school.clone(),
         form: SchoolForm::Other,
+        register: Register::default(),
         facts: Facts {
             classes: arguments.classes,
             pupils: arguments.pupils,
             ..Facts::default()
         },
+        inventory: Inventory::default(),
         profiles: None,
         exceptions: Vec::new(),
         calendar: SchoolCalendar::default(),

@@ -1,4 +1,8 @@
-//! `messnetz sites`: look after the site file.
+//! `messnetz sites`: look after the site file. Its larger subcommands have a file each.
+
+mod export;
+mod import;
+mod inventory;
 
 use std::path::PathBuf;
 
@@ -10,7 +14,7 @@ use messnetz_sites::site::{Authority, School, Site};
 use super::{Ending, print, print_json};
 use crate::collector::load_authority;
 
-/// Check the site file: schools, sites, lines and facts.
+/// Look after the site file: schools, sites, lines and facts.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -30,11 +34,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    Import(Box<import::Arguments>),
+    Export(export::Arguments),
+    Template(inventory::TemplateArguments),
+    Inventory(inventory::Arguments),
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
-    let Command::Check { file, json } = arguments.command;
-    let authority = load_authority(&file)?;
+    match arguments.command {
+        Command::Check { file, json } => check(&file, json),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Template(arguments) => inventory::template(&arguments),
+        Command::Inventory(arguments) => inventory::run(&arguments),
+    }
+}
+
+fn check(file: &std::path::Path, json: bool) -> anyhow::Result<Ending> {
+    let authority = load_authority(file)?;
     if json {
         print_json(&authority)?;
     } else {

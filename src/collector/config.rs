@@ -148,7 +148,17 @@ impl Config {
 pub fn load_authority(path: &Path) -> Result<Authority, ConfigError> {
     let name = path.display().to_string();
     let text = read(path)?;
-    let files = Authority::profile_files(&name, &text)
+    let profiles = load_profiles(path, &text)?;
+    Authority::parse_against(&name, &text, &profiles).map_err(ConfigError::Problems)
+}
+
+/// The profiles that a site file may name: the built-in ones, and its own.
+///
+/// # Errors
+/// Where one of its own cannot be read or does not say what it should.
+pub fn load_profiles(path: &Path, site_file: &str) -> Result<Profiles, ConfigError> {
+    let name = path.display().to_string();
+    let files = Authority::profile_files(&name, site_file)
         .map_err(|problem| ConfigError::Problems(vec![problem]))?;
     let directory = path.parent().unwrap_or(Path::new("."));
     let own = files
@@ -158,10 +168,9 @@ pub fn load_authority(path: &Path) -> Result<Authority, ConfigError> {
             Ok((path.display().to_string(), read(&path)?))
         })
         .collect::<Result<Vec<_>, ConfigError>>()?;
-    let profiles = Profiles::built_in()
+    Profiles::built_in()
         .with_own(&own)
-        .map_err(ConfigError::Problems)?;
-    Authority::parse_against(&name, &text, &profiles).map_err(ConfigError::Problems)
+        .map_err(ConfigError::Problems)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

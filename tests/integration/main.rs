@@ -14,3 +14,4 @@ mod help;
 mod lab;
 mod program;
 mod quiet;
+mod sites;

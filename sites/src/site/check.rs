@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use messnetz_metric::BitRate;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::{
-    Authority, Contract, Exception, Line, LineMedium, School, SchoolForm, SchoolId, Site, SiteId,
+    Address, Authority, Contract, Coordinates, Exception, Line, LineMedium, Register, School,
+    SchoolForm, SchoolId, Site, SiteId,
 };
 use crate::calendar::{WrittenCalendar, WrittenSchoolCalendar};
 use crate::facts::{AuthorityFacts, Fact, Facts};
+use crate::inventory::{
+    DeviceKind, DeviceLot, Inventory, InventoryFact, MOST_DEVICES, Stated, YEARS,
+};
 use crate::judging::{Judging, confidence_is_sound};
 use crate::source::Day;
 use crate::target::{ProfileId, Profiles, ServiceId, TargetId};
@@ -89,8 +94,17 @@ struct WrittenSchool {
     id: Spanned<String>,
     name: Spanned<String>,
     form: SchoolForm,
+    land_form: Option<Spanned<String>>,
+    municipality: Option<Spanned<String>>,
+    municipality_key: Option<Spanned<String>>,
+    authority_number: Option<Spanned<String>>,
+    /// What the last import wrote: the import's own note, of no meaning to judging.
+    #[serde(rename = "imported")]
+    _imported: Option<IgnoredAny>,
     #[serde(default)]
     facts: WrittenFacts,
+    #[serde(default)]
+    inventory: WrittenInventory,
     profiles: Option<Vec<Spanned<String>>>,
     #[serde(default)]
     exception: Vec<WrittenException>,
@@ -116,8 +130,58 @@ struct WrittenFacts {
 struct WrittenSite {
     id: Spanned<String>,
     name: Spanned<String>,
+    address: Option<WrittenAddress>,
+    coordinates: Option<Spanned<Coordinates>>,
     facts: Option<WrittenFacts>,
+    #[serde(default)]
+    inventory: WrittenInventory,
     line: Option<WrittenLine>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAddress {
+    street: Option<Spanned<String>>,
+    postcode: Option<Spanned<String>>,
+    place: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenInventory {
+    rooms: Option<WrittenStated>,
+    rooms_teaching: Option<WrittenStated>,
+    access_points: Option<WrittenStated>,
+    rooms_with_access_point: Option<WrittenStated>,
+    sockets_per_room: Option<WrittenStated>,
+    cabling: Option<WrittenStated>,
+    rooms_with_display: Option<WrittenStated>,
+    support_fte: Option<WrittenStated>,
+    service_hours_agreed: Option<WrittenStated>,
+    service_kept_percent: Option<WrittenStated>,
+    ups: Option<WrittenStated>,
+    second_line: Option<WrittenStated>,
+    teachers_trained: Option<WrittenStated>,
+    #[serde(default)]
+    devices: Vec<WrittenLot>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenStated {
+    value: Spanned<toml::Value>,
+    on: Day,
+    from: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLot {
+    kind: DeviceKind,
+    bought: Option<Spanned<u16>>,
+    count: Spanned<u32>,
+    on: Day,
+    from: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -241,6 +305,11 @@ impl Check<'_> {
         name
     }
 
+    /// A text that may be missing, and is no shorter and no longer than a name.
+    fn text(&mut self, text: Option<Spanned<String>>) -> Option<String> {
+        text.map(|text| self.name(text).into_inner())
+    }
+
     fn profiles(&mut self, names: Vec<Spanned<String>>) -> Vec<ProfileId> {
         let mut found = Vec::new();
         for name in names {
@@ -336,7 +405,18 @@ impl Check<'_> {
             }
             sites.extend(self.site(id.as_ref(), site));
         }
-        let facts = self.facts(&written.facts);
+        let register = Register {
+            land_form: self.text(written.land_form),
+            municipality: self.text(written.municipality),
+            municipality_key: self.text(written.municipality_key),
+            authority_number: self.text(written.authority_number),
+        };
+        let inventory = self.inventory(written.inventory);
+        let mut facts = self.facts(&written.facts);
+        // A room counted in the inventory is a room; the fact of the file goes first.
+        facts.rooms_teaching = facts
+            .rooms_teaching
+            .or_else(|| inventory.count(InventoryFact::RoomsTeaching));
         let profiles = written.profiles.map(|names| self.profiles(names));
         let exceptions = written
             .exception
@@ -348,7 +428,9 @@ impl Check<'_> {
             id: id?,
             name: name.into_inner(),
             form: written.form,
+            register,
             facts,
+            inventory,
             profiles,
             exceptions,
             calendar,
@@ -390,13 +472,31 @@ impl Check<'_> {
 
     fn site(&mut self, school: Option<&SchoolId>, written: WrittenSite) -> Option<Site> {
         let name = self.name(written.name).into_inner();
+        let address = written
+            .address
+            .map_or_else(Address::default, |address| Address {
+                street: self.text(address.street),
+                postcode: self.text(address.postcode),
+                place: self.text(address.place),
+            });
+        let coordinates = written.coordinates.map(|at| {
+            if Coordinates::new(at.get_ref().lat, at.get_ref().lon).is_none() {
+                let message = "a latitude lies within ±90 and a longitude within ±180 degrees";
+                self.refuse(&at, "coordinates", message);
+            }
+            at.into_inner()
+        });
         let facts = written.facts.map(|facts| self.facts(&facts));
+        let inventory = self.inventory(written.inventory);
         let line = written.line.map(|line| self.line(line));
         match SiteId::new(school?, written.id.get_ref()) {
             Ok(id) => Some(Site {
                 id,
                 name,
+                address,
+                coordinates,
                 facts,
+                inventory,
                 line,
             }),
             Err(error) => {
@@ -443,6 +543,70 @@ impl Check<'_> {
             // Set when all schools are read.
             authority: AuthorityFacts::default(),
         }
+    }
+
+    fn inventory(&mut self, written: WrittenInventory) -> Inventory {
+        let facts = [
+            (InventoryFact::Rooms, written.rooms),
+            (InventoryFact::RoomsTeaching, written.rooms_teaching),
+            (InventoryFact::AccessPoints, written.access_points),
+            (
+                InventoryFact::RoomsWithAccessPoint,
+                written.rooms_with_access_point,
+            ),
+            (InventoryFact::SocketsPerRoom, written.sockets_per_room),
+            (InventoryFact::Cabling, written.cabling),
+            (InventoryFact::RoomsWithDisplay, written.rooms_with_display),
+            (InventoryFact::SupportFte, written.support_fte),
+            (
+                InventoryFact::ServiceHoursAgreed,
+                written.service_hours_agreed,
+            ),
+            (
+                InventoryFact::ServiceKeptPercent,
+                written.service_kept_percent,
+            ),
+            (InventoryFact::Ups, written.ups),
+            (InventoryFact::SecondLine, written.second_line),
+            (InventoryFact::TeachersTrained, written.teachers_trained),
+        ];
+        let mut inventory = Inventory::default();
+        for (fact, stated) in facts {
+            let Some(stated) = stated else { continue };
+            let from = self.name(stated.from).into_inner();
+            match fact.value(stated.value.get_ref()) {
+                Ok(value) => {
+                    let on = stated.on;
+                    inventory.facts.insert(fact, Stated { value, on, from });
+                }
+                Err(accepted) => self.refuse(&stated.value, fact.name(), accepted),
+            }
+        }
+        let mut lots = HashSet::new();
+        for lot in written.devices {
+            let bought = lot.bought.as_ref().map(|year| *year.get_ref());
+            if let Some(year) = &lot.bought
+                && !YEARS.contains(year.get_ref())
+            {
+                self.refuse(year, "bought", "a year of purchase has four digits");
+            }
+            if *lot.count.get_ref() > MOST_DEVICES {
+                let message = format!("at most {MOST_DEVICES} devices of a kind and year");
+                self.refuse(&lot.count, "count", message);
+            }
+            if !lots.insert((lot.kind, bought)) {
+                let message = "devices of this kind and year are listed already";
+                self.refuse(&lot.count, "devices", message);
+            }
+            inventory.devices.push(DeviceLot {
+                kind: lot.kind,
+                bought,
+                count: *lot.count.get_ref(),
+                on: lot.on,
+                from: self.name(lot.from).into_inner(),
+            });
+        }
+        inventory
     }
 
     fn line(&mut self, written: WrittenLine) -> Line {

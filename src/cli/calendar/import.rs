@@ -1,14 +1,13 @@
 //! School holidays out of a file into the site file.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, Write as _};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use messnetz_sites::calendar::{Holiday, Land, import};
 use messnetz_sites::site::Authority;
 
+use crate::cli::replace::replace;
 use crate::cli::{Ending, input, print, print_json};
 use crate::collector::load_authority;
 use crate::text::Text;
@@ -98,7 +97,7 @@ impl Import {
                 problems.join("\n")
             );
         }
-        replace(into, &text).with_context(|| format!("writing {shown}"))
+        replace(into, text.as_bytes())
     }
 
     pub(super) fn report(
@@ -165,26 +164,6 @@ impl Import {
             Ending::Findings
         })
     }
-}
-
-/// Replaces a file in one step: it holds the old text or the new one, whatever happens meanwhile.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // A link stays one.
-    let path = fs::canonicalize(path)?;
-    let beside = path.with_extension("toml.new");
-    let write = || {
-        let mut file = fs::File::create(&beside)?;
-        file.set_permissions(fs::metadata(&path)?.permissions())?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)
-    };
-    let written = write();
-    if written.is_err() {
-        // What is left of it helps nobody; that it may not go away either is the lesser trouble.
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }
 
 /// The one Land in which all schools are.

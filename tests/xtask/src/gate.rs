@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::cargo::{Call, is_installed, is_root};
-use crate::{licences, packages};
+use crate::{fuzz, licences, packages};
 
 /// Runs all steps and prints a summary; stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
@@ -58,7 +58,8 @@ impl Gate {
             );
         }
         let tests = tests()?;
-        self.step("tests", || tests.run())
+        self.step("tests", || tests.run())?;
+        self.step("fuzzing", || fuzz::run(None, fuzz::SECONDS, "1"))
     }
 
     fn call(&mut self, name: &'static str, line: &str) -> Result<()> {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod cargo;
+mod fuzz;
 mod gate;
 mod licences;
 mod memory;
@@ -20,6 +21,10 @@ Commands:
         licences, and run all tests; stops at the first failure
   bench judging
         Judge a town and a Land for a year and print how long that took
+  bench roster
+        Import lists of 5,407 and 33,000 schools and hold the time against the limits
+  fuzz [TARGET] [SECONDS] [SEED]
+        Give damaged input to whatever reads lists, sheets and formulas; all targets, 10 s each
   size  Build both release programs and hold their sizes, and the memory of an idle agent, against
         the limits
   help  Print this
@@ -30,7 +35,12 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test"] => gate::run(),
-        ["bench", "judging"] => bench::judging(),
+        ["bench", "judging"] => bench::judging::run(),
+        ["bench", "roster"] => bench::roster::run(),
+        ["fuzz"] => fuzz::run(None, fuzz::SECONDS, "1"),
+        ["fuzz", target] => fuzz::run(Some(target), fuzz::SECONDS, "1"),
+        ["fuzz", target, seconds] => fuzz::run(Some(target), seconds, "1"),
+        ["fuzz", target, seconds, seed] => fuzz::run(Some(target), seconds, seed),
         ["size"] => size::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

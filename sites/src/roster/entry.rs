@@ -1,0 +1,357 @@
+//! A school as a list states it, and one row of a list turned into one.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::form::{self, Meaning};
+use super::known::List;
+use super::mapping::{FormOrNone, Mapping, position};
+use super::table::{Row, Table};
+use super::{Finding, Grade, Grid, LeftOut, folded, shown};
+use crate::facts::{Fact, Facts};
+use crate::site::{Address, Coordinates, Register, SchoolForm, SchoolId};
+
+/// Longer names are no names; the site file refuses them too.
+const NAME_LIMIT: usize = 200;
+
+/// A school of a list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// Where it stands in the list.
+    pub line: usize,
+    /// Its number with the state.
+    pub id: SchoolId,
+    /// Its name.
+    pub name: String,
+    /// Its form.
+    pub form: SchoolForm,
+    /// Whether the form was read from the name or the number, because the list does not state it.
+    pub form_guessed: bool,
+    /// Municipality, authority and the Land's name for the form.
+    #[serde(flatten)]
+    pub register: Register,
+    /// Its address.
+    pub address: Address,
+    /// Where it stands; absent where the list does not say or cannot be right.
+    pub coordinates: Option<Coordinates>,
+    /// What is counted in it.
+    pub facts: Facts,
+}
+
+/// The columns of a mapping as positions in the rows of a table.
+pub(super) struct RowReader<'a> {
+    header: &'a [String],
+    mapping: &'a Mapping,
+    number: Option<usize>,
+    name: Vec<usize>,
+    form: Vec<usize>,
+    street: Vec<usize>,
+    operating: Option<usize>,
+    single: Single,
+    keep: Vec<String>,
+    forms_by_word: BTreeMap<String, FormOrNone>,
+}
+
+/// Columns of one value each.
+struct Single {
+    authority_number: Option<usize>,
+    municipality: Option<usize>,
+    municipality_key: Option<usize>,
+    postcode: Option<usize>,
+    place: Option<usize>,
+    east: Option<usize>,
+    north: Option<usize>,
+    epsg: Option<usize>,
+    pupils: Option<usize>,
+    classes: Option<usize>,
+    teachers: Option<usize>,
+}
+
+impl<'a> RowReader<'a> {
+    pub(super) fn new(table: &'a Table, mapping: &'a Mapping) -> Self {
+        let header = table.header.as_slice();
+        let at = |name: &String| position(header, name);
+        let one = |name: &Option<String>| name.as_ref().and_then(at);
+        let columns = &mapping.columns;
+        let operating = mapping.operating.as_ref();
+        Self {
+            header,
+            mapping,
+            number: at(&columns.number),
+            name: columns.name.iter().filter_map(at).collect(),
+            form: columns.form.iter().filter_map(at).collect(),
+            street: columns.street.iter().filter_map(at).collect(),
+            operating: operating.and_then(|rule| at(&rule.column)),
+            single: Single {
+                authority_number: one(&columns.authority_number),
+                municipality: one(&columns.municipality),
+                municipality_key: one(&columns.municipality_key),
+                postcode: one(&columns.postcode),
+                place: one(&columns.place),
+                east: one(&columns.east),
+                north: one(&columns.north),
+                epsg: one(&columns.epsg),
+                pupils: one(&columns.pupils),
+                classes: one(&columns.classes),
+                teachers: one(&columns.teachers),
+            },
+            keep: operating
+                .map(|rule| rule.keep.iter().map(|value| folded(value)).collect())
+                .unwrap_or_default(),
+            forms_by_word: mapping
+                .forms
+                .iter()
+                .map(|(word, form)| (folded(word), *form))
+                .collect(),
+        }
+    }
+
+    /// One row as a school, or why there is none.
+    pub(super) fn read(
+        &self,
+        row: &Row,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Entry, Option<LeftOut>> {
+        if let Some(column) = self.operating
+            && !self.keep.contains(&folded(cell(row, column)))
+        {
+            return Err(Some(LeftOut::Closed));
+        }
+        let mut refuse = |column: Option<usize>, grade, reason: String| {
+            findings.push(Finding {
+                line: row.line,
+                column: column.map(|at| self.header[at].clone()),
+                grade,
+                reason,
+            });
+        };
+        let id = match self.id(row) {
+            Ok(id) => id,
+            Err(reason) => {
+                refuse(self.number, Grade::RowRefused, reason);
+                return Err(None);
+            }
+        };
+        let name = joined(row, &self.name);
+        let first_of_name = self.name.first().copied();
+        if name.is_empty() {
+            refuse(
+                first_of_name,
+                Grade::RowRefused,
+                "the school has no name".to_owned(),
+            );
+            return Err(None);
+        }
+        if name.chars().count() > NAME_LIMIT {
+            let reason = format!("the name is longer than {NAME_LIMIT} characters");
+            refuse(first_of_name, Grade::RowRefused, reason);
+            return Err(None);
+        }
+        let (form, land_form, form_guessed) = match self.form(row, &id, &name) {
+            Some((Meaning::School(form), land, guessed)) => (form, land, guessed),
+            Some((Meaning::NoSchool, ..)) => return Err(Some(LeftOut::NoSchool)),
+            None => (SchoolForm::Other, self.form_words(row), true),
+        };
+        let text = |column: Option<usize>| {
+            column
+                .map(|at| cell(row, at))
+                .filter(|text| !text.is_empty() && text.chars().count() <= NAME_LIMIT)
+                .map(str::to_owned)
+        };
+        let mut count = |column: Option<usize>, fact: Fact| {
+            let at = column?;
+            counted(cell(row, at), fact).unwrap_or_else(|reason| {
+                refuse(column, Grade::ValueRefused, reason);
+                None
+            })
+        };
+        let facts = Facts {
+            pupils: count(self.single.pupils, Fact::Pupils),
+            classes: count(self.single.classes, Fact::Classes),
+            teachers: count(self.single.teachers, Fact::Teachers),
+            ..Facts::default()
+        };
+        let coordinates = self.coordinates(row).unwrap_or_else(|reason| {
+            refuse(self.single.north, Grade::Doubted, reason);
+            None
+        });
+        let street = joined(row, &self.street);
+        let german = id.as_str().split('-').next() != Some("GB");
+        Ok(Entry {
+            line: row.line,
+            id,
+            name,
+            form,
+            form_guessed,
+            register: Register {
+                land_form,
+                municipality: text(self.single.municipality),
+                municipality_key: text(self.single.municipality_key)
+                    .map(|key| with_zero(key, 7, german)),
+                authority_number: text(self.single.authority_number),
+            },
+            address: Address {
+                street: (!street.is_empty() && street.chars().count() <= NAME_LIMIT)
+                    .then_some(street),
+                postcode: text(self.single.postcode).map(|code| with_zero(code, 4, german)),
+                place: text(self.single.place),
+            },
+            coordinates,
+            facts,
+        })
+    }
+
+    pub(super) fn id(&self, row: &Row) -> Result<SchoolId, String> {
+        let number = self.number.map_or("", |at| cell(row, at));
+        if number.is_empty() {
+            return Err("the school has no number".to_owned());
+        }
+        let Some(state) = &self.mapping.state else {
+            return number.parse().map_err(|_| {
+                format!(
+                    "the number `{}` says no state: give one (--state NW, or state = \"NW\" in the mapping)",
+                    shown(number)
+                )
+            });
+        };
+        let bare = number
+            .strip_prefix(state.as_str())
+            .and_then(|rest| rest.strip_prefix('-'))
+            .unwrap_or(number);
+        if let Some(digits) = self.mapping.number_digits
+            && (bare.len() != digits || !bare.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            return Err(format!("`{}` is no number of {digits} digits", shown(bare)));
+        }
+        format!("{state}-{bare}").parse().map_err(|_| {
+            format!(
+                "`{}` is no school number (letters, digits, hyphens)",
+                shown(bare)
+            )
+        })
+    }
+
+    /// The form with the Land's name, and whether it had to be guessed.
+    fn form(
+        &self,
+        row: &Row,
+        id: &SchoolId,
+        name: &str,
+    ) -> Option<(Meaning, Option<String>, bool)> {
+        let words = || {
+            self.form
+                .iter()
+                .map(|at| cell(row, *at))
+                .filter(|word| !word.is_empty())
+        };
+        for word in words() {
+            if let Some(own) = self.forms_by_word.get(&folded(word)) {
+                let meaning = match own {
+                    FormOrNone::Form(form) => Meaning::School(*form),
+                    FormOrNone::None(_) => Meaning::NoSchool,
+                };
+                return Some((meaning, self.form_words(row), false));
+            }
+            if self.mapping.list == List::NrwSchuldaten
+                && let Some((land, meaning)) = form::nrw(word)
+            {
+                return Some((meaning, Some(land.to_owned()), false));
+            }
+        }
+        if let Some(meaning) = words().find_map(form::in_words) {
+            return Some((meaning, self.form_words(row), false));
+        }
+        let number = id.as_str().split_once('-').map_or("", |(_, number)| number);
+        let by_number = (self.mapping.list == List::Berlin)
+            .then(|| form::berlin(number))
+            .flatten();
+        let form = by_number.or_else(|| form::in_name(name))?;
+        Some((Meaning::School(form), self.form_words(row), true))
+    }
+
+    /// The list's own words for the form.
+    fn form_words(&self, row: &Row) -> Option<String> {
+        let words: Vec<&str> = self
+            .form
+            .iter()
+            .map(|at| cell(row, *at))
+            .filter(|word| !word.is_empty())
+            .collect();
+        let words = words.join(", ");
+        (!words.is_empty() && words.chars().count() <= NAME_LIMIT).then_some(words)
+    }
+
+    fn coordinates(&self, row: &Row) -> Result<Option<Coordinates>, String> {
+        let (Some(east), Some(north)) = (self.single.east, self.single.north) else {
+            return Ok(None);
+        };
+        let (east, north) = (cell(row, east), cell(row, north));
+        if east.is_empty() || north.is_empty() {
+            return Ok(None);
+        }
+        let grid = self
+            .single
+            .epsg
+            .and_then(|at| Grid::of_epsg(cell(row, at)))
+            .unwrap_or(self.mapping.grid);
+        let degrees = |text: &str| text.replace(',', ".").parse::<f64>().ok();
+        degrees(east)
+            .zip(degrees(north))
+            .and_then(|(east, north)| grid.place(east, north))
+            .map(Some)
+            .ok_or_else(|| {
+                format!(
+                    "`{} {}` is no place; the school is kept without it",
+                    shown(north),
+                    shown(east)
+                )
+            })
+    }
+}
+
+fn cell(row: &Row, at: usize) -> &str {
+    row.cells.get(at).map_or("", String::as_str)
+}
+
+fn joined(row: &Row, columns: &[usize]) -> String {
+    let parts: Vec<&str> = columns
+        .iter()
+        .map(|at| cell(row, *at))
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join(" ")
+}
+
+/// A German key that a spreadsheet has taken for a number and robbed of its leading zero.
+fn with_zero(key: String, robbed: usize, german: bool) -> String {
+    if german && key.len() == robbed && key.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("0{key}")
+    } else {
+        key
+    }
+}
+
+/// A count as lists write it: `1200`, `1.200`, `1200.0`.
+pub(super) fn counted(text: &str, fact: Fact) -> Result<Option<u32>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let whole = text.strip_suffix(".0").unwrap_or(text);
+    let groups: Vec<&str> = whole.split('.').collect();
+    let grouped = groups[1..].iter().all(|group| group.len() == 3)
+        && (groups.len() == 1 || groups[0].len() <= 3);
+    let digits: String = groups.concat();
+    let name = fact.name();
+    if !grouped || digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("`{}` is no count of {name}", shown(text)));
+    }
+    let largest = fact.largest_plausible();
+    match digits.parse::<u32>() {
+        Ok(count) if count <= largest => Ok(Some(count)),
+        _ => Err(format!(
+            "{} {name} are more than any school has (at most {largest})",
+            shown(text)
+        )),
+    }
+}

@@ -1,0 +1,214 @@
+//! A list as a table: a header and rows of texts, each with its line. What stands in which column is no
+//! matter here.
+
+use serde::Serialize;
+
+use super::encoding::{Encoding, decode};
+use super::{Finding, RosterError, SIZE_LIMIT, json, xlsx};
+
+/// Lists have some dozens of columns; the widest that ministries publish has about 150.
+pub(super) const MAX_COLUMNS: usize = 500;
+
+/// Germany has about 33 000 schools.
+pub(super) const MAX_ROWS: usize = 200_000;
+
+/// Longer cells come of a quote that is never closed.
+const MAX_CELL: usize = 4_000;
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Values between commas, semicolons, tabs or bars.
+    Text,
+    /// An Excel workbook; its first sheet.
+    Xlsx,
+    /// JSON: an array of objects.
+    Json,
+}
+
+/// One row of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its line in a text, its row in a sheet, its number among the records; from 1.
+    pub line: usize,
+    /// Its cells, trimmed; "null" is empty.
+    pub cells: Vec<String>,
+}
+
+/// A list of schools, or of anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// How it is written.
+    pub format: Format,
+    /// Its code page, where it has one of its own.
+    pub encoding: Option<Encoding>,
+    /// The names of its columns.
+    pub header: Vec<String>,
+    /// Its rows, without empty ones.
+    pub rows: Vec<Row>,
+    /// What could not be read.
+    pub findings: Vec<Finding>,
+}
+
+impl Table {
+    /// Takes a list apart. Its form is known by its first bytes, not by a name.
+    ///
+    /// # Errors
+    /// Where it holds no table at all. Single rows that cannot be read are findings.
+    pub fn read(bytes: &[u8]) -> Result<Self, RosterError> {
+        if bytes.len() > SIZE_LIMIT {
+            return Err(RosterError::TooLarge(bytes.len()));
+        }
+        if bytes.starts_with(b"PK\x03\x04") {
+            return xlsx::read(bytes);
+        }
+        let (text, encoding, findings) = decode(bytes);
+        let mut table = match text.trim_start().as_bytes().first() {
+            None => return Err(RosterError::Empty),
+            Some(b'[' | b'{') => json::read(&text)?,
+            Some(_) => read_text(&text)?,
+        };
+        table.encoding = Some(encoding);
+        table.findings.splice(0..0, findings);
+        Ok(table)
+    }
+
+    /// Takes the first of `rows` as header and holds the others against it.
+    pub(super) fn of(
+        format: Format,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<Self, RosterError> {
+        let mut rows = rows.into_iter().map(|row| Row {
+            line: row.line,
+            cells: row.cells.into_iter().map(|cell| cleaned(&cell)).collect(),
+        });
+        let mut header = rows
+            .find(|row| row.cells.iter().any(|cell| !cell.is_empty()))
+            .ok_or(RosterError::Empty)?
+            .cells;
+        while header.last().is_some_and(String::is_empty) {
+            header.pop();
+        }
+        let mut table = Self {
+            format,
+            encoding: None,
+            header,
+            rows: Vec::new(),
+            findings: Vec::new(),
+        };
+        if table.header.len() > MAX_COLUMNS {
+            return Err(RosterError::Mapping(format!(
+                "the list has {} columns, more than {MAX_COLUMNS}: is it a list of schools?",
+                table.header.len()
+            )));
+        }
+        for row in rows {
+            if table.rows.len() + table.findings.len() >= MAX_ROWS {
+                let reason = format!("more than {MAX_ROWS} rows: the rest is not read");
+                table.findings.push(Finding::row(row.line, reason));
+                break;
+            }
+            table.take(row);
+        }
+        Ok(table)
+    }
+
+    fn take(&mut self, mut row: Row) {
+        while row.cells.len() > self.header.len() && row.cells.last().is_some_and(String::is_empty)
+        {
+            row.cells.pop();
+        }
+        let (has, needs) = (row.cells.len(), self.header.len());
+        if row.cells.iter().all(String::is_empty) {
+            return;
+        }
+        let reason = if row.cells.iter().any(|cell| cell.len() > MAX_CELL) {
+            "a cell is longer than any value: is a quote never closed?".to_owned()
+        } else if self.format == Format::Text && has != needs {
+            format!("has {has} of {needs} columns: is the list cut off here, or a quote missing?")
+        } else {
+            row.cells.resize(needs, String::new());
+            self.rows.push(row);
+            return;
+        };
+        self.findings.push(Finding::row(row.line, reason));
+    }
+}
+
+/// A cell without surrounding space and control characters.
+fn cleaned(cell: &str) -> String {
+    let cell = cell.trim();
+    if cell.eq_ignore_ascii_case("null") {
+        String::new()
+    } else if cell.chars().any(char::is_control) {
+        let spaced: String = cell
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+    } else {
+        cell.to_owned()
+    }
+}
+
+fn read_text(text: &str) -> Result<Table, RosterError> {
+    let first = text.lines().next().unwrap_or_default().trim();
+    // Excel's own line in front of the header names the delimiter.
+    let (stated, skipped) = match first
+        .trim_matches('"')
+        .strip_prefix("sep=")
+        .map(str::as_bytes)
+    {
+        Some(&[delimiter, ..]) => (Some(delimiter), 1),
+        Some(&[]) => (None, 1),
+        None => (None, 0),
+    };
+    let start = if skipped == 0 {
+        0
+    } else {
+        text.find('\n').map_or(text.len(), |newline| newline + 1)
+    };
+    let body = &text[start..];
+    let delimiter = stated.unwrap_or_else(|| guessed_delimiter(body));
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(body.as_bytes());
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| RosterError::Mapping(error.to_string()))?;
+        let line = record
+            .position()
+            .map_or(0, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
+        rows.push(Row {
+            line: line.saturating_add(skipped),
+            cells: record.iter().map(str::to_owned).collect(),
+        });
+        if rows.len() > MAX_ROWS + 1 {
+            break;
+        }
+    }
+    Table::of(Format::Text, rows)
+}
+
+/// The delimiter that the header has most of.
+fn guessed_delimiter(text: &str) -> u8 {
+    let header = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
+    let count = |delimiter: u8| {
+        let mut quoted = false;
+        let outside = header.bytes().filter(|byte| {
+            quoted ^= *byte == b'"';
+            !quoted && *byte == delimiter
+        });
+        outside.count()
+    };
+    [b'|', b'\t', b',', b';']
+        .into_iter()
+        .max_by_key(|delimiter| count(*delimiter))
+        .unwrap_or(b';')
+}
