@@ -3,19 +3,20 @@
 //! The rules give data; this module is the only place that turns it into sentences, whichever way they
 //! are shown.
 
+mod cause;
 mod contract;
 
 use fluent_bundle::FluentValue;
-use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Value};
-use messnetz_sites::cause::{Cause, PortFault, UnderDelivered, Unknown};
+use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Unit, Value};
 use messnetz_sites::formula::NotAssessable;
+use messnetz_sites::inventory::FactValue;
 use messnetz_sites::period::Standing;
 use messnetz_sites::quantile::Statistic;
-use messnetz_sites::target::{Operator, Status};
+use messnetz_sites::target::{Operator, Status, Target};
 use messnetz_sites::trend::{Outlook, Trend};
 use messnetz_sites::upgrade::Price;
 use messnetz_sites::verdict::{
-    Excepted, FullPort, Judgement, NoData, Undecided, Verdict, VerdictKind,
+    Dated, Excepted, FullPort, Judgement, NoData, Stated, Undecided, Verdict, VerdictKind,
 };
 use messnetz_sites::{Bilingual, Mark, Source};
 
@@ -166,6 +167,62 @@ impl Text {
             FailureReason::Busy => self.say("failure-busy"),
         };
         format!("{reason} ({})", failure.detail)
+    }
+
+    /// The unit that a target's formula is written in, with the space before it.
+    #[must_use]
+    pub fn written_unit(&self, target: &Target) -> String {
+        let unit = match target.metric.quantity.unit() {
+            Unit::BitPerSecond => "Mbit/s",
+            Unit::Microsecond => "ms",
+            Unit::PartPerMillion => "%",
+            Unit::MillibelMilliwatt => "dBm",
+            Unit::Millibel => "dB",
+        };
+        format!("\u{a0}{unit}")
+    }
+
+    /// A window, as planners call it.
+    #[must_use]
+    pub fn window(&self, name: &str) -> String {
+        match name {
+            "lesson-hours" => self.say("window-lesson-hours"),
+            "off-lesson" => self.say("window-off-lesson"),
+            own => self.say_with("window-own", &[("name", text(own.to_owned()))]),
+        }
+    }
+
+    /// What an inventory says.
+    #[must_use]
+    pub fn stated(&self, stated: Stated) -> String {
+        match stated {
+            Stated::Number(number) => {
+                let decimals = if number.fract() == 0.0 { 0 } else { 2 };
+                self.language.number(number, decimals)
+            }
+            Stated::Present(true) => self.say("stated-there"),
+            Stated::Present(false) => self.say("stated-not-there"),
+        }
+    }
+
+    /// A fact of an inventory with its day and its origin.
+    #[must_use]
+    pub fn dated(&self, dated: &Dated) -> String {
+        let value = match dated.value {
+            FactValue::Count(count) => count.to_string(),
+            FactValue::Decimal(number) => self.stated(Stated::Number(number)),
+            FactValue::YesNo(yes) => self.stated(Stated::Present(yes)),
+            FactValue::Cabling(class) => class.name().to_owned(),
+        };
+        self.say_with(
+            "stated-fact",
+            &[
+                ("fact", text(dated.fact.to_owned())),
+                ("value", text(value)),
+                ("on", text(dated.on.to_string())),
+                ("from", text(dated.from.clone())),
+            ],
+        )
     }
 
     /// Why a formula gave no threshold.
@@ -416,158 +473,6 @@ impl Text {
             year.unwrap_or_default(),
             source.mark
         )
-    }
-
-    /// The cause with its evidence.
-    #[must_use]
-    pub fn cause(&self, cause: &Cause) -> String {
-        let rate = |rate: BitRate| text(self.rate(rate));
-        let value = |value: Value| text(self.value(value));
-        match cause {
-            Cause::ContractTooSmall {
-                contract, needed, ..
-            } => self.say_with(
-                "cause-contract-too-small",
-                &[("contract", rate(*contract)), ("needed", rate(*needed))],
-            ),
-            Cause::LineUnderDelivers(under) => {
-                self.say_with("cause-line-under-delivers", &self.under_delivered(under))
-            }
-            Cause::ProviderUnderDelivers(under) => self.say_with(
-                "cause-provider-under-delivers",
-                &self.under_delivered(under),
-            ),
-            Cause::SwitchPort(fault) => self.port_fault(*fault),
-            Cause::LineQuality {
-                metric,
-                measured,
-                limit,
-                ..
-            } => self.say_with(
-                "cause-line-quality",
-                &[
-                    ("quantity", text(self.quantity(*metric))),
-                    ("measured", value(*measured)),
-                    ("limit", value(*limit)),
-                ],
-            ),
-            Cause::Lan {
-                metric,
-                measured,
-                limit,
-            } => self.say_with(
-                "cause-lan",
-                &[
-                    ("quantity", text(self.quantity(*metric))),
-                    ("measured", value(*measured)),
-                    ("limit", value(*limit)),
-                ],
-            ),
-            Cause::AccessPoint {
-                metric,
-                measured,
-                lan,
-                radio,
-            } => self.say_with(
-                "cause-access-point",
-                &[
-                    ("quantity", text(self.quantity(*metric))),
-                    ("measured", value(*measured)),
-                    ("evidence", text(self.beside_the_radio(*lan, radio))),
-                ],
-            ),
-            Cause::Agent { metric, measured } => self.say_with(
-                "cause-agent",
-                &[
-                    ("quantity", text(self.quantity(*metric))),
-                    ("measured", value(*measured)),
-                ],
-            ),
-            Cause::FarEnd {
-                metric,
-                measured,
-                other,
-                against_other,
-            } => self.say_with(
-                "cause-far-end",
-                &[
-                    ("quantity", text(self.quantity(*metric))),
-                    ("measured", value(*measured)),
-                    ("other", text(other.clone())),
-                    ("against_other", value(*against_other)),
-                ],
-            ),
-            Cause::AgentPort(full) => {
-                self.say_with("cause-agent-port", &[("port", rate(full.port))])
-            }
-            Cause::Service { metric, measured } => self.say_with(
-                "cause-service",
-                &[
-                    ("quantity", text(self.quantity(*metric))),
-                    ("measured", value(*measured)),
-                ],
-            ),
-            Cause::Undecidable { measure_next } => {
-                let next: Vec<String> = measure_next
-                    .iter()
-                    .map(|next| self.unknown(*next))
-                    .collect();
-                self.say_with("cause-undecidable", &[("next", text(next.join(", ")))])
-            }
-        }
-    }
-
-    fn under_delivered(&self, under: &UnderDelivered) -> [(&'static str, FluentValue<'static>); 3] {
-        [
-            ("contract", text(self.rate(under.contract))),
-            ("measured", text(self.value(under.measured))),
-            ("loss", text(self.value(under.loss))),
-        ]
-    }
-
-    fn port_fault(&self, fault: PortFault) -> String {
-        match fault {
-            PortFault::Slow { port, own, peer } => {
-                let gaps = [
-                    ("port", text(self.rate(port))),
-                    ("own", text(self.rate(own))),
-                ];
-                if peer.is_some_and(|peer| peer >= own) {
-                    self.say_with("cause-switch-port-cable", &gaps)
-                } else {
-                    self.say_with("cause-switch-port-slow", &gaps)
-                }
-            }
-            PortFault::HalfDuplex => self.say("cause-switch-port-half-duplex"),
-            PortFault::BrokenFrames { share } => self.say_with(
-                "cause-switch-port-broken-frames",
-                &[("share", text(self.value(share)))],
-            ),
-        }
-    }
-
-    /// What was seen beside a quantity of the radio, as the end of a sentence.
-    fn beside_the_radio(&self, lan: Option<Value>, radio: &[(Metric, Value)]) -> String {
-        let lan = lan
-            .map(|lan| self.say_with("cause-access-point-lan", &[("lan", text(self.value(lan)))]));
-        let radio = radio
-            .iter()
-            .map(|(metric, value)| format!(", {} {}", self.quantity(*metric), self.value(*value)));
-        lan.into_iter().chain(radio).collect()
-    }
-
-    fn unknown(&self, unknown: Unknown) -> String {
-        match unknown {
-            Unknown::Contract => self.say("unknown-contract"),
-            Unknown::Metric(metric) => format!("{} ({metric})", self.quantity(metric)),
-            Unknown::QuietPort(metric) => self.say_with(
-                "unknown-quiet-port",
-                &[
-                    ("quantity", text(self.quantity(metric))),
-                    ("metric", text(metric.to_string())),
-                ],
-            ),
-        }
     }
 
     /// What a metric measures, as planners call it.

@@ -156,6 +156,9 @@ pub enum DeviceKind {
     Other,
 }
 
+/// How many years equipment of a kind lives until it is to be replaced, as the authority plans it.
+pub type LifeYears = BTreeMap<DeviceKind, u8>;
+
 /// The facts of a school or of a site; what nobody has looked at is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Inventory {

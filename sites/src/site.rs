@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Calendar, SchoolCalendar};
 use crate::facts::Facts;
 use crate::ident::{InvalidId, is_slug, refused, text_id};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, LifeYears};
 use crate::judging::Judging;
 use crate::source::Day;
 use crate::target::{ProfileId, Profiles, Scope, ServiceId, TargetId};
@@ -130,6 +130,9 @@ pub struct Authority {
     /// The peers of the services that its schools need, as the schedule names them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<ServiceId, String>,
+    /// How long its equipment lives.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub life_years: LifeYears,
     /// Its own demands on evidence.
     pub judging: Judging,
     /// When its schools teach.

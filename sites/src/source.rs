@@ -122,6 +122,12 @@ pub struct Day {
 }
 
 impl Day {
+    /// Its year.
+    #[must_use]
+    pub const fn year(self) -> u16 {
+        self.year
+    }
+
     /// The day of a number, counted from 1970-01-01; `None` beyond the years that are written so.
     #[must_use]
     pub fn numbered(number: i32) -> Option<Self> {

@@ -10,6 +10,7 @@ mod inventory;
 mod judge;
 mod periods;
 mod snapshot;
+mod stated;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use inventory::{InventoryJudgement, Stated, judge_inventory};
 pub use judge::{Judge, judge};
 pub use periods::judge_periods;
 pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};
+pub use stated::{Dated, Statement, statement};
 
 /// One measured value with its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use messnetz_sites::site::{Authority, School, SchoolId, Site};
 use messnetz_sites::target::{
     Applies, Cap, Demand, InventoryTarget, Profile, ProfileId, Profiles, Target, Threshold,
 };
-use messnetz_sites::verdict::{Excepted, InventoryJudgement, judge_inventory};
+use messnetz_sites::verdict::{Excepted, InventoryJudgement, judge_inventory, statement};
 use messnetz_sites::{Day, Source, nearest};
 use serde::Serialize;
 
@@ -208,9 +208,8 @@ fn list(profiles: &Profiles, text: &Text) -> String {
             text.pick(&profile.title),
         )
     };
-    let mut lines: Vec<String> = profiles.iter().map(line).collect();
-    lines.push(String::new());
-    lines.push(text.say("targets-list-note"));
+    let mut lines = vec![text.say("targets-list-heading")];
+    lines.extend(profiles.iter().map(line));
     lines.join("\n")
 }
 
@@ -234,11 +233,17 @@ fn show(profile: &Profile, text: &Text) -> String {
         lines.push(String::new());
         lines.push(format!("{}: {}", target.id, text.pick(&target.title)));
         lines.push(format!(
-            "  {} {} {} {}{}",
+            "  {} {} {} {}{}{}{}",
             target.metric,
             target.statistic,
             operator(target.op),
             target.formula,
+            text.written_unit(target),
+            target
+                .window
+                .as_ref()
+                .map(|window| format!(", {}", text.window(window.as_str())))
+                .unwrap_or_default(),
             applies(&target.applies),
         ));
         lines.extend(target.cap.as_ref().map(|cap| capped(cap, text)));
@@ -340,6 +345,7 @@ fn explain<'a>(authority: &'a Authority, school: &'a School, today: Option<Day>)
             .map(|target| measured(target, &school.facts_at(site, target.scope)))
             .collect(),
     };
+    let said = |item| statement(item, school, &authority.life_years, today?.year());
     let stated = |target: &'a InventoryTarget| {
         let site = school.sites.first()?;
         let facts = school.facts_at(site, target.scope);
@@ -349,7 +355,7 @@ fn explain<'a>(authority: &'a Authority, school: &'a School, today: Option<Day>)
                 Demand::Number { formula, .. } => Some(formula.explain(&facts)),
                 Demand::Present => None,
             },
-            judgement: judge_inventory(target, school, site, None),
+            judgement: judge_inventory(target, school, site, said(target.item)),
         })
     };
     Explained {
@@ -390,11 +396,21 @@ impl Explained<'_> {
             let target = stated.target;
             let why = text.why_open(&stated.judgement.verdict).unwrap_or_default();
             lines.push(format!("  {}: {}", target.id, text.pick(&target.title)));
+            let said = stated.judgement.stated.map(|said| text.stated(said));
+            let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+            let why = if why.is_empty() {
+                why
+            } else {
+                format!(": {why}")
+            };
             lines.push(format!(
-                "    {}; {}: {why}",
+                "    {}; {}{said}{why}",
                 demand(target),
                 text.verdict(stated.judgement.verdict.kind())
             ));
+            for fact in &stated.judgement.facts {
+                lines.push(format!("    {}", text.dated(fact)));
+            }
             lines.push(format!("    {}", text.source(&target.source)));
         }
         for excepted in &self.exceptions {
@@ -412,8 +428,11 @@ impl Measured<'_> {
         let sign = operator(target.op);
         let mut lines = vec![format!("  {}: {}", target.id, text.pick(&target.title))];
         lines.push(format!(
-            "    {} {}: {sign} {}",
-            target.metric, target.statistic, self.workings
+            "    {} {}: {sign} {}{}",
+            target.metric,
+            target.statistic,
+            self.workings,
+            text.written_unit(target)
         ));
         match (&self.threshold, &self.not_assessable) {
             (Some(threshold), _) => {

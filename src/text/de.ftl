@@ -47,7 +47,7 @@ failure-interface = der Anschluss fehlt oder ist aus
 failure-busy = die Gegenstelle war beschäftigt
 
 ## Ziele
-targets-list-note = Gezählt sind gemessene Ziele und Ziele des Bestands.
+targets-list-heading = Profil, Land, Status, Ziele (gemessen + aus dem Bestand), Titel:
 targets-valid-from = gültig ab
 targets-valid-to = gültig bis
 targets-extends = übernimmt
@@ -55,6 +55,12 @@ targets-cap = höchstens
 targets-threshold = Schwelle
 targets-tolerated = toleriert
 targets-inventory = Bestand (keine Messung kann ihn feststellen)
+window-lesson-hours = in der Unterrichtszeit
+window-off-lesson = außerhalb des Unterrichts
+window-own = im Zeitfenster „{ $name }“
+stated-there = vorhanden
+stated-not-there = nicht vorhanden
+stated-fact = { $fact } = { $value }, Stand { $on }, { $from }
 status-current = aktuell
 status-historic = historisch
 status-vendor = Hersteller

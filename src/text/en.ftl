@@ -47,7 +47,7 @@ failure-interface = the interface is missing or down
 failure-busy = the peer was busy
 
 ## Targets
-targets-list-note = Counted are measured targets and inventory targets.
+targets-list-heading = Profile, country, status, targets (measured + from the inventory), title:
 targets-valid-from = valid from
 targets-valid-to = valid to
 targets-extends = extends
@@ -55,6 +55,12 @@ targets-cap = at most
 targets-threshold = threshold
 targets-tolerated = tolerated
 targets-inventory = Inventory (no measurement can find it out)
+window-lesson-hours = in lesson hours
+window-off-lesson = outside lessons
+window-own = in the window "{ $name }"
+stated-there = there
+stated-not-there = not there
+stated-fact = { $fact } = { $value }, as of { $on }, { $from }
 status-current = current
 status-historic = historic
 status-vendor = vendor

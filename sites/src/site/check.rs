@@ -14,12 +14,15 @@ use super::{
 use crate::calendar::{WrittenCalendar, WrittenSchoolCalendar};
 use crate::facts::{AuthorityFacts, Fact, Facts};
 use crate::inventory::{
-    DeviceKind, DeviceLot, Inventory, InventoryFact, MOST_DEVICES, Stated, YEARS,
+    DeviceKind, DeviceLot, Inventory, InventoryFact, LifeYears, MOST_DEVICES, Stated, YEARS,
 };
 use crate::judging::{Judging, confidence_is_sound};
 use crate::source::Day;
 use crate::target::{ProfileId, Profiles, ServiceId, TargetId};
 use crate::toml_file::{Document, Problem};
+
+/// Years that equipment can be meant to live.
+const LIFE: std::ops::RangeInclusive<u8> = 1..=40;
 
 /// Names longer than this are not names.
 const NAME_LIMIT: usize = 200;
@@ -66,6 +69,8 @@ struct WrittenAuthority {
     profiles: Vec<Spanned<String>>,
     #[serde(default)]
     facts: WrittenAuthorityFacts,
+    #[serde(default)]
+    life_years: BTreeMap<DeviceKind, Spanned<u8>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -230,6 +235,7 @@ pub(super) fn authority(
         profiles: check.profiles(written.authority.profiles),
         known: profiles.clone(),
         services: check.services(written.services),
+        life_years: check.life_years(written.authority.life_years),
         judging: check.judging(written.judging),
         calendar: written.calendar.check(document, &mut check.problems),
         schools: check.schools(&name, written.school),
@@ -460,6 +466,18 @@ impl Check<'_> {
         let problem = self.document.misspelt(at, text, message, &known);
         self.problems.push(problem);
         None
+    }
+
+    fn life_years(&mut self, written: BTreeMap<DeviceKind, Spanned<u8>>) -> LifeYears {
+        let mut years = |(kind, years): (DeviceKind, Spanned<u8>)| {
+            if !LIFE.contains(years.get_ref()) {
+                let (from, to) = (LIFE.start(), LIFE.end());
+                let message = format!("equipment lives {from} to {to} years");
+                self.refuse(&years, kind.name(), message);
+            }
+            (kind, years.into_inner())
+        };
+        written.into_iter().map(&mut years).collect()
     }
 
     fn services(

@@ -3,7 +3,7 @@
 use messnetz_metric::Better;
 use serde::Serialize;
 
-use super::{NoData, Verdict};
+use super::{Dated, NoData, Statement, Verdict};
 use crate::site::{School, SchoolId, Site};
 use crate::target::{Demand, InventoryTarget, Item, TargetId};
 
@@ -30,6 +30,8 @@ pub struct InventoryJudgement {
     pub demanded: Option<f64>,
     /// What the inventory says; absent where it says nothing.
     pub stated: Option<Stated>,
+    /// The facts that this rests on, each with its day and its origin.
+    pub facts: Vec<Dated>,
     /// What it came to: met, missed or no data.
     pub verdict: Verdict,
 }
@@ -42,8 +44,11 @@ pub fn judge_inventory(
     target: &InventoryTarget,
     school: &School,
     site: &Site,
-    stated: Option<Stated>,
+    statement: Option<Statement>,
 ) -> InventoryJudgement {
+    let (stated, facts) = statement.map_or((None, Vec::new()), |statement| {
+        (Some(statement.stated), statement.facts)
+    });
     let demanded = target.demanded(&school.facts_at(site, target.scope));
     let no_data = |why| Verdict::NoData { why };
     let not_stated = || no_data(NoData::InventoryNotStated { item: target.item });
@@ -68,6 +73,7 @@ pub fn judge_inventory(
         item: target.item,
         demanded: demanded.ok().flatten(),
         stated,
+        facts,
         verdict,
     }
 }
@@ -83,7 +89,11 @@ mod tests {
         let id = id.parse().unwrap();
         let target = Profiles::built_in().inventory_target(&id).unwrap();
         let school = school(Some(12), None);
-        judge_inventory(target, &school, &school.sites[0], stated).verdict
+        let statement = stated.map(|stated| Statement {
+            stated,
+            facts: Vec::new(),
+        });
+        judge_inventory(target, &school, &school.sites[0], statement).verdict
     }
 
     #[test]
