@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use messnetz_metric::{Metric, UnixMillis, Value};
-use messnetz_sites::trend::Outlook;
+use messnetz_sites::target::TargetId;
+use messnetz_sites::trend::{Outlook, PeriodCoverage};
 
 use super::super::{Ending, print, print_json};
 use super::known_site;
@@ -24,18 +25,37 @@ pub(super) fn trend(
         print_json(&trends)?;
     } else {
         let head = [
-            text.say("table-period"),
             text.say("table-target"),
+            text.say("table-period"),
             text.say("trend-schools"),
         ];
-        let rows: Vec<_> = trends
+        let title = |target: &TargetId| {
+            let found = trends.sites.iter().find(|site| site.target == *target);
+            found.map_or_else(
+                || target.to_string(),
+                |site| text.pick(&site.target_title).to_owned(),
+            )
+        };
+        // Months before anything was measured say nothing but that.
+        let has_data = |month: &&PeriodCoverage| month.counts.no_data < month.counts.schools();
+        let first = trends
             .months
             .iter()
+            .find(has_data)
+            .map(|month| month.period);
+        let mut months: Vec<_> = trends
+            .months
+            .iter()
+            .filter(|month| first.is_none_or(|first| month.period >= first))
+            .collect();
+        months.sort_by_key(|month| (&month.counts.target, month.period));
+        let rows: Vec<_> = months
+            .into_iter()
             .map(|month| {
                 let share = 100.0 * month.share_met;
                 [
+                    title(&month.counts.target),
                     month.period.to_string(),
-                    month.counts.target.to_string(),
                     text.say_with(
                         "trend-of",
                         &[
