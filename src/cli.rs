@@ -14,6 +14,8 @@ mod contract;
 #[cfg(all(feature = "agent", feature = "collector"))]
 mod demo;
 #[cfg(feature = "collector")]
+mod explain;
+#[cfg(feature = "collector")]
 mod input;
 #[cfg(feature = "collector")]
 mod replace;
@@ -76,6 +78,8 @@ enum Command {
     #[cfg(feature = "collector")]
     Collector(collector::Arguments),
     #[cfg(feature = "collector")]
+    Explain(explain::Arguments),
+    #[cfg(feature = "collector")]
     Sites(sites::Arguments),
     #[cfg(feature = "collector")]
     Targets(targets::Arguments),
@@ -99,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Agent(arguments) => agent::run(arguments),
         #[cfg(feature = "collector")]
         Command::Collector(arguments) => collector::run(arguments),
+        #[cfg(feature = "collector")]
+        Command::Explain(arguments) => explain::run(&arguments),
         #[cfg(feature = "collector")]
         Command::Sites(arguments) => sites::run(arguments),
         #[cfg(feature = "collector")]

@@ -3,6 +3,7 @@
 //! A verdict is about a month or a school year. Where the last one that is over has samples, its verdict is
 //! the one that is shown, and it is final; that of the running one stands beside it, provisional.
 
+pub mod chain;
 pub mod pace;
 pub mod trends;
 

@@ -130,6 +130,7 @@ mod tests {
     /// Key → names of its gaps.
     fn messages(language: Language) -> BTreeMap<String, BTreeSet<String>> {
         let mut messages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut last = String::new();
         for line in language
             .source()
             .lines()
@@ -146,8 +147,9 @@ mod tests {
                 .filter(|(key, _)| !key.starts_with(' ') && !key.is_empty())
             {
                 messages.insert(key.to_owned(), gaps(text).into_iter().collect());
-            } else if let Some(mut last) = messages.last_entry() {
-                last.get_mut().extend(gaps(line));
+                key.clone_into(&mut last);
+            } else if let Some(found) = messages.get_mut(&last) {
+                found.extend(gaps(line));
             }
         }
         messages

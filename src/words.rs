@@ -5,6 +5,8 @@
 
 mod cause;
 mod contract;
+#[cfg(feature = "collector")]
+mod explain;
 
 use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Unit, Value};
@@ -21,6 +23,9 @@ use messnetz_sites::verdict::{
 use messnetz_sites::{Bilingual, Mark, Source};
 
 use crate::text::{Language, Text};
+
+#[cfg(feature = "collector")]
+pub use explain::Step;
 
 /// The symbol of a verdict: a second sign beside the word, for those who do not see the colour.
 #[must_use]
@@ -92,17 +97,20 @@ impl Text {
         let Some(observed) = judgement.observed else {
             return "\u{2013}".to_owned();
         };
-        let compared = judgement
-            .threshold
-            .as_ref()
-            .map(|threshold| threshold.tolerated);
+        let threshold = judgement.threshold.as_ref();
+        self.value_beside(observed, threshold.map(|threshold| threshold.tolerated))
+    }
+
+    /// A value with as many digits as it takes to tell it from another one beside it.
+    fn value_beside(&self, value: Value, other: Option<Value>) -> String {
+        let Some(other) = other.filter(|other| *other != value) else {
+            return self.value(value);
+        };
+        let beside = self.value(other);
         (3..8)
-            .map(|digits| self.value_to(observed, digits))
-            .find(|shown| {
-                compared
-                    .is_none_or(|compared| compared == observed || *shown != self.value(compared))
-            })
-            .unwrap_or_else(|| self.value(observed))
+            .map(|digits| self.value_to(value, digits))
+            .find(|shown| *shown != beside)
+            .unwrap_or_else(|| self.value(value))
     }
 
     /// The statistic that is compared, as planners call it.

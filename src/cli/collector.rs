@@ -148,11 +148,20 @@ enum Command {
 
 /// What a verdict is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Span {
+pub(super) enum Span {
     /// A calendar month
     Month,
     /// A school year, from 1 August
     SchoolYear,
+}
+
+impl From<Span> for Cycle {
+    fn from(span: Span) -> Self {
+        match span {
+            Span::Month => Self::Month,
+            Span::SchoolYear => Self::SchoolYear,
+        }
+    }
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
@@ -317,10 +326,7 @@ fn report(
 ) -> anyhow::Result<Ending> {
     let language = lang.unwrap_or(config.language);
     let collector = Collector::open(config)?;
-    let report = collector.report_by(match period {
-        Span::Month => Cycle::Month,
-        Span::SchoolYear => Cycle::SchoolYear,
-    })?;
+    let report = collector.report_by(period.into())?;
     if json {
         print_json(&report)?;
     } else {

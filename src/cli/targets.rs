@@ -145,7 +145,10 @@ fn named<'a>(profiles: &'a Profiles, name: &str) -> anyhow::Result<&'a Profile> 
     );
 }
 
-fn school_named<'a>(authority: &'a Authority, id: &SchoolId) -> anyhow::Result<&'a School> {
+pub(super) fn school_named<'a>(
+    authority: &'a Authority,
+    id: &SchoolId,
+) -> anyhow::Result<&'a School> {
     if let Some(school) = authority.school(id) {
         return Ok(school);
     }
@@ -156,7 +159,7 @@ fn school_named<'a>(authority: &'a Authority, id: &SchoolId) -> anyhow::Result<&
     );
 }
 
-fn meant(word: &str, known: &[&str]) -> String {
+pub(super) fn meant(word: &str, known: &[&str]) -> String {
     nearest(word, known.iter().copied())
         .map(|near| format!(" (did you mean '{near}'?)"))
         .unwrap_or_default()

@@ -258,3 +258,139 @@ calendar-import-conflict = Widerspruch: die Datei nennt { $new }, die Standortda
 calendar-import-written = Eingetragen in { $file }: { $count }
 calendar-import-nothing = Nichts eingetragen
 calendar-import-dry-run = Probelauf: nichts eingetragen
+
+## Erklärung
+explain-verdict = Urteil: { $verdict }
+explain-origin = Woher das Ziel kommt
+explain-document = Festgehalten ist es in { $document }.
+explain-source = „{ $document }“ ({ $publisher })
+explain-source-of-year = „{ $document }“ ({ $publisher }, { $year })
+explain-mark-seen = Die Zahl wurde in diesem Dokument selbst nachgelesen.
+explain-mark-reported = Das Dokument selbst lag nicht vor; die Zahl berichtet { $by }.
+explain-mark-calculated = Die Zahl ist aus Angaben dieses Dokuments berechnet.
+explain-mark-project = Die Zahl ist ein Vorschlag dieses Programms; keine Behörde hat sie festgelegt.
+explain-status-current = Das Ziel gehört zu „{ $profile }“, heute gültig oder üblich.
+explain-status-historic = Das Ziel gehört zu „{ $profile }“, nicht mehr in Kraft, aber noch oft zitiert.
+explain-status-vendor = Das Ziel gehört zu „{ $profile }“, der Empfehlung eines Herstellers.
+explain-status-project = Das Ziel gehört zu „{ $profile }“, einer Vorgabe dieses Programms.
+explain-address = Nachzulesen unter { $address }
+explain-demand = Was es von dieser Schule verlangt
+explain-demanded = Verlangt ist für die Größe „{ $what }“: { $bound }.
+explain-demanded-open = Es geht um die Größe „{ $what }“.
+explain-rule = Die Rechnung: { $rule }; mit den Zahlen dieser Schule: { $workings }.
+explain-rule-open = Die Rechnung: { $rule }; mit den bekannten Zahlen dieser Schule: { $workings }.
+explain-rule-below = „Je nachdem (a; b; c; d)“ heißt: c, wenn a kleiner ist als b, sonst d.
+explain-cap = Mehr als { $cap } verlangt das Ziel nie ({ $origin }).
+explain-tolerance = Darum genügt gemessen { $bound }, ein Abschlag von { $share } %; die Begründung im Wortlaut zeigt „messnetz targets explain { $school } --sites STANDORTDATEI“.
+explain-layers = Der verlangte Wert ist { $demanded }; gemessen wird aber { $measured }, und das ist etwas weniger.
+explain-contract-enough = Der Vertrag der Leitung verspricht { $contract }; das genügt dem Ziel.
+explain-contract-small = Der Vertrag der Leitung verspricht { $contract }; das ist zu wenig für das Ziel.
+explain-exception = Die Schule ist bis { $until } von diesem Ziel ausgenommen, so entschieden von: { $by }. Begründung: { $reason }. Das Urteil bleibt, was es ist.
+explain-exception-expired = Die Ausnahme der Schule von diesem Ziel ({ $by }: { $reason }) ist am { $until } abgelaufen.
+explain-part-line = { $quantity } der Internetleitung
+explain-part-lan = { $quantity } im Hausnetz der Schule (LAN)
+explain-part-wlan = { $quantity } im WLAN
+explain-part-service = { $quantity } der Online-Dienste
+explain-part-agent = { $quantity } des Messgeräts
+explain-at-least = mindestens { $value }
+explain-below = unter { $value }
+explain-at-most = höchstens { $value }
+meaning-down = Das ist die Menge an Daten, die in jeder Sekunde in der Schule ankommen kann.
+meaning-up = Das ist die Menge an Daten, die in jeder Sekunde aus der Schule hinausgehen kann.
+meaning-rtt = Das ist die Zeit, die ein Signal hin und zurück braucht; ist sie lang, stockt jedes Gespräch.
+meaning-jitter = Das sind die Schwankungen der Laufzeit; sind sie groß, setzen Ton und Bild aus.
+meaning-loss = Das ist der Teil der Daten, der unterwegs verloren geht; geht viel verloren, setzen Ton und Bild aus.
+meaning-dns = Das ist die Zeit, in der zu einem Namen wie www.example.org die Adresse gefunden ist.
+meaning-tls = Das ist die Zeit, in der eine verschlüsselte Verbindung ausgehandelt ist.
+meaning-snr = Das ist der Abstand des Funksignals vom Rauschen; je größer, desto besser.
+meaning-utilisation = Das ist der Teil der Zeit, in der der Funkkanal belegt ist.
+explain-layer-contract = ein Nennwert, wie er in Verträgen steht
+explain-layer-ip = das, was über die Leitung läuft
+explain-layer-payload = das, was an Nutzdaten ankommt
+formula-min = kleinster Wert aus{" "}
+formula-max = größter Wert aus{" "}
+formula-below = je nachdem{" "}
+fact-classes = Klassen
+fact-pupils = Schülerzahl
+fact-teachers = Lehrkräfte
+fact-staff = Beschäftigte
+fact-users = Schülerzahl und Beschäftigte
+fact-rooms-teaching = Unterrichtsräume
+fact-devices = Geräte
+fact-authority-pupils = Schülerzahl aller Schulen des Trägers
+fact-authority-staff = Beschäftigte aller Schulen des Trägers
+fact-authority-users = Schülerzahl und Beschäftigte aller Schulen des Trägers
+explain-measured = Was gemessen wurde
+explain-months = Januar Februar März April Mai Juni Juli August September Oktober November Dezember
+explain-school-year = Schuljahr { $years }
+explain-closed = Zeitraum: { $period }. Er ist abgeschlossen, das Urteil endgültig.
+explain-provisional = Zeitraum: { $period }. Er läuft noch, das Urteil ist vorläufig und kann sich noch ändern.
+explain-window-any = Gezählt wird rund um die Uhr.
+explain-window-lessons = Gezählt wird nur, was während des Unterrichts gemessen wurde.
+explain-window-off = Gezählt wird nur, was außerhalb des Unterrichts gemessen wurde.
+explain-window-own = Gezählt wird nur, was im Zeitfenster „{ $window }“ des Schulträgers gemessen wurde.
+explain-no-samples = Es gibt keinen einzigen Messwert.
+explain-samples = { $count ->
+        [one] eine Messung
+       *[other] { $count } Messungen
+    }
+explain-on-days = { $count ->
+        [one] an einem Tag
+       *[other] an { $count } Tagen
+    }
+explain-count = Umfang: { $count }.
+explain-failures = { $failures ->
+        [one] Ein weiterer Versuch brachte keinen Wert; er zählt
+       *[other] { $failures } weitere Versuche brachten keinen Wert; sie zählen
+    } nicht als schlechtes Ergebnis.
+explain-median = Verglichen wird der mittlere Wert: die eine Hälfte der Messungen ist mindestens so gut, die andere höchstens so gut.
+explain-reached = Verglichen wird der Wert, den { $percent } % der Messungen erreichen oder übertreffen.
+explain-not-exceeded = Verglichen wird der Wert, den { $percent } % der Messungen nicht überschreiten.
+explain-reached-on-days = Verglichen wird der Wert, den an { $percent } % der Tage die beste Messung erreicht oder übertrifft.
+explain-not-exceeded-on-days = Verglichen wird der Wert, den an { $percent } % der Tage die beste Messung nicht überschreitet.
+explain-statistic-project = Diese Art des Vergleichs hat das Programm gewählt, nicht die Quelle.
+explain-observed = Der Wert, der mit dem Ziel verglichen wird, beträgt { $observed }.
+explain-days-reached = Das Verlangte wurde an { $reached } von { $of } Tagen erreicht.
+explain-ceiling = Das Messgerät hängt an einem Anschluss mit { $port } und kann höchstens { $ceiling } anzeigen.
+explain-disturbed = Bei { $disturbed } von { $of } Tests ({ $share } %) nutzten zugleich andere die Leitung; auch diese Tests zählen.
+explain-undisturbed = Kein Test wurde dadurch gestört, dass zugleich andere die Leitung nutzten.
+explain-running = Daneben läuft { $period }: bisher { $verdict } (vorläufig; { $count }).
+explain-certain = Was sicher ist
+explain-between = Mit { $percent } % Sicherheit liegt der wahre Wert nicht unter { $lower }, mit ebenso großer Sicherheit nicht über { $upper }.
+explain-not-below = Mit { $percent } % Sicherheit liegt der wahre Wert nicht unter { $lower }; wie hoch er sein kann, lassen so wenige Messungen offen.
+explain-not-above = Mit { $percent } % Sicherheit liegt der wahre Wert nicht über { $upper }; wie niedrig er sein kann, lassen so wenige Messungen offen.
+explain-anywhere = Wo der wahre Wert liegt, lässt sich aus so wenigen Messungen nicht mit { $percent } % Sicherheit sagen.
+explain-met = Selbst der ungünstigste Wert, mit dem danach zu rechnen ist, genügt (nötig: { $bound }). Darum ist das Ziel erfüllt.
+explain-missed = Selbst der günstigste Wert, mit dem danach zu rechnen ist, genügt nicht (nötig: { $bound }). Darum ist das Ziel nicht erfüllt.
+explain-straddles = Der wahre Wert kann danach genügen oder nicht (nötig: { $bound }). Darum ist das Ziel weder erfüllt noch verfehlt.
+explain-too-few = Ein Urteil braucht mindestens { $need } Messungen, es gibt { $have }.
+explain-too-few-days = Ein Urteil braucht Messungen an mindestens { $need } Tagen, es gibt sie an { $have }.
+explain-more-days = { $days ->
+        [one] Frühestens nach einem weiteren Messtag
+       *[other] Frühestens nach { $days } weiteren Messtagen
+    } lässt es sich entscheiden.
+explain-more-samples = { $samples ->
+        [one] Frühestens nach einer weiteren Messung
+       *[other] Frühestens nach { $samples } weiteren Messungen
+    } lässt es sich entscheiden.
+explain-never = Auch viel mehr Messungen würden es auf absehbare Zeit nicht entscheiden.
+explain-no-verdict = Ein Urteil gibt es nicht: { $why }.
+explain-nothing = Ohne Messwerte lässt sich nichts sagen. Ob in dieser Schule ein Messgerät angemeldet ist, zeigt „messnetz collector agents“.
+explain-missing-fact = Ein Urteil gibt es nicht: für diese Schule fehlt die Angabe „{ $fact }“ (in der Standortdatei: { $key }), und geraten wird nicht.
+explain-strict = Ohne den Abschlag für das Messen hieße das Urteil: { $verdict }.
+explain-why = Woran es liegt
+explain-why-unknown = Welcher Teil des Weges schuld ist, lässt sich noch nicht sagen. Als Nächstes ist zu klären: { $next }.
+explain-mend = Was helfen würde
+explain-mend-nothing = Für diese Ursache steht keine Maßnahme im Katalog.
+explain-mend-unknown = Solange die Ursache nicht feststeht, wird nichts empfohlen.
+explain-upgrade = { $title }: einmalig { $once }, monatlich { $monthly } (Preise vom { $day }).
+explain-price-none = nichts
+explain-price-yours = nach Angebot
+explain-price-source = Preise nach { $source }.
+explain-singles = Die einzelnen Messungen
+explain-worst = Die { $shown } ungünstigsten von { $of }, nach der Uhr am Ort ({ $zone }):
+explain-all-services = Gezeigt sind Messungen gegen alle Dienste, nicht nur gegen { $service }.
+explain-all = Alle zeigt der Befehl:
+explain-single-disturbed = zugleich nutzten andere die Leitung
+explain-no-targets = Für diese Schule ist kein Ziel festgelegt, das gemessen wird.
+explain-inventory = Diese Schule hat auch Ziele, die keine Messung feststellen kann; sie zeigt „messnetz targets explain { $school } --sites STANDORTDATEI“.

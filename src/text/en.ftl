@@ -258,3 +258,139 @@ calendar-import-conflict = contradiction: the file says { $new }, the site file 
 calendar-import-written = Entered in { $file }: { $count }
 calendar-import-nothing = Nothing entered
 calendar-import-dry-run = Dry run: nothing entered
+
+## Explanation
+explain-verdict = Verdict: { $verdict }
+explain-origin = Where the target comes from
+explain-document = It is written in { $document }.
+explain-source = "{ $document }" ({ $publisher })
+explain-source-of-year = "{ $document }" ({ $publisher }, { $year })
+explain-mark-seen = The number was looked up in this document itself.
+explain-mark-reported = The document itself was not seen; the number is reported by { $by }.
+explain-mark-calculated = The number is calculated from figures of this document.
+explain-mark-project = The number is a proposal of this program; no authority has set it.
+explain-status-current = The target belongs to "{ $profile }", in force or common today.
+explain-status-historic = The target belongs to "{ $profile }", no longer in force, but still often quoted.
+explain-status-vendor = The target belongs to "{ $profile }", the recommendation of a manufacturer.
+explain-status-project = The target belongs to "{ $profile }", a default of this program.
+explain-address = To be read at { $address }
+explain-demand = What it demands of this school
+explain-demanded = Demanded of the "{ $what }": { $bound }.
+explain-demanded-open = It is about the "{ $what }".
+explain-rule = The calculation: { $rule }; with the numbers of this school: { $workings }.
+explain-rule-open = The calculation: { $rule }; with the numbers of this school that are known: { $workings }.
+explain-rule-below = "Depending (a, b, c, d)" means: c where a is smaller than b, otherwise d.
+explain-cap = The target never demands more than { $cap } ({ $origin }).
+explain-tolerance = So it is enough to measure { $bound }, an allowance of { $share }%; the full reason is shown by "messnetz targets explain { $school } --sites SITEFILE".
+explain-layers = The demanded value is { $demanded }; measured is { $measured }, which is a little less.
+explain-contract-enough = The contract of the line promises { $contract }; that is enough for the target.
+explain-contract-small = The contract of the line promises { $contract }; that is too little for the target.
+explain-exception = The school is exempt from this target until { $until }, decided by: { $by }. Reason: { $reason }. The verdict stays what it is.
+explain-exception-expired = The school's exemption from this target ({ $by }: { $reason }) expired on { $until }.
+explain-part-line = { $quantity } of the internet line
+explain-part-lan = { $quantity } in the school's own network (LAN)
+explain-part-wlan = { $quantity } in the Wi-Fi
+explain-part-service = { $quantity } of the online services
+explain-part-agent = { $quantity } of the measuring box
+explain-at-least = at least { $value }
+explain-below = below { $value }
+explain-at-most = at most { $value }
+meaning-down = That is how much data can arrive at the school each second.
+meaning-up = That is how much data can leave the school each second.
+meaning-rtt = That is the time a signal takes there and back; where it is long, every conversation falters.
+meaning-jitter = That is how much the time on the way varies; where it varies much, sound and picture drop out.
+meaning-loss = That is the part of the data that is lost on the way; where much is lost, sound and picture drop out.
+meaning-dns = That is the time in which the address of a name such as www.example.org is found.
+meaning-tls = That is the time in which an encrypted connection is agreed on.
+meaning-snr = That is how far the radio signal stands out from the noise; the more, the better.
+meaning-utilisation = That is the part of the time in which the radio channel is taken.
+explain-layer-contract = a nominal rate, as contracts state it
+explain-layer-ip = all that runs over the line
+explain-layer-payload = what arrives as usable data
+formula-min = smallest of{" "}
+formula-max = largest of{" "}
+formula-below = depending{" "}
+fact-classes = classes
+fact-pupils = pupils
+fact-teachers = teachers
+fact-staff = staff
+fact-users = pupils and staff
+fact-rooms-teaching = classrooms
+fact-devices = devices
+fact-authority-pupils = pupils of all schools of the authority
+fact-authority-staff = staff of all schools of the authority
+fact-authority-users = pupils and staff of all schools of the authority
+explain-measured = What was measured
+explain-months = January February March April May June July August September October November December
+explain-school-year = school year { $years }
+explain-closed = Period: { $period }. It is over, and the verdict is final.
+explain-provisional = Period: { $period }. It is still running, and the verdict is provisional and may change.
+explain-window-any = Measurements count around the clock.
+explain-window-lessons = Only what was measured during lessons counts.
+explain-window-off = Only what was measured outside lessons counts.
+explain-window-own = Only what was measured in the authority's time window "{ $window }" counts.
+explain-no-samples = There is not a single measured value.
+explain-samples = { $count ->
+        [one] one measurement
+       *[other] { $count } measurements
+    }
+explain-on-days = { $count ->
+        [one] on one day
+       *[other] on { $count } days
+    }
+explain-count = There are { $count }.
+explain-failures = { $failures ->
+        [one] One further attempt brought no value; it does
+       *[other] { $failures } further attempts brought no value; they do
+    } not count as a bad result.
+explain-median = Compared is the middle value: half of the measurements are at least as good, half at most as good.
+explain-reached = Compared is the value that { $percent }% of the measurements reach or surpass.
+explain-not-exceeded = Compared is the value that { $percent }% of the measurements do not exceed.
+explain-reached-on-days = Compared is the value that the best measurement of the day reaches or surpasses on { $percent }% of the days.
+explain-not-exceeded-on-days = Compared is the value that the best measurement of the day does not exceed on { $percent }% of the days.
+explain-statistic-project = This way of comparing is the choice of this program, not of the source.
+explain-observed = The value that is held against the target is { $observed }.
+explain-days-reached = What is demanded was reached on { $reached } of { $of } days.
+explain-ceiling = The measuring box is plugged into a port of { $port } and can show { $ceiling } at most.
+explain-disturbed = During { $disturbed } of { $of } tests ({ $share }%) others used the line as well; these tests count too.
+explain-undisturbed = No test was disturbed by others who used the line at the same time.
+explain-running = Beside it runs { $period }: so far { $verdict } (provisional; { $count }).
+explain-certain = What is certain
+explain-between = With { $percent }% confidence the true value is not below { $lower }, and with as much confidence not above { $upper }.
+explain-not-below = With { $percent }% confidence the true value is not below { $lower }; how high it can be, so few measurements leave open.
+explain-not-above = With { $percent }% confidence the true value is not above { $upper }; how low it can be, so few measurements leave open.
+explain-anywhere = Where the true value lies cannot be told with { $percent }% confidence from so few measurements.
+explain-met = Even the least favourable value to be reckoned with is good enough (needed: { $bound }). So the target is met.
+explain-missed = Even the most favourable value to be reckoned with is not good enough (needed: { $bound }). So the target is missed.
+explain-straddles = So the true value may be good enough or not (needed: { $bound }), and the target is neither met nor missed.
+explain-too-few = A verdict needs at least { $need } measurements; there are { $have }.
+explain-too-few-days = A verdict needs measurements on at least { $need } days; there are some on { $have }.
+explain-more-days = { $days ->
+        [one] One more day of measuring
+       *[other] { $days } more days of measuring
+    } could decide it at the earliest.
+explain-more-samples = { $samples ->
+        [one] One more measurement
+       *[other] { $samples } more measurements
+    } could decide it at the earliest.
+explain-never = Even many more measurements would not decide it in the foreseeable future.
+explain-no-verdict = There is no verdict: { $why }.
+explain-nothing = Without measurements nothing can be said. Whether a measuring box is enrolled for this school is shown by "messnetz collector agents".
+explain-missing-fact = There is no verdict: for this school nobody has stated "{ $fact }" (in the site file: { $key }), and nothing is guessed.
+explain-strict = Without the allowance for measuring the verdict would be: { $verdict }.
+explain-why = Why
+explain-why-unknown = Which part of the way is to blame cannot be told yet. To be found out next: { $next }.
+explain-mend = What would help
+explain-mend-nothing = The catalogue has no upgrade for this cause.
+explain-mend-unknown = As long as the cause is not known, nothing is recommended.
+explain-upgrade = { $title }: once { $once }, monthly { $monthly } (prices as of { $day }).
+explain-price-none = nothing
+explain-price-yours = to be quoted
+explain-price-source = Prices after { $source }.
+explain-singles = The single measurements
+explain-worst = The { $shown } least favourable of { $of }, by the local clock ({ $zone }):
+explain-all-services = Shown are measurements of all services, not only of { $service }.
+explain-all = All of them are printed by the command:
+explain-single-disturbed = others used the line as well
+explain-no-targets = No target that is measured is set for this school.
+explain-inventory = This school also has targets that no measurement can find out; "messnetz targets explain { $school } --sites SITEFILE" shows them.

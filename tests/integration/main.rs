@@ -9,6 +9,7 @@ mod calendar;
 mod contract;
 mod demo;
 mod doors;
+mod explain;
 mod figures;
 mod help;
 mod lab;

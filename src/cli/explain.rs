@@ -1,0 +1,223 @@
+//! `messnetz explain`: why a school's targets are judged as they are, from the document to the samples.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::Args;
+use messnetz_sites::site::{School, SchoolId, SiteId};
+use messnetz_sites::target::TargetId;
+use messnetz_sites::verdict::{Query, VerdictKind};
+use serde::Serialize;
+
+use super::collector::Span;
+use super::targets::{meant, school_named};
+use super::{Ending, print, print_json};
+use crate::collector::{Collector, Config};
+use crate::judging::chain::Chain;
+use crate::text::{Language, Text};
+use crate::words::Step;
+
+/// Columns of a terminal that are easy to read.
+const WIDTH: usize = 100;
+
+/// How far the text of a step stands in.
+const INDENT: &str = "   ";
+
+/// Explain why a school's targets are met or missed, from the source document to the measurements.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  messnetz explain NW-100001 --lang en\n  messnetz explain NW-100001 de-gigabit/down --period school-year\n\nExit code 1 where a target that is shown is missed."
+)]
+pub(super) struct Arguments {
+    /// The school, as the site file numbers it
+    school: SchoolId,
+    /// Only this target, such as de-gigabit/down
+    target: Option<String>,
+    /// Configuration file of the collector
+    #[arg(long, default_value = "collector.toml")]
+    config: PathBuf,
+    /// What each verdict is about; the running period's is provisional
+    #[arg(long, value_enum, default_value_t = Span::Month)]
+    period: Span,
+    /// How many single measurements are shown for each target, the worst first
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    samples: u16,
+    /// Language
+    #[arg(long, value_enum)]
+    lang: Option<Language>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything that is explained of a school.
+#[derive(Serialize)]
+struct Explained<'a> {
+    school: &'a SchoolId,
+    name: &'a str,
+    targets: Vec<Told<'a>>,
+}
+
+/// A chain, and how to see all of its samples.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    chain: Chain<'a>,
+    /// The command that prints all samples; absent where there are none.
+    samples_command: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let config = Config::load(&arguments.config)?;
+    let text = Text::new(arguments.lang.unwrap_or(config.language));
+    let collector = Collector::open(config)?;
+    let school = school_named(&collector.authority, &arguments.school)?;
+    let only = match &arguments.target {
+        Some(name) => Some(target_named(&collector, school, name)?),
+        None => None,
+    };
+    let report = collector.report_by(arguments.period.into())?;
+    let mut targets = Vec::new();
+    for mut chain in Chain::all(&collector.authority, &report, school, only) {
+        let mut samples_command = None;
+        if let Some(query) = &chain.row.judgement.query {
+            let window = query.window.as_deref();
+            let window = window.map(|name| collector.calendar().window(name));
+            let window = window.transpose()?;
+            let times = query.from..=query.to;
+            let samples = collector.samples(&query.site, query.metric, &times, window.as_ref())?;
+            chain.show_worst(
+                samples,
+                arguments.samples.into(),
+                &collector.calendar().zone,
+            );
+            samples_command = Some(command(query, &arguments.config));
+        }
+        targets.push(Told {
+            chain,
+            samples_command,
+        });
+    }
+    let explained = Explained {
+        school: &school.id,
+        name: &school.name,
+        targets,
+    };
+    if arguments.json {
+        print_json(&explained)?;
+    } else {
+        print(&explained.in_words(&collector, school, &text))?;
+    }
+    let is_missed = |told: &Told| told.chain.row.judgement.verdict.kind() == VerdictKind::Missed;
+    Ok(if explained.targets.iter().any(is_missed) {
+        Ending::Findings
+    } else {
+        Ending::Well
+    })
+}
+
+/// The school's target of this name, or an error that tells those there are.
+fn target_named<'a>(
+    collector: &'a Collector,
+    school: &'a School,
+    name: &str,
+) -> anyhow::Result<&'a TargetId> {
+    let authority = &collector.authority;
+    let profiles = authority.profiles_of(school);
+    let targets = || authority.known.targets_for(profiles, school);
+    if let Some(target) = targets().find(|target| target.id.as_str() == name) {
+        return Ok(&target.id);
+    }
+    let mut inventory = authority.known.inventory_for(profiles, school);
+    if inventory.any(|target| target.id.as_str() == name) {
+        bail!(
+            "no measurement can find out '{name}'; `messnetz targets explain {}` shows what is stated of it",
+            school.id
+        );
+    }
+    let known: Vec<&str> = targets().map(|target| target.id.as_str()).collect();
+    bail!(
+        "the school {} has no target '{name}'{}; it has {}",
+        school.id,
+        meant(name, &known),
+        known.join(", ")
+    );
+}
+
+/// The command that prints all samples of a judgement.
+fn command(query: &Query, config: &Path) -> String {
+    let samples = format!(
+        "messnetz collector samples {} {} --from {} --to {}",
+        query.site, query.metric, query.from.0, query.to.0
+    );
+    let window = query.window.as_ref();
+    let window = window.map(|window| format!(" --window {window}"));
+    let config = (config != Path::new("collector.toml")).then(|| {
+        let path = config.display().to_string();
+        format!(" --config '{}'", path.replace('\'', r"'\''"))
+    });
+    samples + &window.unwrap_or_default() + &config.unwrap_or_default()
+}
+
+impl Explained<'_> {
+    fn in_words(&self, collector: &Collector, school: &School, text: &Text) -> String {
+        let zone = &collector.calendar().zone;
+        let mut lines = vec![format!("{} ({})", self.name, self.school)];
+        let mut site: Option<&SiteId> = None;
+        for told in &self.targets {
+            let row = told.chain.row;
+            lines.push(String::new());
+            if site.replace(&row.judgement.site) != Some(&row.judgement.site) {
+                lines.push(format!("{} ({})", row.site_name, row.judgement.site));
+                lines.push(String::new());
+            }
+            let title = text.pick(&row.target_title);
+            lines.push(format!("{title} ({})", row.judgement.target));
+            lines.push(text.explain_verdict(&row.judgement));
+            let command = told.samples_command.as_deref();
+            let steps = text.explain(&told.chain, zone, command);
+            for (number, step) in (1..).zip(&steps) {
+                lines.extend(numbered(number, step));
+            }
+        }
+        if self.targets.is_empty() {
+            lines.push(text.say("explain-no-targets"));
+        }
+        let authority = &collector.authority;
+        let profiles = authority.profiles_of(school);
+        let mut inventory = authority.known.inventory_for(profiles, school);
+        if inventory.next().is_some() {
+            lines.push(String::new());
+            let gaps = [("school", self.school.as_str().into())];
+            lines.push(text.say_with("explain-inventory", &gaps));
+        }
+        lines.join("\n")
+    }
+}
+
+fn numbered(number: usize, step: &Step) -> Vec<String> {
+    let mut lines = vec![format!("{number}. {}", step.heading)];
+    lines.extend(
+        step.paragraphs
+            .iter()
+            .flat_map(|sentences| wrapped(sentences)),
+    );
+    lines.extend(step.lines.iter().map(|line| format!("{INDENT}{line}")));
+    lines
+}
+
+/// Sentences in lines that fit. What must not be torn apart has a no-break space, which stays.
+fn wrapped(sentences: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentences.iter().flat_map(|sentence| sentence.split(' ')) {
+        let length = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + length <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{INDENT}{word}")),
+        }
+    }
+    lines
+}
