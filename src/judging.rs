@@ -14,7 +14,7 @@ use messnetz_metric::{BitRate, Metric, Quantity, Segment, UnixMillis, Value};
 use messnetz_sites::calendar::{Interval, Timetable, Window, number_of};
 use messnetz_sites::cause::{Cause, OTHER_TRAFFIC_LIMIT, Seen, Situation, cause};
 use messnetz_sites::coverage::{Coverage, coverage};
-use messnetz_sites::period::{Cycle, Recent};
+use messnetz_sites::period::{Cycle, Period, Recent};
 use messnetz_sites::site::{Authority, School, Site, SiteId};
 use messnetz_sites::target::{ServiceId, Target};
 use messnetz_sites::upgrade::{Catalogue, Recommendation, recommend};
@@ -197,12 +197,11 @@ struct Measured<'a> {
     school: &'a School,
     site: &'a Site,
     series: Vec<SiteSeries>,
-    port: Option<BitRate>,
     recent: Recent,
     /// The windows of its targets, and all hours.
     timetables: BTreeMap<String, Timetable>,
     /// Whether other traffic disturbed the capacity test that an agent began at a time.
-    disturbed: BTreeMap<(String, UnixMillis), bool>,
+    disturbed: Disturbed,
 }
 
 /// The name of the window that is no window.
@@ -237,7 +236,6 @@ impl<'a> Measured<'a> {
             authority,
             school,
             site,
-            port: port(&series),
             disturbed: disturbed(&series),
             series,
             recent,
@@ -247,12 +245,12 @@ impl<'a> Measured<'a> {
 
     /// The judgements of all recent periods.
     fn judgements(&self, judge: &mut Judge, target: &Target) -> Vec<Judgement> {
-        let series = match self.peer(target) {
-            Peer::NotStated(_) => Series::default(),
-            Peer::Any => self.series_of(target, None),
-            Peer::Only(peer) => self.series_of(target, Some(peer)),
+        let series = self.series_of(target);
+        let judging = &self.authority.judging;
+        let port = |period: Period| {
+            let (begin, end) = self.times_of(period);
+            port(&self.series, begin, end)
         };
-        let (port, judging) = (self.port, &self.authority.judging);
         let mut judgements = judge_periods(
             judge,
             target,
@@ -290,10 +288,16 @@ impl<'a> Measured<'a> {
 
     /// What was measured for a target within its window, from where it can be seen, against one peer where
     /// one is named.
-    fn series_of(&self, target: &Target, peer: Option<&str>) -> Series {
+    fn series_of(&self, target: &Target) -> Series {
         let window = window_of(target, self.authority);
+        let peer = match self.peer(target) {
+            Peer::NotStated(_) => return Series::default(),
+            Peer::Any => None,
+            Peer::Only(peer) => Some(peer),
+        };
         let mut all = Series {
             window: (window != ALL_HOURS).then(|| window.to_owned()),
+            peer: peer.map(str::to_owned),
             ..Series::default()
         };
         let Some(timetable) = self.timetables.get(window) else {
@@ -302,6 +306,7 @@ impl<'a> Measured<'a> {
         for series in self.series.iter().filter(|series| {
             speaks(series, target.metric) && peer.is_none_or(|peer| series.peer == peer)
         }) {
+            let disturbed = self.disturbed.get(&series.agent);
             for (day, samples) in timetable.cut(&series.samples, |(at, _)| *at) {
                 let day = number_of(day.date);
                 all.samples
@@ -309,7 +314,7 @@ impl<'a> Measured<'a> {
                         at,
                         day,
                         value,
-                        disturbed: self.disturbed.get(&(series.agent.clone(), at)).copied(),
+                        disturbed: disturbed.and_then(|times| times.get(&at)).copied(),
                     }));
             }
             for (day, failures) in timetable.cut(&series.failures, |(at, _)| *at) {
@@ -322,26 +327,34 @@ impl<'a> Measured<'a> {
 
     /// Why a target was missed, where it was.
     fn cause(&self, target: &Target, judgement: &Judgement) -> Option<Cause> {
-        let days = judgement.period?.days();
-        let zone = &self.authority.calendar.zone;
-        let begin = zone.numbered_day_begins(*days.start());
-        let end = zone.numbered_day_begins(days.end().saturating_add(1));
+        let period = judgement.period?;
+        let (begin, end) = self.times_of(period);
         let situation = Situation {
             line: self.site.line.as_ref(),
             seen: self.series.iter().map(|s| seen(s, begin, end)).collect(),
         };
-        let peer = match self.peer(target) {
-            Peer::Only(peer) => Some(peer),
-            Peer::Any | Peer::NotStated(_) => None,
-        };
-        cause(judgement, peer, &situation)
+        let mut judged = self.series_of(target).samples;
+        judged.retain(|sample| period.days().contains(&sample.day));
+        cause(judgement, &judged, &situation)
+    }
+
+    /// When a period begins, and when the next one does.
+    fn times_of(&self, period: Period) -> (UnixMillis, UnixMillis) {
+        let days = period.days();
+        let zone = &self.authority.calendar.zone;
+        (
+            zone.numbered_day_begins(*days.start()),
+            zone.numbered_day_begins(days.end().saturating_add(1)),
+        )
     }
 
     fn row(&self, judge: &mut Judge, target: &Target) -> Option<Row> {
         let mut judgements = self.judgements(judge, target);
         let running = judgements.pop()?;
         let (judgement, running) = match judgements.pop() {
-            Some(closed) if closed.observed.is_some() => (closed, Some(running)),
+            Some(closed) if closed.observed.is_some() || closed.failures > 0 => {
+                (closed, Some(running))
+            }
             _ => (running, None),
         };
         let cause = self.cause(target, &judgement);
@@ -419,62 +432,84 @@ fn seen(series: &SiteSeries, begin: UnixMillis, end: UnixMillis) -> Seen<'_> {
     }
 }
 
+/// Whether other traffic disturbed the capacity tests, by agent and time.
+type Disturbed = BTreeMap<String, BTreeMap<UnixMillis, bool>>;
+
 /// What the agents saw of other traffic on their own ports while a capacity test ran.
-fn disturbed(series: &[SiteSeries]) -> BTreeMap<(String, UnixMillis), bool> {
+fn disturbed(series: &[SiteSeries]) -> Disturbed {
     let limit = Value::Share(OTHER_TRAFFIC_LIMIT).number();
-    let of_traffic = |series: &&SiteSeries| series.metric.quantity == Quantity::OtherTraffic;
-    series
-        .iter()
-        .filter(of_traffic)
-        .flat_map(|series| {
+    let mut found = Disturbed::new();
+    for series in series {
+        if series.metric.quantity == Quantity::OtherTraffic {
             let samples = series.samples.iter();
-            samples.map(|(at, share)| ((series.agent.clone(), *at), share.number() >= limit))
-        })
-        .collect()
+            let times = samples.map(|(at, share)| (*at, share.number() >= limit));
+            found.entry(series.agent.clone()).or_default().extend(times);
+        }
+    }
+    found
 }
 
-/// The samples of the metric at a site within these times and within a window, oldest first: those that a
-/// judgement rests on.
+/// Which samples are wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Of this site.
+    pub site: &'a SiteId,
+    /// Of this metric.
+    pub metric: Metric,
+    /// Within these times.
+    pub times: RangeInclusive<UnixMillis>,
+    /// Within this window, where one is named.
+    pub window: Option<&'a Window>,
+    /// Against this far end, where one is named.
+    pub peer: Option<&'a str>,
+}
+
+/// The samples at a site, oldest first: those that a judgement rests on, where its query is asked.
 ///
 /// # Errors
 /// Where the store cannot be read.
 pub fn samples(
     authority: &Authority,
     store: &Store,
-    site: &SiteId,
-    metric: Metric,
-    times: &RangeInclusive<UnixMillis>,
-    window: Option<&Window>,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<Sample>, StoreError> {
-    let Some(school) = authority.school(site.school()) else {
+    let Some(school) = authority.school(wanted.site.school()) else {
         return Ok(Vec::new());
     };
-    let window = window.map_or(ALL_HOURS, Window::name);
-    let timetable = timetable(authority, school, window, times);
-    let measured = store.series_of_site(&site.to_string(), times.clone())?;
+    let measured = store.series_of_site(&wanted.site.to_string(), wanted.times.clone())?;
     let disturbed = disturbed(&measured);
-    let mut found = Vec::new();
-    for series in measured.iter().filter(|series| speaks(series, metric)) {
-        for (day, samples) in timetable.cut(&series.samples, |(at, _)| *at) {
-            found.extend(samples.iter().map(|&(at, value)| Sample {
+    let zone = &authority.calendar.zone;
+    let mut found: Vec<Sample> = measured
+        .iter()
+        .filter(|series| speaks(series, wanted.metric))
+        .filter(|series| wanted.peer.is_none_or(|peer| series.peer == peer))
+        .flat_map(|series| {
+            let disturbed = disturbed.get(&series.agent);
+            series.samples.iter().map(move |&(at, value)| Sample {
                 at,
-                day: number_of(day.date),
+                day: zone.day_number(at),
                 value,
-                disturbed: disturbed.get(&(series.agent.clone(), at)).copied(),
-            }));
-        }
-    }
+                disturbed: disturbed.and_then(|times| times.get(&at)).copied(),
+            })
+        })
+        .collect();
     found.sort_by_key(|sample| sample.at);
+    if let (Some(window), Some(first), Some(last)) = (wanted.window, found.first(), found.last()) {
+        let times = first.at..=last.at;
+        let open = timetable(authority, school, window.name(), &times);
+        found.retain(|sample| open.locate(sample.at).is_some());
+    }
     Ok(found)
 }
 
-/// The nominal rate of the port that the site's agent measures through, as last seen.
-fn port(measured: &[SiteSeries]) -> Option<BitRate> {
+/// The nominal rate of the port that the site's agent measured through, as last seen from `begin` to
+/// before `end`.
+fn port(measured: &[SiteSeries], begin: UnixMillis, end: UnixMillis) -> Option<BitRate> {
     let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
     measured
         .iter()
         .filter(|series| speaks(series, speed))
-        .filter_map(|series| series.samples.last())
+        .filter_map(|series| seen(series, begin, end).samples.last())
         .max_by_key(|(at, _)| *at)?
         .1
         .as_rate()
@@ -483,7 +518,6 @@ fn port(measured: &[SiteSeries]) -> Option<BitRate> {
 #[cfg(test)]
 mod tests {
     use messnetz_metric::{Direction, Observation, Outcome, Vantage};
-    use messnetz_sites::period::Period;
     use messnetz_sites::trend::Outlook;
 
     use super::*;
@@ -609,15 +643,14 @@ mod tests {
         let query = row.judgement.query.unwrap();
         let times = query.from..=query.to;
         let window = authority.calendar.window(&query.window.unwrap()).unwrap();
-        let found = samples(
-            &authority,
-            &both,
-            &query.site,
-            query.metric,
-            &times,
-            Some(&window),
-        )
-        .unwrap();
+        let wanted = Wanted {
+            site: &query.site,
+            metric: query.metric,
+            times,
+            window: Some(&window),
+            peer: query.peer.as_deref(),
+        };
+        let found = samples(&authority, &both, &wanted).unwrap();
         assert_eq!(found.len(), 30);
         assert!(found.iter().all(|sample| month(4).contains(&sample.day)));
 
@@ -630,6 +663,53 @@ mod tests {
         let row = row_of_the_classes(&both, Cycle::SchoolYear);
         let expected = ("2025/26".to_owned(), VerdictKind::Missed, 83, 83);
         assert_eq!(told(&row.judgement), expected);
+    }
+
+    #[test]
+    fn a_port_that_was_replaced_in_may_changes_nothing_about_april() {
+        let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+        let site = &authority.sites().next().unwrap().id;
+        let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
+        let zone = &authority.calendar.zone;
+        let port = |day: i32, mbps: u64| (speed, zone.numbered_day_begins(day), mbps * 1_000_000);
+        let april = [daily(month(4), 94), vec![port(*month(4).end(), 100)]].concat();
+        let replaced = vec![port(*month(5).start(), 1_000)];
+        let (_folder, before) = store_with(site, april.clone());
+        let (_folder_2, after) = store_with(site, [april, replaced].concat());
+        let told = |store: &Store| row_of_the_classes(store, Cycle::Month).judgement.verdict;
+        assert_eq!(told(&before), told(&after));
+        assert_eq!(told(&after).kind(), VerdictKind::Undecided);
+    }
+
+    #[test]
+    fn a_month_in_which_everything_failed_is_not_forgotten_on_the_first() {
+        let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+        let site = &authority.sites().next().unwrap().id;
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+        let failed = |(metric, at, _): (Metric, UnixMillis, u64)| Observation {
+            metric,
+            at,
+            vantage: Vantage::default(),
+            peer: "collector".to_owned(),
+            outcome: Outcome::Failed(messnetz_metric::Failure::new(
+                messnetz_metric::FailureReason::Unreachable,
+                "no route",
+            )),
+        };
+        let batch = Batch {
+            format: BATCH_FORMAT.to_owned(),
+            agent: AgentId::of_key(&[1; 32]),
+            site: site.to_string(),
+            epoch: 1,
+            sequence: 1,
+            observations: daily(month(4), 0).into_iter().map(failed).collect(),
+        };
+        store.store_batch(&batch, &[1; 32], NOW).unwrap();
+        let row = row_of_the_classes(&store, Cycle::Month);
+        assert_eq!(row.judgement.period.unwrap().to_string(), "2026-04");
+        assert_eq!(row.judgement.failures, 30);
+        assert!(row.running.is_some());
     }
 
     #[test]

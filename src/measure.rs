@@ -251,7 +251,12 @@ async fn capacity(
     let report = goodput(direction, duration, congestion, binding, around).await;
     let mut also = Vec::new();
     if let Ok(report) = &report {
-        let seen = witness.end(direction, report.bytes);
+        let during = Duration::from_micros(report.elapsed.as_micros());
+        let again = match direction {
+            Direction::Up => report.sender.and_then(|sender| sender.bytes_retrans),
+            Direction::Down => None,
+        };
+        let seen = witness.end(direction, report.bytes, during, again.unwrap_or_default());
         let mut of_port = seen.of_port();
         if let Some(Ok(state)) = state {
             of_port.extend(state.readings());

@@ -204,6 +204,7 @@ impl Text {
     #[must_use]
     pub fn stated(&self, stated: Stated) -> String {
         match stated {
+            Stated::Number(number) if number.is_infinite() => "\u{221e}".to_owned(),
             Stated::Number(number) => {
                 let decimals = if number.fract() == 0.0 { 0 } else { 2 };
                 self.language.number(number, decimals)

@@ -43,9 +43,21 @@ impl Witness {
         }
     }
 
-    /// What was seen, after a test that delivered `payload` bytes in `direction`.
+    /// What was seen, after a test that delivered `payload` bytes within `during`. Whatever else of it was
+    /// still under way before and after is taken to have come at the same rate, and `again` are the bytes
+    /// that this box sent again.
     #[must_use]
-    pub fn end(self, direction: Direction, payload: u64) -> Testimony {
+    pub fn end(
+        self,
+        direction: Direction,
+        payload: u64,
+        during: Duration,
+        again: u64,
+    ) -> Testimony {
+        let all = self.began.elapsed();
+        let longer = all.as_secs_f64() / during.as_secs_f64().max(f64::MIN_POSITIVE);
+        let payload = (payload as f64 * longer.max(1.0)) as u64;
+        let payload = payload.saturating_add(again);
         let used = processor_time()
             .zip(self.processor)
             .map(|(now, before)| now.saturating_sub(before));
@@ -54,7 +66,7 @@ impl Witness {
             Some(of_port(&before, &now, direction, payload))
         });
         Testimony {
-            cpu: used.and_then(|used| share(used.as_micros(), self.began.elapsed().as_micros())),
+            cpu: used.and_then(|used| share(used.as_micros(), all.as_micros())),
             ..of_port.unwrap_or_default()
         }
     }
@@ -172,7 +184,7 @@ mod tests {
             while Instant::now() < until {
                 turns = std::hint::black_box(turns + 1);
             }
-            let seen = witness.end(Direction::Down, 0);
+            let seen = witness.end(Direction::Down, 0, Duration::from_millis(200), 0);
             assert!(seen.cpu.unwrap() > Ppm::from_ppm(0), "{seen:?}");
             assert_eq!((seen.frame_errors, seen.other_traffic), (None, None));
             assert_eq!(seen.of_port(), []);

@@ -19,7 +19,7 @@
 //! | 6 | | the program used [`CPU_LIMIT`] of a processor | agent |
 //! | 7 | | other traffic reaches [`OTHER_TRAFFIC_LIMIT`] | undecidable: measure on a quiet port |
 //! | 8 | | no contract stated | undecidable: state the contract |
-//! | 9 | | measured ≥ 90 % of the contract | contract too small |
+//! | 9 | | measured ≥ 90 % of the contract | contract exhausted |
 //! | 10 | | LAN not measured together | undecidable: measure the LAN |
 //! | 11 | | the same against another far end holds | far end |
 //! | 12 | | the line's loss not measured together | undecidable: measure it |
@@ -33,12 +33,13 @@
 //! | 20 | `wlan.*` missed, no quantity of the radio | the same in the LAN misses as well | LAN |
 //! | 21 | | the same not measured together in the LAN | undecidable: measure it |
 //! | 22 | | otherwise | access point |
-//! | 23 | `service.*` missed | line bad | line quality |
-//! | 24 | | loss or round-trip time of the line not measured together | undecidable: measure it |
-//! | 25 | | otherwise | service |
-//! | 26 | `lan.*` missed | half duplex, or broken frames reach their limit | switch port |
-//! | 27 | | otherwise | LAN |
-//! | 28 | `agent.*` missed | | agent |
+//! | 23 | `service.*` missed | LAN bad | LAN |
+//! | 24 | | line bad, and the LAN measured together | line quality |
+//! | 25 | | loss or round-trip time of the line, or of the LAN before a bad line, not measured together | undecidable: measure it |
+//! | 26 | | otherwise | service |
+//! | 27 | `lan.*` missed | half duplex, or broken frames reach their limit | switch port |
+//! | 28 | | otherwise | LAN |
+//! | 29 | `agent.*` missed | | agent |
 //!
 //! A judgement that is met, has no data or is otherwise undecided has no cause: nothing is known to be
 //! wrong.
@@ -52,7 +53,7 @@ use serde::Serialize;
 
 use crate::site::LineMedium;
 use crate::target::Operator;
-use crate::verdict::{FullPort, Judgement, Undecided, Verdict};
+use crate::verdict::{FullPort, Judgement, Sample, Undecided, Verdict};
 
 use situation::Together;
 pub use situation::{Seen, Situation, TOGETHER};
@@ -65,6 +66,12 @@ pub const LAN_LOSS_LIMIT: Ppm = Ppm::from_ppm(1_000);
 /// Round-trip time to the own router from which the LAN is to blame (project default): idle switches
 /// take well below a millisecond.
 pub const LAN_RTT_LIMIT: Micros = Micros::from_micros(10_000);
+
+/// What makes a LAN bad.
+const LAN_LIMITS: [(Quantity, Value); 2] = [
+    (Quantity::Loss, Value::Share(LAN_LOSS_LIMIT)),
+    (Quantity::Rtt, Value::Time(LAN_RTT_LIMIT)),
+];
 
 /// Round-trip time of the line from which it, and not the service, is to blame: the "client" limit of
 /// the same document.
@@ -100,6 +107,19 @@ pub enum Cause {
         /// Nominal rate of the contract.
         #[serde(rename = "contract_bps")]
         contract: BitRate,
+        /// The target's threshold on the contract's layer.
+        #[serde(rename = "needed_bps")]
+        needed: BitRate,
+        /// What the line is made of.
+        medium: LineMedium,
+    },
+    /// The contract is delivered, and yet less than the target asks for is left of it.
+    ContractExhausted {
+        /// Nominal rate of the contract.
+        #[serde(rename = "contract_bps")]
+        contract: BitRate,
+        /// What was measured.
+        measured: Value,
         /// The target's threshold on the contract's layer.
         #[serde(rename = "needed_bps")]
         needed: BitRate,
@@ -264,7 +284,9 @@ impl Cause {
     #[must_use]
     pub const fn kind(&self) -> CauseKind {
         match self {
-            Self::ContractTooSmall { .. } => CauseKind::ContractTooSmall,
+            Self::ContractTooSmall { .. } | Self::ContractExhausted { .. } => {
+                CauseKind::ContractTooSmall
+            }
             Self::LineUnderDelivers(_) => CauseKind::LineUnderDelivers,
             Self::ProviderUnderDelivers(_) => CauseKind::ProviderUnderDelivers,
             Self::LineQuality { .. } => CauseKind::LineQuality,
@@ -281,11 +303,11 @@ impl Cause {
 }
 
 /// Names the cause of a judgement after the decision table of this module; `None` where nothing is known
-/// to be wrong. `peer` is the far end that the judgement is limited to, where it is.
+/// to be wrong. `samples` are those that the judgement rests on.
 #[must_use]
 pub fn cause(
     judgement: &Judgement,
-    peer: Option<&str>,
+    samples: &[Sample],
     situation: &Situation<'_>,
 ) -> Option<Cause> {
     let full_port = match &judgement.verdict {
@@ -304,7 +326,7 @@ pub fn cause(
         tolerated: judgement.threshold.as_ref()?.tolerated,
     };
     let on_wrong_side = |value: Value| missed.missed_by(value);
-    let together = situation.together(missed.metric, peer, on_wrong_side);
+    let together = situation.together(missed.metric, samples, on_wrong_side);
     let case = Case {
         missed,
         situation,
@@ -412,11 +434,7 @@ impl Case<'_> {
         if let Some(cause) = self.port_fault() {
             return cause;
         }
-        let lan = [
-            (Quantity::Loss, Value::Share(LAN_LOSS_LIMIT)),
-            (Quantity::Rtt, Value::Time(LAN_RTT_LIMIT)),
-        ];
-        if let Some((metric, measured, limit)) = self.over_limit(Segment::Lan, lan) {
+        if let Some((metric, measured, limit)) = self.over_limit(Segment::Lan, LAN_LIMITS) {
             return Cause::Lan {
                 metric,
                 measured,
@@ -436,13 +454,14 @@ impl Case<'_> {
         };
         let contract = line.contract.rate(direction);
         if self.missed.measured.number() as f64 >= DELIVERS * contract.as_bps() as f64 {
-            return Cause::ContractTooSmall {
+            return Cause::ContractExhausted {
                 contract,
+                measured: self.missed.measured,
                 needed: self.needed(),
                 medium: line.medium,
             };
         }
-        let unknown = self.unmeasured(Segment::Lan, lan);
+        let unknown = self.unmeasured(Segment::Lan, LAN_LIMITS);
         if !unknown.is_empty() {
             return undecidable(unknown);
         }
@@ -516,13 +535,25 @@ impl Case<'_> {
             .collect()
     }
 
-    /// Rows 23 to 25.
+    /// Rows 23 to 26.
     fn of_service(&self) -> Cause {
+        if let Some((metric, measured, limit)) = self.over_limit(Segment::Lan, LAN_LIMITS) {
+            return Cause::Lan {
+                metric,
+                measured,
+                limit,
+            };
+        }
         let line = [
             (Quantity::Loss, Value::Share(LINE_LOSS_LIMIT)),
             (Quantity::Rtt, Value::Time(LINE_RTT_LIMIT)),
         ];
         if let Some((metric, measured, limit)) = self.over_limit(Segment::Line, line) {
+            // What is measured on the line has passed the LAN first.
+            let unknown = self.unmeasured(Segment::Lan, LAN_LIMITS);
+            if !unknown.is_empty() {
+                return undecidable(unknown);
+            }
             return Cause::LineQuality {
                 metric,
                 measured,
@@ -540,13 +571,13 @@ impl Case<'_> {
         }
     }
 
-    /// Rows 26 and 27.
+    /// Rows 27 and 28.
     fn of_lan(&self) -> Cause {
         self.port_fault()
             .unwrap_or_else(|| self.missed.in_lan(self.missed.measured))
     }
 
-    /// Rows 4 and 26.
+    /// Rows 4 and 27.
     fn port_fault(&self) -> Option<Cause> {
         let broken = [(Quantity::FrameErrors, Value::Share(FRAME_ERROR_LIMIT))];
         let half = self.median(Segment::Lan, Quantity::HalfDuplex);

@@ -368,7 +368,14 @@ mod tests {
             let (target, site) = (target("de-aufgreifschwelle-30/down"), &school.sites[0]);
             let judging = Judging::default();
             judge_periods(
-                &mut judge, target, &school, site, series, None, &judging, recent,
+                &mut judge,
+                target,
+                &school,
+                site,
+                series,
+                |_| None,
+                &judging,
+                recent,
             )
         };
         let falling = months(7, &series);

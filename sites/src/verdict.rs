@@ -56,6 +56,8 @@ pub struct Series {
     /// The name of the window that all of it lies in, such as `lesson-hours`; `None` where it is of all
     /// hours.
     pub window: Option<String>,
+    /// The far end that all of it was measured against; `None` where it is of any.
+    pub peer: Option<String>,
 }
 
 /// What a target comes to at one site.
@@ -318,6 +320,8 @@ pub struct Query {
     pub to: UnixMillis,
     /// The window; absent for all hours.
     pub window: Option<String>,
+    /// The far end that the target is about; absent where it is about all that were measured against.
+    pub peer: Option<String>,
 }
 
 /// The most that an agent can see through its port.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use messnetz_metric::{Metric, UnixMillis};
 use messnetz_sites::period::Cycle;
 use messnetz_sites::site::SiteId;
 
@@ -123,27 +122,7 @@ enum Command {
     #[command(
         after_help = "Example:\n  messnetz collector samples XX-100001/main line.down --from 1790805600000 --to 1793487599999"
     )]
-    Samples {
-        /// The site, as SCHOOL/SITE of the site file
-        site: String,
-        /// What was measured, such as line.down
-        metric: Metric,
-        /// Time of the first sample, in milliseconds since 1970-01-01 UTC
-        #[arg(long)]
-        from: i64,
-        /// Time of the last sample
-        #[arg(long)]
-        to: i64,
-        /// Only those within this window: lesson-hours, off-lesson or one of the site file
-        #[arg(long, value_name = "NAME")]
-        window: Option<String>,
-        /// Language
-        #[arg(long, value_enum)]
-        lang: Option<Language>,
-        /// Print as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Samples(results::Samples),
 }
 
 /// What a verdict is about.
@@ -185,19 +164,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Report { period, lang, json } => report(load()?, period, lang, json),
         Command::Trend { months, lang, json } => results::trend(load()?, months, lang, json),
         Command::Schedule { lang, json } => results::schedule(load()?, lang, json),
-        Command::Samples {
-            site,
-            metric,
-            from,
-            to,
-            window,
-            lang,
-            json,
-        } => {
-            let times = UnixMillis(from)..=UnixMillis(to);
-            let window = window.as_deref();
-            results::samples(load()?, &site, metric, &times, window, lang, json)
-        }
+        Command::Samples(arguments) => results::samples(load()?, &arguments),
     }
 }
 

@@ -13,6 +13,7 @@ use super::collector::Span;
 use super::targets::{meant, school_named};
 use super::{Ending, print, print_json};
 use crate::collector::{Collector, Config};
+use crate::judging::Wanted;
 use crate::judging::chain::Chain;
 use crate::text::{Language, Text};
 use crate::words::Step;
@@ -84,8 +85,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             let window = query.window.as_deref();
             let window = window.map(|name| collector.calendar().window(name));
             let window = window.transpose()?;
-            let times = query.from..=query.to;
-            let samples = collector.samples(&query.site, query.metric, &times, window.as_ref())?;
+            let samples = collector.samples(&Wanted {
+                site: &query.site,
+                metric: query.metric,
+                times: query.from..=query.to,
+                window: window.as_ref(),
+                peer: query.peer.as_deref(),
+            })?;
             chain.show_worst(
                 samples,
                 arguments.samples.into(),
@@ -156,7 +162,12 @@ fn command(query: &Query, config: &Path) -> String {
         let path = config.display().to_string();
         format!(" --config '{}'", path.replace('\'', r"'\''"))
     });
-    samples + &window.unwrap_or_default() + &config.unwrap_or_default()
+    let peer = query.peer.as_ref();
+    let peer = peer.map(|peer| format!(" --peer '{}'", peer.replace('\'', r"'\''")));
+    [window, peer, config]
+        .into_iter()
+        .flatten()
+        .fold(samples, |command, part| command + &part)
 }
 
 impl Explained<'_> {

@@ -8,7 +8,7 @@ use messnetz_sites::facts::Facts;
 use messnetz_sites::formula::NotAssessable;
 use messnetz_sites::site::{Authority, School, SchoolId, Site};
 use messnetz_sites::target::{
-    Applies, Cap, Demand, InventoryTarget, Profile, ProfileId, Profiles, Target, Threshold,
+    Applies, Cap, Demand, InventoryTarget, Profile, ProfileId, Profiles, Scope, Target, Threshold,
 };
 use messnetz_sites::verdict::{Excepted, InventoryJudgement, judge_inventory, statement};
 use messnetz_sites::{Day, Source, nearest};
@@ -348,7 +348,14 @@ fn explain<'a>(authority: &'a Authority, school: &'a School, today: Option<Day>)
             .map(|target| measured(target, &school.facts_at(site, target.scope)))
             .collect(),
     };
-    let said = |item| statement(item, school, &authority.life_years, today?.year());
+    let everybody: Vec<&School> = authority.schools.iter().collect();
+    let said = |target: &InventoryTarget| {
+        let schools = match target.scope {
+            Scope::Authority => everybody.as_slice(),
+            Scope::School | Scope::Site => &[school],
+        };
+        statement(target.item, schools, &authority.life_years, today?.year())
+    };
     let stated = |target: &'a InventoryTarget| {
         let site = school.sites.first()?;
         let facts = school.facts_at(site, target.scope);
@@ -358,7 +365,7 @@ fn explain<'a>(authority: &'a Authority, school: &'a School, today: Option<Day>)
                 Demand::Number { formula, .. } => Some(formula.explain(&facts)),
                 Demand::Present => None,
             },
-            judgement: judge_inventory(target, school, site, said(target.item)),
+            judgement: judge_inventory(target, school, site, said(target)),
         })
     };
     Explained {

@@ -3,16 +3,15 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use messnetz_metric::{Metric, UnixMillis};
+use messnetz_metric::UnixMillis;
 use messnetz_probes::ndt7::server as ndt7;
 use messnetz_probes::stamp;
 use messnetz_probes::tcp_info::Congestion;
-use messnetz_sites::calendar::{Calendar, Window};
+use messnetz_sites::calendar::Calendar;
 use messnetz_sites::period::Cycle;
-use messnetz_sites::site::{Authority, SiteId};
+use messnetz_sites::site::Authority;
 use messnetz_sites::upgrade::Catalogue;
 use messnetz_sites::verdict::Sample;
 use thiserror::Error;
@@ -27,7 +26,7 @@ use super::{dashboard, door};
 use crate::clock;
 use crate::judging::pace::{self, Pace};
 use crate::judging::trends::{self, Trends};
-use crate::judging::{self, Report};
+use crate::judging::{self, Report, Wanted};
 use crate::store::{Store, StoreError};
 use crate::text::Language;
 use crate::wire::{AgentId, Schedule};
@@ -294,16 +293,9 @@ impl Collector {
     ///
     /// # Errors
     /// Where the store fails.
-    pub fn samples(
-        &self,
-        site: &SiteId,
-        metric: Metric,
-        times: &RangeInclusive<UnixMillis>,
-        window: Option<&Window>,
-    ) -> Result<Vec<Sample>, StoreError> {
+    pub fn samples(&self, wanted: &Wanted<'_>) -> Result<Vec<Sample>, StoreError> {
         let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = &reports.store;
-        judging::samples(&self.authority, store, site, metric, times, window)
+        judging::samples(&self.authority, &reports.store, wanted)
     }
 
     /// When the schools teach.

@@ -102,6 +102,7 @@ quantity-utilisation = Kanalauslastung
 
 ## Ursachen
 cause-contract-too-small = Leitung: der Vertrag über { $contract } liegt unter { $needed }
+cause-contract-exhausted = Leitung: von { $contract } kommen { $measured } an, der Vertrag ist damit erfüllt; gebraucht werden { $needed }
 cause-line-under-delivers = Leitung: von { $contract } kommen { $measured } an, sie verliert { $loss }
 cause-provider-under-delivers = Anbieter: von { $contract } kommen { $measured } an, LAN und Leitung sind sauber
 cause-switch-port-slow = Switch-Port: er bietet { $port }, das Messgerät kann { $own }
@@ -389,7 +390,6 @@ explain-price-yours = nach Angebot
 explain-price-source = Preise nach { $source }.
 explain-singles = Die einzelnen Messungen
 explain-worst = Die { $shown } ungünstigsten von { $of }, nach der Uhr am Ort ({ $zone }):
-explain-all-services = Gezeigt sind Messungen gegen alle Dienste, nicht nur gegen { $service }.
 explain-all = Alle zeigt der Befehl:
 explain-single-disturbed = zugleich nutzten andere die Leitung
 explain-no-targets = Für diese Schule ist kein Ziel festgelegt, das gemessen wird.

@@ -102,6 +102,7 @@ quantity-utilisation = channel utilisation
 
 ## Causes
 cause-contract-too-small = line: the contract of { $contract } is below { $needed }
+cause-contract-exhausted = line: { $measured } of { $contract } arrive, which keeps the contract; { $needed } are needed
 cause-line-under-delivers = line: { $measured } of { $contract } arrive, it loses { $loss }
 cause-provider-under-delivers = provider: { $measured } of { $contract } arrive, LAN and line are clean
 cause-switch-port-slow = switch port: it offers { $port }, the agent could do { $own }
@@ -389,7 +390,6 @@ explain-price-yours = to be quoted
 explain-price-source = Prices after { $source }.
 explain-singles = The single measurements
 explain-worst = The { $shown } least favourable of { $of }, by the local clock ({ $zone }):
-explain-all-services = Shown are measurements of all services, not only of { $service }.
 explain-all = All of them are printed by the command:
 explain-single-disturbed = others used the line as well
 explain-no-targets = No target that is measured is set for this school.

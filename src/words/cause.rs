@@ -20,6 +20,19 @@ impl Text {
                 "cause-contract-too-small",
                 &[("contract", rate(*contract)), ("needed", rate(*needed))],
             ),
+            Cause::ContractExhausted {
+                contract,
+                measured,
+                needed,
+                ..
+            } => self.say_with(
+                "cause-contract-exhausted",
+                &[
+                    ("contract", rate(*contract)),
+                    ("measured", value(*measured)),
+                    ("needed", rate(*needed)),
+                ],
+            ),
             Cause::LineUnderDelivers(under) => {
                 self.say_with("cause-line-under-delivers", &self.under_delivered(under))
             }
@@ -66,13 +79,9 @@ impl Text {
                     ("evidence", text(self.beside_the_radio(*lan, radio))),
                 ],
             ),
-            Cause::Agent { metric, measured } => self.say_with(
-                "cause-agent",
-                &[
-                    ("quantity", text(self.quantity(*metric))),
-                    ("measured", value(*measured)),
-                ],
-            ),
+            Cause::Agent { metric, measured } => {
+                self.say_with("cause-agent", &self.shown(*metric, *measured))
+            }
             Cause::FarEnd {
                 metric,
                 measured,
@@ -90,13 +99,9 @@ impl Text {
             Cause::AgentPort(full) => {
                 self.say_with("cause-agent-port", &[("port", rate(full.port))])
             }
-            Cause::Service { metric, measured } => self.say_with(
-                "cause-service",
-                &[
-                    ("quantity", text(self.quantity(*metric))),
-                    ("measured", value(*measured)),
-                ],
-            ),
+            Cause::Service { metric, measured } => {
+                self.say_with("cause-service", &self.shown(*metric, *measured))
+            }
             Cause::Undecidable { measure_next } => {
                 let next: Vec<String> = measure_next
                     .iter()
@@ -105,6 +110,14 @@ impl Text {
                 self.say_with("cause-undecidable", &[("next", text(next.join(", ")))])
             }
         }
+    }
+
+    /// What shows a cause.
+    fn shown(&self, metric: Metric, measured: Value) -> [(&'static str, FluentValue<'static>); 2] {
+        [
+            ("quantity", text(self.quantity(metric))),
+            ("measured", text(self.value(measured))),
+        ]
     }
 
     fn under_delivered(&self, under: &UnderDelivered) -> [(&'static str, FluentValue<'static>); 3] {
@@ -146,7 +159,7 @@ impl Text {
         lan.into_iter().chain(radio).collect()
     }
 
-    fn unknown(&self, unknown: Unknown) -> String {
+    pub(super) fn unknown(&self, unknown: Unknown) -> String {
         match unknown {
             Unknown::Contract => self.say("unknown-contract"),
             Unknown::Metric(metric) => format!("{} ({metric})", self.quantity(metric)),

@@ -476,10 +476,6 @@ impl Text {
             ];
             sentences.push(self.say_with("explain-worst", &gaps));
         }
-        sentences.extend(chain.target.service.as_ref().map(|service| {
-            let gaps = [("service", service.as_str().into())];
-            self.say_with("explain-all-services", &gaps)
-        }));
         let mut lines: Vec<String> = chain
             .worst
             .iter()

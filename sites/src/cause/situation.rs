@@ -7,6 +7,7 @@ use messnetz_metric::{Medium, Metric, UnixMillis, Value};
 
 use crate::quantile::Statistic;
 use crate::site::Line;
+use crate::verdict::Sample;
 
 /// Two observations whose beginnings lie no further apart were made together. A minute is the period of the
 /// small probes, so a capacity test has some of each of them beside it.
@@ -37,27 +38,22 @@ pub struct Situation<'a> {
 }
 
 impl<'a> Situation<'a> {
-    /// What was measured together with the samples of `metric`, against `peer` where one is named, that
-    /// `misses` is true of.
+    /// What was measured together with those of the judged `samples` of `metric` that `misses` is true of.
     pub(super) fn together(
         &self,
         metric: Metric,
-        peer: Option<&str>,
+        samples: &[Sample],
         misses: impl Fn(Value) -> bool,
     ) -> Together<'a> {
-        let mut moments = Vec::new();
-        let mut peers: BTreeMap<&'a str, usize> = BTreeMap::new();
-        for seen in self.of(metric) {
-            if peer.is_some_and(|peer| peer != seen.peer) {
-                continue;
-            }
-            let before = moments.len();
-            let missing = seen.samples.iter().filter(|(_, value)| misses(*value));
-            moments.extend(missing.map(|(at, _)| at.0));
-            *peers.entry(seen.peer).or_default() += moments.len() - before;
-        }
+        let missing = samples.iter().filter(|sample| misses(sample.value));
+        let mut moments: Vec<i64> = missing.map(|sample| sample.at.0).collect();
         moments.sort_unstable();
         // The far end that the trouble is with is the one with most of it.
+        let mut peers: BTreeMap<&'a str, usize> = BTreeMap::new();
+        for seen in self.of(metric) {
+            let in_trouble = |(at, _): &&(UnixMillis, Value)| moments.binary_search(&at.0).is_ok();
+            *peers.entry(seen.peer).or_default() += seen.samples.iter().filter(in_trouble).count();
+        }
         let worst = peers.into_iter().max_by_key(|(_, count)| *count);
         Together {
             seen: self.seen.clone(),

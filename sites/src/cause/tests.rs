@@ -78,7 +78,7 @@ fn explained(
         line: school.sites[0].line.as_ref(),
         seen,
     };
-    cause(judgement, None, &situation)
+    cause(judgement, &series.samples, &situation)
 }
 
 /// The cause of 12 classes (threshold 390, tolerated 351) that get `measured`.
@@ -268,6 +268,7 @@ fn row_9_a_line_that_delivers_its_contract_needs_a_larger_one() {
     let series = mbps([940.0; 20]);
     let judgement = judged(&target, &school, &series, None);
     let found = explained(&judgement, &school, &series, &CLEAN_LAN);
+    assert!(matches!(found, Some(Cause::ContractExhausted { .. })));
     assert_eq!(kind(found), CauseKind::ContractTooSmall);
 }
 
@@ -415,17 +416,21 @@ fn rows_20_to_22_an_access_point_is_to_blame_only_where_the_cable_holds_at_the_s
 }
 
 #[test]
-fn rows_23_to_25_a_service_is_to_blame_only_where_the_line_is_clean() {
+fn rows_23_to_26_a_service_is_to_blame_only_where_lan_and_line_are_clean() {
     let of_dns = |others: &[Other]| of("service.dns", 50_000, 90_000, others);
     let losing = [other("line.loss", 10_000), other("line.rtt", 4_000)];
-    assert_eq!(kind(of_dns(&losing)), CauseKind::LineQuality);
+    assert_eq!(of_dns(&losing), Some(next(&["lan.loss", "lan.rtt"])));
+    let behind_a_clean_lan = clean_lan_and(&losing);
+    assert_eq!(kind(of_dns(&behind_a_clean_lan)), CauseKind::LineQuality);
+    let lan_loses = [&losing[..], &[other("lan.loss", 50_000)]].concat();
+    assert_eq!(of_dns(&lan_loses), Some(lan("lan.loss", 50_000, 1_000)));
     assert_eq!(of_dns(&[other("line.loss", 0)]), Some(next(&["line.rtt"])));
     let clean = [other("line.loss", 0), other("line.rtt", 4_000)];
     assert_eq!(kind(of_dns(&clean)), CauseKind::Service);
 }
 
 #[test]
-fn rows_26_and_27_what_is_missed_in_the_lan_is_the_port_or_the_lan() {
+fn rows_27_and_28_what_is_missed_in_the_lan_is_the_port_or_the_lan() {
     let of_rtt = |others: &[Other]| of("lan.rtt", 10_000, 12_000, others);
     assert_eq!(of_rtt(&[]), Some(lan("lan.rtt", 12_000, 10_000)));
     assert_eq!(
@@ -435,7 +440,7 @@ fn rows_26_and_27_what_is_missed_in_the_lan_is_the_port_or_the_lan() {
 }
 
 #[test]
-fn row_28_what_the_box_misses_is_the_box() {
+fn row_29_what_the_box_misses_is_the_box() {
     assert_eq!(
         kind(of("agent.cpu", 500_000, 600_000, &[])),
         CauseKind::Agent
@@ -466,7 +471,7 @@ fn what_a_radio_saw_of_cable_and_line_neither_clears_nor_accuses_them() {
         ],
     };
     assert_eq!(
-        cause(&judgement, None, &situation),
+        cause(&judgement, &series.samples, &situation),
         Some(next(&["lan.loss", "lan.rtt"]))
     );
 }

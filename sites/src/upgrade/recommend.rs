@@ -128,7 +128,9 @@ impl Upgrade {
 /// What the line is made of today, where the cause says so.
 const fn medium(cause: &Cause) -> Option<LineMedium> {
     match cause {
-        Cause::ContractTooSmall { medium, .. } => Some(*medium),
+        Cause::ContractTooSmall { medium, .. } | Cause::ContractExhausted { medium, .. } => {
+            Some(*medium)
+        }
         Cause::LineUnderDelivers(under) | Cause::ProviderUnderDelivers(under) => Some(under.medium),
         Cause::LineQuality { medium, .. } => *medium,
         Cause::AgentPort(_)
@@ -146,6 +148,9 @@ const fn medium(cause: &Cause) -> Option<LineMedium> {
 fn brings(carries: BitRate, cause: &Cause) -> bool {
     match cause {
         Cause::ContractTooSmall {
+            contract, needed, ..
+        }
+        | Cause::ContractExhausted {
             contract, needed, ..
         } => carries >= *needed && carries > *contract,
         Cause::AgentPort(full) => carries >= full.needed && carries > full.port,

@@ -63,7 +63,7 @@ fn findings(
             None,
             &Judging::default(),
         );
-        let cause = cause(&judgement, None, &situation)?;
+        let cause = cause(&judgement, &series.samples, &situation)?;
         Some((judgement, cause))
     };
     measured.iter().filter_map(finding).collect()

@@ -162,6 +162,7 @@ impl Besides {
                 from: UnixMillis(from),
                 to: UnixMillis(to),
                 window: series.window.clone(),
+                peer: series.peer.clone(),
             }),
             disturbed: (of > 0).then(|| Disturbed {
                 disturbed,
@@ -193,7 +194,8 @@ impl Demand {
             judging.min_days,
             if independent { 1 } else { target.min_days },
         );
-        let is_shortened = confidence < target.confidence
+        let is_shortened = (judging.all_hours && target.window.is_some())
+            || confidence < target.confidence
             || min_samples < target.min_samples
             || min_days < target.min_days
             || independent;

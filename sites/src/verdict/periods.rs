@@ -4,11 +4,12 @@ use messnetz_metric::BitRate;
 
 use super::{Judge, Judgement, Series};
 use crate::judging::Judging;
-use crate::period::{Recent, split};
+use crate::period::{Period, Recent, split};
 use crate::site::{School, Site};
 use crate::target::Target;
 
-/// Judges one target at one site for each of the recent periods, in their order. A period without samples
+/// Judges one target at one site for each of the recent periods, in their order; `port` is the nominal rate
+/// of the port that the agent measured through in a period. A period without samples
 /// has its judgement too: a school that was not measured is not at the target.
 #[must_use]
 #[expect(
@@ -21,13 +22,14 @@ pub fn judge_periods(
     school: &School,
     site: &Site,
     series: &Series,
-    port: Option<BitRate>,
+    port: impl Fn(Period) -> Option<BitRate>,
     judging: &Judging,
     recent: Recent,
 ) -> Vec<Judgement> {
     let mut parts = split(series, recent.cycle);
     let nothing = Series {
         window: series.window.clone(),
+        peer: series.peer.clone(),
         ..Series::default()
     };
     let judged = |period| Judgement {
@@ -36,7 +38,7 @@ pub fn judge_periods(
         ..{
             let own = parts.remove(&period);
             let series = own.as_ref().unwrap_or(&nothing);
-            judge.judge(target, school, site, series, port, judging)
+            judge.judge(target, school, site, series, port(period), judging)
         }
     };
     recent.periods().into_iter().map(judged).collect()

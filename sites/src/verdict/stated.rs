@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::Stated;
-use crate::inventory::{Cabling, DeviceKind, FactValue, Inventory, InventoryFact, LifeYears};
+use crate::inventory::{
+    Cabling, DeviceKind, DeviceLot, FactValue, Inventory, InventoryFact, LifeYears,
+};
 use crate::site::School;
 use crate::source::Day;
 use crate::target::Item;
@@ -37,52 +39,60 @@ const USED: [DeviceKind; 3] = [
     DeviceKind::Desktop,
 ];
 
-/// What a school's inventory says of an item; `None` where a fact that it needs is not stated. `life` is
-/// how long equipment lives, `year` the one that it is.
+/// What the inventories of `schools` together say of an item: of one school, or of all of an authority's for
+/// a target that counts by authority. `None` where a fact that it needs is not stated by all of them.
+/// `life` is how long equipment lives, `year` the one that it is.
 #[must_use]
-pub fn statement(item: Item, school: &School, life: &LifeYears, year: u16) -> Option<Statement> {
-    let told = Told::of(school)?;
+pub fn statement(
+    item: Item,
+    schools: &[&School],
+    life: &LifeYears,
+    year: u16,
+) -> Option<Statement> {
+    let told = Told(schools);
     match item.name() {
         "line.backup" => told.yes_no(InventoryFact::SecondLine),
         "lan.core-ups" => {
-            let ups = told.fact(InventoryFact::Ups)?;
-            let count = f64::from(u8::from(ups.value == FactValue::YesNo(true)));
-            Some(number(count, vec![ups]))
+            let ups = told.facts(InventoryFact::Ups)?;
+            let all = ups.iter().all(|ups| ups.value == FactValue::YesNo(true));
+            Some(number(f64::from(u8::from(all)), ups))
         }
         "lan.double-sockets-per-room" => {
-            let sockets = told.fact(InventoryFact::SocketsPerRoom)?;
-            Some(number(as_number(sockets.value)?, vec![sockets]))
+            match told.facts(InventoryFact::SocketsPerRoom)?.as_slice() {
+                // Averages of several are no average of all.
+                [only] => Some(number(as_number(only.value)?, vec![only.clone()])),
+                _ => None,
+            }
         }
         // Class EA is what category 6A gives (ISO/IEC 11801).
         "lan.cat-6a" | "lan.class-ea" => {
             told.cabling(&[Cabling::Cat6a, Cabling::Cat7, Cabling::Cat8, Cabling::Fibre])
         }
         "lan.cat-7-cable" => told.cabling(&[Cabling::Cat7, Cabling::Cat8, Cabling::Fibre]),
-        "wlan.ap-per-room" => told.ratio(InventoryFact::AccessPoints, InventoryFact::RoomsTeaching),
-        "displays.per-room" => told.ratio(
-            InventoryFact::RoomsWithDisplay,
-            InventoryFact::RoomsTeaching,
-        ),
+        "wlan.ap-per-room" => told.per_room(InventoryFact::AccessPoints),
+        "displays.per-room" => told.per_room(InventoryFact::RoomsWithDisplay),
         "devices.pupils-per-device" => {
-            let pupils = f64::from(school.facts.pupils?);
             let (devices, facts) = told.devices(&USED)?;
-            quotient(pupils, f64::from(devices), facts)
+            quotient(told.pupils()?, devices, facts)
         }
         "support.devices-per-post" => {
-            let post = told.fact(InventoryFact::SupportFte)?;
             let (devices, mut facts) = told.devices(&USED)?;
-            let posts = as_number(post.value)?;
-            facts.push(post);
-            quotient(f64::from(devices), posts, facts)
+            let (posts, of_posts) = told.sum(InventoryFact::SupportFte)?;
+            facts.extend(of_posts);
+            quotient(devices, posts, facts)
         }
         "support.pupils-per-post" => {
-            let post = told.fact(InventoryFact::SupportFte)?;
-            let posts = as_number(post.value)?;
-            quotient(f64::from(school.facts.pupils?), posts, vec![post])
+            let (posts, facts) = told.sum(InventoryFact::SupportFte)?;
+            quotient(told.pupils()?, posts, facts)
+        }
+        "support.sites-per-post" => {
+            let (posts, facts) = told.sum(InventoryFact::SupportFte)?;
+            let sites: usize = schools.iter().map(|school| school.sites.len()).sum();
+            quotient(sites as f64, posts, facts)
         }
         "support.posts-per-school" => {
-            let post = told.fact(InventoryFact::SupportFte)?;
-            Some(number(as_number(post.value)?, vec![post]))
+            let (posts, facts) = told.sum(InventoryFact::SupportFte)?;
+            quotient(posts, schools.len() as f64, facts)
         }
         "devices.within-life" => told.within_life(&USED, life, year),
         "wlan.within-life" => told.within_life(&[DeviceKind::AccessPoint], life, year),
@@ -91,87 +101,124 @@ pub fn statement(item: Item, school: &School, life: &LifeYears, year: u16) -> Op
     }
 }
 
-/// The inventory that speaks for a school: its own, or that of its only site.
-struct Told<'a>(&'a Inventory);
+/// What schools say: each by itself, or by all of its sites where it says nothing itself.
+struct Told<'a>(&'a [&'a School]);
 
 impl<'a> Told<'a> {
-    fn of(school: &'a School) -> Option<Self> {
-        match school.sites.as_slice() {
-            _ if !school.inventory.is_empty() => Some(Self(&school.inventory)),
-            [only] if !only.inventory.is_empty() => Some(Self(&only.inventory)),
-            _ => None,
-        }
+    /// What each says of a fact; `None` where one says nothing.
+    fn facts(&self, fact: InventoryFact) -> Option<Vec<Dated>> {
+        let dated = |inventory: &Inventory| {
+            let stated = inventory.facts.get(&fact)?;
+            Some(Dated {
+                fact: fact.name(),
+                value: stated.value,
+                on: stated.on,
+                from: stated.from.clone(),
+            })
+        };
+        let of_school = |school: &&School| match dated(&school.inventory) {
+            Some(own) => Some(vec![own]),
+            None => school
+                .sites
+                .iter()
+                .map(|site| dated(&site.inventory))
+                .collect(),
+        };
+        let facts: Vec<Vec<Dated>> = self.0.iter().map(of_school).collect::<Option<_>>()?;
+        let facts = facts.concat();
+        (!facts.is_empty()).then_some(facts)
     }
 
-    fn fact(&self, fact: InventoryFact) -> Option<Dated> {
-        let stated = self.0.facts.get(&fact)?;
-        Some(Dated {
-            fact: fact.name(),
-            value: stated.value,
-            on: stated.on,
-            from: stated.from.clone(),
-        })
+    fn sum(&self, fact: InventoryFact) -> Option<(f64, Vec<Dated>)> {
+        let facts = self.facts(fact)?;
+        let numbers: Vec<f64> = facts
+            .iter()
+            .map(|fact| as_number(fact.value))
+            .collect::<Option<_>>()?;
+        Some((numbers.iter().sum(), facts))
+    }
+
+    fn pupils(&self) -> Option<f64> {
+        let of_school = |school: &&School| school.facts.pupils.map(f64::from);
+        self.0.iter().map(of_school).sum()
     }
 
     fn yes_no(&self, fact: InventoryFact) -> Option<Statement> {
-        let fact = self.fact(fact)?;
-        Some(present(fact.value == FactValue::YesNo(true), vec![fact]))
+        let facts = self.facts(fact)?;
+        let all = facts
+            .iter()
+            .all(|fact| fact.value == FactValue::YesNo(true));
+        Some(present(all, facts))
     }
 
     fn cabling(&self, good: &[Cabling]) -> Option<Statement> {
-        let fact = self.fact(InventoryFact::Cabling)?;
-        let FactValue::Cabling(class) = fact.value else {
-            return None;
-        };
-        Some(present(good.contains(&class), vec![fact]))
+        let facts = self.facts(InventoryFact::Cabling)?;
+        let is_good =
+            |fact: &Dated| matches!(fact.value, FactValue::Cabling(class) if good.contains(&class));
+        Some(present(facts.iter().all(is_good), facts))
     }
 
-    fn ratio(&self, part: InventoryFact, whole: InventoryFact) -> Option<Statement> {
-        let (part, whole) = (self.fact(part)?, self.fact(whole)?);
-        let numbers = (as_number(part.value)?, as_number(whole.value)?);
-        quotient(numbers.0, numbers.1, vec![part, whole])
+    /// A count for each teaching room, whose number the inventory states or else the school's facts.
+    fn per_room(&self, fact: InventoryFact) -> Option<Statement> {
+        let (part, mut facts) = self.sum(fact)?;
+        let rooms = if let Some((rooms, of_rooms)) = self.sum(InventoryFact::RoomsTeaching) {
+            facts.extend(of_rooms);
+            rooms
+        } else {
+            let of_school = |school: &&School| school.facts.rooms_teaching.map(f64::from);
+            self.0.iter().map(of_school).sum::<Option<f64>>()?
+        };
+        quotient(part, rooms, facts)
     }
 
-    /// How many devices of these kinds there are; `None` where none is listed.
-    fn devices(&self, kinds: &[DeviceKind]) -> Option<(u32, Vec<Dated>)> {
-        let lots = self
-            .0
-            .devices
-            .iter()
-            .filter(|lot| kinds.contains(&lot.kind));
-        let facts: Vec<Dated> = lots
-            .map(|lot| Dated {
-                fact: lot.kind.name(),
-                value: FactValue::Count(lot.count),
-                on: lot.on,
-                from: lot.from.clone(),
-            })
-            .collect();
-        let count = |fact: &Dated| match fact.value {
-            FactValue::Count(count) => count,
-            _ => 0,
+    fn lots(&self, kinds: &[DeviceKind]) -> Option<Vec<&'a DeviceLot>> {
+        let wanted = |inventory: &'a Inventory| -> Vec<&'a DeviceLot> {
+            let lots = inventory.devices.iter();
+            lots.filter(|lot| kinds.contains(&lot.kind)).collect()
         };
-        let all = facts.iter().map(count).fold(0, u32::saturating_add);
-        (!facts.is_empty()).then_some((all, facts))
+        let mut all = Vec::new();
+        for school in self.0 {
+            let mut own = wanted(&school.inventory);
+            if own.is_empty() {
+                let of_sites = school.sites.iter().map(|site| wanted(&site.inventory));
+                own = of_sites.flatten().collect();
+            }
+            if own.is_empty() {
+                return None;
+            }
+            all.append(&mut own);
+        }
+        (!all.is_empty()).then_some(all)
+    }
+
+    /// How many devices of these kinds there are; `None` where a school lists none.
+    fn devices(&self, kinds: &[DeviceKind]) -> Option<(f64, Vec<Dated>)> {
+        let lots = self.lots(kinds)?;
+        let dated = |lot: &&DeviceLot| Dated {
+            fact: lot.kind.name(),
+            value: FactValue::Count(lot.count),
+            on: lot.on,
+            from: lot.from.clone(),
+        };
+        let count = lots.iter().map(|lot| f64::from(lot.count)).sum();
+        Some((count, lots.iter().map(dated).collect()))
     }
 
     /// The share of the devices that are within their life, in percent; `None` where the year of purchase
     /// or the life of one is not known.
     fn within_life(&self, kinds: &[DeviceKind], life: &LifeYears, year: u16) -> Option<Statement> {
         let (all, facts) = self.devices(kinds)?;
-        let mut young = 0_u32;
-        for lot in self
-            .0
-            .devices
-            .iter()
-            .filter(|lot| kinds.contains(&lot.kind))
-        {
+        let mut young = 0.0;
+        for lot in self.lots(kinds)? {
             let end = lot.bought?.saturating_add(u16::from(*life.get(&lot.kind)?));
             if year < end {
-                young = young.saturating_add(lot.count);
+                young += f64::from(lot.count);
             }
         }
-        quotient(100.0 * f64::from(young), f64::from(all), facts)
+        if all == 0.0 {
+            return None;
+        }
+        quotient(100.0 * young, all, facts)
     }
 }
 
@@ -197,9 +244,13 @@ const fn present(there: bool, facts: Vec<Dated>) -> Statement {
     }
 }
 
-/// A ratio; `None` over nothing.
+/// A ratio: endless where there is something for nobody or nothing to share; `None` of nothing over nothing.
 fn quotient(part: f64, whole: f64, facts: Vec<Dated>) -> Option<Statement> {
-    (whole > 0.0).then(|| number(part / whole, facts))
+    if whole > 0.0 {
+        Some(number(part / whole, facts))
+    } else {
+        (part > 0.0).then(|| number(f64::INFINITY, facts))
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +270,7 @@ mod tests {
 
     fn said(inventory: &str, item: &str) -> Option<Stated> {
         let (school, life) = school(inventory);
-        let statement = statement(item.parse().unwrap(), &school, &life, 2026)?;
+        let statement = statement(item.parse().unwrap(), &[&school], &life, 2026)?;
         assert!(!statement.facts.is_empty(), "{item} rests on something");
         assert!(statement.facts.iter().all(|fact| fact.from == "Begehung"));
         Some(statement.stated)
@@ -249,6 +300,7 @@ mod tests {
                 "devices.within-life",
                 Some(Stated::Number(100.0 * 100.0 / 150.0)),
             ),
+            ("support.sites-per-post", Some(Stated::Number(2.0))),
             ("displays.per-room", None),
             ("lan.poe", None),
             ("lan.within-life", None),
@@ -264,7 +316,24 @@ mod tests {
         let without_life =
             format!("devices = [{{ kind = \"notebook\", bought = 2025, count = 1, {SEEN}]");
         assert_eq!(said(&without_life, "devices.within-life"), None);
+    }
+
+    #[test]
+    fn pupils_without_anybody_for_their_support_are_endless_and_not_unknown() {
         let none = format!("support_fte = {{ value = 0, {SEEN}");
-        assert_eq!(said(&none, "support.pupils-per-post"), None, "over nothing");
+        let endless = Some(Stated::Number(f64::INFINITY));
+        assert_eq!(said(&none, "support.pupils-per-post"), endless);
+    }
+
+    #[test]
+    fn an_authority_says_only_what_all_of_its_schools_say() {
+        let (school, life) = school(&format!("support_fte = {{ value = 0.5, {SEEN}"));
+        let mut silent = school.clone();
+        silent.inventory = Inventory::default();
+        let item: Item = "support.pupils-per-post".parse().unwrap();
+        let both = statement(item, &[&school, &school], &life, 2026).unwrap();
+        assert_eq!(both.stated, Stated::Number(600.0));
+        assert_eq!(both.facts.len(), 2);
+        assert_eq!(statement(item, &[&school, &silent], &life, 2026), None);
     }
 }

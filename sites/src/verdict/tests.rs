@@ -128,6 +128,7 @@ fn what_was_not_measured_or_cannot_be_computed_has_no_data() {
         samples: Vec::new(),
         failures: vec![0, 0, 1],
         window: None,
+        peer: None,
     };
     let delays = series([Value::Time(Micros::from_micros(1)); 20]);
     for (classes, series, expected) in [
@@ -503,7 +504,7 @@ fn a_month_that_is_over_is_closed_and_the_running_one_provisional() {
         &school,
         &school.sites[0],
         &mbps([382.0; 45]),
-        None,
+        |_| None,
         &Judging::default(),
         Recent {
             cycle: Cycle::Month,
@@ -538,6 +539,7 @@ fn a_judgement_says_what_finds_its_samples_and_what_the_agent_could_see() {
         from: UnixMillis(0),
         to: UnixMillis(19 * 86_400_000),
         window: judgement.window.clone(),
+        peer: None,
     };
     assert_eq!(judgement.query, Some(expected));
     let ceiling = Ceiling {
@@ -605,7 +607,7 @@ fn a_month_in_which_nothing_was_measured_has_its_judgement() {
         &school,
         &school.sites[0],
         &series,
-        None,
+        |_| None,
         &Judging::default(),
         Recent {
             cycle: Cycle::Month,

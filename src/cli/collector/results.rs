@@ -1,7 +1,6 @@
 //! Trends, the pace of the schedule, and the samples themselves, as a terminal shows them.
 
-use std::ops::RangeInclusive;
-
+use clap::Args;
 use messnetz_metric::{Metric, UnixMillis, Value};
 use messnetz_sites::target::TargetId;
 use messnetz_sites::trend::{Outlook, PeriodCoverage};
@@ -9,6 +8,7 @@ use messnetz_sites::trend::{Outlook, PeriodCoverage};
 use super::super::{Ending, print, print_json};
 use super::known_site;
 use crate::collector::{Collector, Config};
+use crate::judging::Wanted;
 use crate::report::table::columns;
 use crate::text::{Language, Text};
 
@@ -144,25 +144,49 @@ pub(super) fn schedule(
     })
 }
 
-/// The samples of one metric at one site.
-pub(super) fn samples(
-    config: Config,
-    site: &str,
+/// Which samples to print.
+#[derive(Debug, Args)]
+pub(super) struct Samples {
+    /// The site, as SCHOOL/SITE of the site file
+    site: String,
+    /// What was measured, such as line.down
     metric: Metric,
-    times: &RangeInclusive<UnixMillis>,
-    window: Option<&str>,
+    /// Time of the first sample, in milliseconds since 1970-01-01 UTC
+    #[arg(long)]
+    from: i64,
+    /// Time of the last sample
+    #[arg(long)]
+    to: i64,
+    /// Only those within this window: lesson-hours, off-lesson or one of the site file
+    #[arg(long, value_name = "NAME")]
+    window: Option<String>,
+    /// Only those against this far end, as the schedule names it
+    #[arg(long)]
+    peer: Option<String>,
+    /// Language
+    #[arg(long, value_enum)]
     lang: Option<Language>,
+    /// Print as JSON
+    #[arg(long)]
     json: bool,
-) -> anyhow::Result<Ending> {
-    let text = Text::new(lang.unwrap_or(config.language));
+}
+
+/// The samples of one metric at one site.
+pub(super) fn samples(config: Config, arguments: &Samples) -> anyhow::Result<Ending> {
+    let text = Text::new(arguments.lang.unwrap_or(config.language));
     let collector = Collector::open(config)?;
-    let site = known_site(&collector, site)?;
-    let window = match window {
+    let window = match &arguments.window {
         Some(name) => Some(collector.calendar().window(name)?),
         None => None,
     };
-    let samples = collector.samples(&site, metric, times, window.as_ref())?;
-    if json {
+    let samples = collector.samples(&Wanted {
+        site: &known_site(&collector, &arguments.site)?,
+        metric: arguments.metric,
+        times: UnixMillis(arguments.from)..=UnixMillis(arguments.to),
+        window: window.as_ref(),
+        peer: arguments.peer.as_deref(),
+    })?;
+    if arguments.json {
         let shown: Vec<_> = samples
             .iter()
             .map(|sample| {

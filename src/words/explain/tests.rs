@@ -51,6 +51,7 @@ fn row(authority: &Authority, target: &str, samples: &[Sample], cause: Option<Ca
             vec![1, 2]
         },
         window: target.window.as_ref().map(ToString::to_string),
+        peer: None,
     };
     let port = Some(BitRate::from_mbps(1000.0));
     let mut judgement = judge(target, school, site, &series, port, &authority.judging);
