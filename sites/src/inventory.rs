@@ -168,13 +168,16 @@ pub struct Inventory {
     /// Devices by kind and year.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceLot>,
+    /// Items of inventory targets, by their names, as numbers or as yes or no.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub items: BTreeMap<&'static str, Stated>,
 }
 
 impl Inventory {
     /// Whether nothing is stated.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.facts.is_empty() && self.devices.is_empty()
+        self.facts.is_empty() && self.devices.is_empty() && self.items.is_empty()
     }
 
     /// A count, where it is stated.

@@ -14,11 +14,12 @@ use super::{
 use crate::calendar::{WrittenCalendar, WrittenSchoolCalendar};
 use crate::facts::{AuthorityFacts, Fact, Facts};
 use crate::inventory::{
-    DeviceKind, DeviceLot, Inventory, InventoryFact, LifeYears, MOST_DEVICES, Stated, YEARS,
+    DeviceKind, DeviceLot, FactValue, Inventory, InventoryFact, LifeYears, MOST_DEVICES, Stated,
+    YEARS,
 };
 use crate::judging::{Judging, confidence_is_sound};
 use crate::source::Day;
-use crate::target::{ProfileId, Profiles, ServiceId, TargetId};
+use crate::target::{Item, ItemKind, ProfileId, Profiles, ServiceId, TargetId};
 use crate::toml_file::{Document, Problem};
 
 /// Years that equipment can be meant to live.
@@ -169,6 +170,8 @@ struct WrittenInventory {
     teachers_trained: Option<WrittenStated>,
     #[serde(default)]
     devices: Vec<WrittenLot>,
+    #[serde(default)]
+    items: BTreeMap<Spanned<String>, WrittenStated>,
 }
 
 #[derive(Deserialize)]
@@ -263,6 +266,25 @@ pub(super) fn authority(
     } else {
         check.problems.sort_by_key(|p| (p.line, p.column));
         Err(check.problems)
+    }
+}
+
+/// What an item is stated as.
+fn value_of(item: Item, written: &toml::Value) -> Result<FactValue, String> {
+    let number = match written {
+        toml::Value::Integer(whole) => Some(*whole as f64),
+        toml::Value::Float(number) => Some(*number),
+        _ => None,
+    };
+    match item.kind() {
+        ItemKind::Number(_) => number
+            .filter(|number| (0.0..=1e6).contains(number))
+            .map(FactValue::Decimal)
+            .ok_or_else(|| format!("{item} is a number from 0 to a million")),
+        ItemKind::Check => written
+            .as_bool()
+            .map(FactValue::YesNo)
+            .ok_or_else(|| format!("{item} is true or false")),
     }
 }
 
@@ -598,6 +620,29 @@ impl Check<'_> {
                     inventory.facts.insert(fact, Stated { value, on, from });
                 }
                 Err(accepted) => self.refuse(&stated.value, fact.name(), accepted),
+            }
+        }
+        for (name, stated) in written.items {
+            let from = self.name(stated.from).into_inner();
+            let item: Item = match name.get_ref().parse() {
+                Ok(item) => item,
+                Err(unknown) => {
+                    let mut problem =
+                        self.document
+                            .problem(name.span().start, Some("items"), &unknown);
+                    problem.suggestion = unknown.suggestion.map(str::to_owned);
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            match value_of(item, stated.value.get_ref()) {
+                Ok(value) => {
+                    let on = stated.on;
+                    inventory
+                        .items
+                        .insert(item.name(), Stated { value, on, from });
+                }
+                Err(accepted) => self.refuse(&stated.value, "value", accepted),
             }
         }
         let mut lots = HashSet::new();

@@ -8,7 +8,7 @@ use crate::inventory::{
 };
 use crate::site::School;
 use crate::source::Day;
-use crate::target::Item;
+use crate::target::{Item, ItemKind};
 
 /// What is said of an item, with the facts that it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,6 +50,9 @@ pub fn statement(
     year: u16,
 ) -> Option<Statement> {
     let told = Told(schools);
+    if let Some(statement) = told.item(item) {
+        return Some(statement);
+    }
     match item.name() {
         "line.backup" => told.yes_no(InventoryFact::SecondLine),
         "lan.core-ups" => {
@@ -116,6 +119,35 @@ impl<'a> Told<'a> {
                 from: stated.from.clone(),
             })
         };
+        self.all(dated)
+    }
+
+    /// What is said of the item itself: a number by one alone, a check by all.
+    fn item(&self, item: Item) -> Option<Statement> {
+        let dated = |inventory: &Inventory| {
+            let stated = inventory.items.get(item.name())?;
+            Some(Dated {
+                fact: item.name(),
+                value: stated.value,
+                on: stated.on,
+                from: stated.from.clone(),
+            })
+        };
+        let facts = self.all(dated)?;
+        match (item.kind(), facts.as_slice()) {
+            (ItemKind::Check, _) => {
+                let all = facts
+                    .iter()
+                    .all(|fact| fact.value == FactValue::YesNo(true));
+                Some(present(all, facts))
+            }
+            (ItemKind::Number(_), [only]) => Some(number(as_number(only.value)?, facts)),
+            (ItemKind::Number(_), _) => None,
+        }
+    }
+
+    /// What each school says, or each of its sites where it says nothing itself; `None` where one is silent.
+    fn all(&self, dated: impl Fn(&Inventory) -> Option<Dated>) -> Option<Vec<Dated>> {
         let of_school = |school: &&School| match dated(&school.inventory) {
             Some(own) => Some(vec![own]),
             None => school
@@ -307,6 +339,17 @@ mod tests {
         ] {
             assert_eq!(said(&facts, item), expected, "{item}");
         }
+    }
+
+    #[test]
+    fn an_item_that_is_stated_itself_counts_before_what_could_be_worked_out() {
+        let items = format!(
+            "cabling = {{ value = \"cat5\", {SEEN}\n[school.inventory.items]\n\
+             \"lan.cat-6a\" = {{ value = true, {SEEN}\n\"wlan.generation\" = {{ value = 6, {SEEN}"
+        );
+        assert_eq!(said(&items, "lan.cat-6a"), Some(Stated::Present(true)));
+        assert_eq!(said(&items, "wlan.generation"), Some(Stated::Number(6.0)));
+        assert_eq!(said(&items, "wlan.ssids"), None);
     }
 
     #[test]
