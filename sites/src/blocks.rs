@@ -396,11 +396,11 @@ fn fewest(limit: usize, does: &mut impl FnMut(usize) -> bool) -> Option<usize> {
     let mut none = 0;
     let mut enough = 1;
     while !does(enough) {
-        none = enough;
-        enough *= 2;
-        if enough > limit {
+        if enough >= limit {
             return None;
         }
+        none = enough;
+        enough = (enough * 2).min(limit);
     }
     while enough - none > 1 {
         let middle = usize::midpoint(none, enough);
@@ -581,6 +581,20 @@ mod tests {
         for (degrees, t) in [(4.0, 2.132), (9.0, 1.833), (19.0, 1.729), (59.0, 1.671)] {
             let got = student(normal(0.95), degrees);
             assert!((got / t - 1.0).abs() < 0.005, "{degrees}: {got}");
+        }
+    }
+
+    #[test]
+    fn the_fewest_are_found_up_to_the_limit_itself() {
+        for limit in [1, 2, 5, 100, 2_048] {
+            for first in 1..=limit + 1 {
+                let found = fewest(limit, &mut |number| number >= first);
+                assert_eq!(
+                    found,
+                    (first <= limit).then_some(first),
+                    "{first} of {limit}"
+                );
+            }
         }
     }
 

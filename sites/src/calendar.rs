@@ -90,7 +90,7 @@ pub enum DayKind {
     School,
     /// Saturday or Sunday.
     Weekend,
-    /// A public holiday of the Land.
+    /// A public holiday of the Land, or where none is known of all Länder, if the clocks are German.
     PublicHoliday(String),
     /// School holidays.
     Holiday(String),
@@ -152,7 +152,9 @@ impl Calendar {
             return DayKind::Weekend;
         }
         let land = self.land_of(school);
-        if let Some(name) = public::public_holiday(date, land) {
+        // Without a Land, the German clock alone tells a German school from an English one.
+        let in_germany = land.is_some() || self.zone.name() == GERMANY;
+        if in_germany && let Some(name) = public::public_holiday(date, land) {
             return DayKind::PublicHoliday(name.to_owned());
         }
         let holds = |holiday: &&Holiday| holiday.is_for(land) && holiday.holds(date);

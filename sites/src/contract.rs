@@ -17,7 +17,8 @@
 //! - *minimum*: on at least 2 days it was undercut at least once.
 //!
 //! Where the text leaves a boundary open, the reading taken is named in [`Reading`], and
-//! [`Check::readings`] says where another one would have changed whether the campaign is valid.
+//! [`Check::readings`] says where another one, or several together, would have changed whether the campaign
+//! is valid.
 //!
 //! § 57 (4) TKG speaks of the consumer. Whether a municipality can rely on it is not established here,
 //! so whoever shows a check has to say so: evidence about a contract, not a statutory right.
@@ -41,10 +42,7 @@ pub use csv::measurements;
 pub use findings::{Finding, Findings, NORMAL_OF_30};
 pub use plan::{NoPlan, Plan, PlannedDay, plan};
 
-/// Measurements of a campaign.
-pub const MEASUREMENTS: usize = 30;
-
-/// Its days.
+/// Days of a campaign.
 pub const DAYS: usize = 3;
 
 /// Measurements of one day.
@@ -78,7 +76,7 @@ pub struct Check {
     pub repeated: usize,
     /// The rules that it broke, in the order of the days; none where it is valid.
     pub broken: Vec<BrokenRule>,
-    /// Open boundaries that decide whether this campaign is valid.
+    /// Open boundaries that decide whether this campaign is valid, each by itself or several together.
     pub readings: Vec<Reading>,
     /// Download and upload against the contract; nothing is found from an invalid campaign.
     pub findings: Option<[Findings; 2]>,
@@ -113,12 +111,8 @@ impl Check {
 #[must_use]
 pub fn check(contract: &Contract, measurements: &[Measurement], zone: &Zone) -> Check {
     let (campaign, repeated) = once_each(measurements);
-    let broken = campaign::broken(&campaign, zone, None);
-    let decides = |reading: &Reading| {
-        let otherwise = campaign::broken(&campaign, zone, Some(*reading));
-        otherwise.is_empty() != broken.is_empty()
-    };
-    let readings = Reading::ALL.into_iter().filter(decides).collect();
+    let broken = campaign::broken(&campaign, zone, &[]);
+    let readings = campaign::deciding(&campaign, zone);
     let findings = broken
         .is_empty()
         .then(|| findings::findings(contract, &campaign));

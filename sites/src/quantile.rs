@@ -249,52 +249,6 @@ impl Binomial {
     }
 }
 
-/// How many more samples could decide at the earliest: the smallest number to add to `good` and `bad` ones
-/// so that, were all of them alike, the bad ones would be few enough or many enough. `bad_share` is the
-/// share of the true distribution that the target allows on the bad side.
-///
-/// `None` where not even [`FORESEEABLE`] samples could.
-#[must_use]
-pub fn samples_to_decide(
-    good: usize,
-    bad: usize,
-    bad_share: f64,
-    confidence: f64,
-) -> Option<usize> {
-    let have = good + bad;
-    let decides = |n: usize| {
-        let Bounds { lower, upper } = bounds(n, bad_share, 1.0 - confidence);
-        // All new ones good: the bad ones stay, and must be fewer than the lower rank.
-        let met = lower.is_some_and(|lower| bad < lower);
-        // All new ones bad: the good ones stay.
-        let missed = upper.is_some_and(|upper| n - good >= upper);
-        met || missed
-    };
-    // Both ranks move with n, so what decides once decides with every larger n: bisect.
-    let mut none = have;
-    let mut step = 1;
-    while !decides(have + step) {
-        none = have + step;
-        step *= 2;
-        if step > FORESEEABLE {
-            return None;
-        }
-    }
-    let mut enough = have + step;
-    while enough - none > 1 {
-        let middle = usize::midpoint(none, enough);
-        if decides(middle) {
-            enough = middle;
-        } else {
-            none = middle;
-        }
-    }
-    Some(enough - have)
-}
-
-/// A need for more samples than this is no need that anybody can meet.
-pub const FORESEEABLE: usize = 1 << 20;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -441,27 +395,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_samples_still_needed_are_counted_from_both_sides() {
-        for (good, bad, bad_share, expected) in [
-            // A median needs 5 alike.
-            (0, 0, 0.5, Some(5)),
-            (3, 0, 0.5, Some(2)),
-            // One bad of seven: 8 with one bad decide (P(B ≤ 1) = 9/256 = 0.035).
-            (6, 1, 0.5, Some(1)),
-            // A P95 of a delay allows 5 % bad: one bad sample alone speaks against it.
-            (0, 0, 0.05, Some(1)),
-            (58, 0, 0.05, Some(1)),
-            (57, 1, 0.05, Some(6)),
-        ] {
-            assert_eq!(
-                samples_to_decide(good, bad, bad_share, 0.95),
-                expected,
-                "{good} good, {bad} bad, {bad_share}"
-            );
-        }
-    }
-
     proptest! {
         #[test]
         fn the_bounds_enclose_the_nearest_rank(n in 1usize..3_000, percent in 1u8..=99) {
@@ -477,24 +410,6 @@ mod tests {
             let there = Statistic::percentile(percent).unwrap().bounds(n, 0.9);
             let back = Statistic::percentile(100 - percent).unwrap().bounds(n, 0.9);
             prop_assert_eq!(there.lower.map(|k| n + 1 - k), back.upper);
-        }
-
-        /// What is said to decide at the earliest does decide, and one sample fewer does not.
-        #[test]
-        fn the_samples_still_needed_are_the_fewest(good in 0usize..60, bad in 0usize..60, percent in 1u8..=99) {
-            let share = f64::from(percent) / 100.0;
-            let decided = |n: usize, good: usize, bad: usize| {
-                let Bounds { lower, upper } = bounds(n, share, 0.05);
-                lower.is_some_and(|lower| bad < lower) || upper.is_some_and(|upper| n - good >= upper)
-            };
-            if let Some(more) = samples_to_decide(good, bad, share, 0.95) {
-                let n = good + bad;
-                prop_assert!(more >= 1);
-                prop_assert!(decided(n + more, good, bad));
-                for fewer in 1..more.min(200) {
-                    prop_assert!(!decided(n + fewer, good, bad), "{} of {}", fewer, more);
-                }
-            }
         }
     }
 }

@@ -5,7 +5,6 @@
 //! are read by the same [`Profile::parse`]. Nothing here looks at a measurement.
 
 mod applies;
-mod decision;
 mod extend;
 mod inventory;
 mod item;
@@ -27,7 +26,6 @@ use crate::source::Source;
 use crate::text::Bilingual;
 
 pub use applies::Applies;
-pub use decision::{samples_needed, school_days_needed};
 pub use inventory::{Demand, InventoryTarget};
 pub use item::{Item, ItemKind, UnknownItem};
 pub use profile::{Profile, Status};

@@ -128,7 +128,7 @@ pub struct Trend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "word", rename_all = "kebab-case")]
 pub enum Outlook {
-    /// The points do not tell whether there is a trend.
+    /// The points do not tell whether there is a trend, or end too long ago to tell where it leads.
     NoTrend,
     /// The trend does not lead to the threshold, or not within [`FORESEEABLE_MONTHS`].
     Stays,
@@ -206,7 +206,9 @@ pub const fn month_of_number(number: i32) -> Period {
 }
 
 /// The trend of one target at one site, from its months' judgements, at the confidence that they were made
-/// with. Those that have no value, and those of a running month, tell nothing.
+/// with, the running month last. Months that have no value, and the running one, tell nothing. Where the
+/// month before the last of the list has no value, nobody knows where things are going now: then there is
+/// no outlook.
 #[must_use]
 pub fn trend(months: &[Judgement]) -> Trend {
     let points: Vec<(i32, f64)> = months
@@ -228,9 +230,18 @@ pub fn trend(months: &[Judgement]) -> Trend {
         };
     };
     let as_floats: Vec<(f64, f64)> = points.iter().map(|p| (f64::from(p.0), p.1)).collect();
+    let running = months.last().and_then(|month| month_number(month.period?));
+    let last_known = points.iter().map(|point| point.0).max();
+    let is_recent = last_known
+        .zip(running)
+        .is_some_and(|(last, running)| last >= running - 1);
     Trend {
         slope: slope(&as_floats, confidence),
-        outlook: outlook(&points, op, threshold, confidence),
+        outlook: if is_recent {
+            outlook(&points, op, threshold, confidence)
+        } else {
+            Outlook::NoTrend
+        },
     }
 }
 
@@ -396,6 +407,15 @@ mod tests {
         assert_eq!(slope.points, 6, "the running month is not one of them");
         assert_eq!(trend(&falling[..3]).outlook, Outlook::NoTrend);
         assert_eq!(trend(&[]).slope, None);
+        // Five falling months foretell nothing once a month without data lies between them and today.
+        for (last_day, is_told) in [(160, true), (140, false)] {
+            let mut ended = series.clone();
+            ended.samples.retain(|sample| sample.day < last_day);
+            let Trend { slope, outlook } = trend(&months(7, &ended));
+            assert!(slope.unwrap().upper.unwrap() < 0.0, "{slope:?}");
+            let is_missed = matches!(outlook, Outlook::MissedFrom { .. });
+            assert_eq!(is_missed, is_told, "{last_day}: {outlook:?}");
+        }
         // A school that is not measured any more is not at the target.
         let mut silent = series.clone();
         silent.samples.retain(|sample| sample.day < 100);

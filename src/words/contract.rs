@@ -44,6 +44,9 @@ impl Text {
         for reading in &check.readings {
             lines.push(self.reading(*reading));
         }
+        if check.readings.len() > 1 {
+            lines.push(self.say("contract-readings-together"));
+        }
         lines
     }
 

@@ -13,7 +13,7 @@ use crate::source::Source;
 /// The rules.
 const BUILT_IN: &str = include_str!("../../calendar/public-holidays.toml");
 
-/// The public holiday on `date` in `land`; without a Land, those of the whole country.
+/// The public holiday on `date` in `land`; without a Land, those of the whole of Germany.
 pub(super) fn public_holiday(date: Date, land: Option<Land>) -> Option<&'static str> {
     let easter = easter(date.year())?;
     rules()

@@ -123,6 +123,26 @@ fn a_day_is_free_for_the_reason_that_most_people_share() {
 }
 
 #[test]
+fn german_public_holidays_need_a_land_or_the_german_clock() {
+    let unity = date(2025, 10, 3);
+    let mut school = school(None, None);
+    let kind = |zone: &str, land: Option<&str>, school: &School| {
+        let calendar = Calendar {
+            zone: Zone::named(zone).unwrap(),
+            land: land.map(|land| land.parse().unwrap()),
+            ..Calendar::default()
+        };
+        calendar.day(unity, school)
+    };
+    let holiday = DayKind::PublicHoliday("Tag der Deutschen Einheit".to_owned());
+    assert_eq!(kind("Europe/London", None, &school), holiday, "NW-…");
+    school.id = SchoolId::new("GB-100000").unwrap();
+    assert_eq!(kind("Europe/London", None, &school), DayKind::School);
+    assert_eq!(kind("Europe/London", Some("SN"), &school), holiday);
+    assert_eq!(kind("Europe/Berlin", None, &school), holiday);
+}
+
+#[test]
 fn the_land_is_that_of_the_schools_number() {
     let calendar = Calendar {
         land: "SN".parse().ok(),

@@ -89,8 +89,9 @@ pub enum Reading {
     /// Pauses count from time stamp to time stamp, of which a measurement has one. Otherwise they would
     /// count from the end of one measurement to the begin of the next.
     PausesBetweenTimeStamps,
-    /// A day with more than ten measurements is no measuring day: to choose ten would favour whoever
-    /// chooses. Otherwise its first ten would count.
+    /// A day with more than ten measurements is no measuring day, and no campaign has more than three days:
+    /// to choose among them would favour whoever chooses. Otherwise the first ten of a day would count, and
+    /// the first three days that have ten.
     NoChoiceAmongSurplus,
     /// A time in the hour that autumn repeats is taken for its first showing, as the file does not say
     /// which. Otherwise for its second.
@@ -116,17 +117,49 @@ pub(super) fn by_day<'a>(campaign: &[&'a Measurement]) -> BTreeMap<Date, Vec<&'a
     days
 }
 
-/// The rules that a campaign breaks, where `otherwise` is read in its other way.
+/// The readings that decide whether a campaign is valid: each by itself, or where it takes several, those
+/// together.
+pub(super) fn deciding(campaign: &[&Measurement], zone: &Zone) -> Vec<Reading> {
+    let is_valid = broken(campaign, zone, &[]).is_empty();
+    let mut sets = vec![Vec::new()];
+    for reading in Reading::ALL {
+        let with: Vec<Vec<Reading>> = sets
+            .iter()
+            .map(|set| [&set[..], &[reading]].concat())
+            .collect();
+        sets.extend(with);
+    }
+    sets.sort_by_key(Vec::len);
+    let mut smallest: Vec<Vec<Reading>> = Vec::new();
+    for set in sets {
+        let holds_another = |found: &Vec<Reading>| found.iter().all(|one| set.contains(one));
+        if !smallest.iter().any(holds_another)
+            && broken(campaign, zone, &set).is_empty() != is_valid
+        {
+            smallest.push(set);
+        }
+    }
+    let is_named = |reading: &Reading| smallest.iter().any(|set| set.contains(reading));
+    Reading::ALL.into_iter().filter(is_named).collect()
+}
+
+/// The rules that a campaign breaks, where the readings `otherwise` are read in their other way.
 pub(super) fn broken(
     campaign: &[&Measurement],
     zone: &Zone,
-    otherwise: Option<Reading>,
+    otherwise: &[Reading],
 ) -> Vec<BrokenRule> {
-    let is_otherwise = |reading| otherwise == Some(reading);
+    let is_otherwise = |reading| otherwise.contains(&reading);
     let mut days = by_day(campaign);
     if is_otherwise(Reading::NoChoiceAmongSurplus) {
         for of_day in days.values_mut() {
             of_day.truncate(PER_DAY);
+        }
+        if days.len() > DAYS {
+            let full = days
+                .into_iter()
+                .filter(|(_, of_day)| of_day.len() == PER_DAY);
+            days = full.take(DAYS).collect();
         }
     }
     let mut broken = Vec::new();

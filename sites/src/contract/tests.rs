@@ -111,6 +111,38 @@ fn a_day_needs_ten_and_a_campaign_three_days() {
 }
 
 #[test]
+fn a_surplus_day_is_an_open_boundary_too() {
+    let surplus = [Reading::NoChoiceAmongSurplus];
+    for stray in [1, 3, 8, 30] {
+        let stray = one(date(2026, 11, stray).at(9, 0, 0, 0), 95.0);
+        let check = checked(&[campaign([2, 4, 6], 95.0), vec![stray]].concat());
+        assert!(check.broken.contains(&BrokenRule::Days { have: 4 }));
+        assert_eq!(check.readings, surplus, "{:?}", check.broken);
+    }
+    let fourth = measuring_day(date(2026, 11, 8), 95.0);
+    let four = [campaign([2, 4, 6], 95.0), fourth].concat();
+    assert_eq!(checked(&four).readings, surplus);
+    // Without three full days none of the readings helps.
+    let stray = one(date(2026, 11, 8).at(9, 0, 0, 0), 95.0);
+    let mut short = [campaign([2, 4, 6], 95.0), vec![stray]].concat();
+    short.remove(0);
+    assert_eq!(checked(&short).readings, []);
+}
+
+#[test]
+fn readings_that_decide_only_together_are_all_named() {
+    let stray = one(date(2026, 11, 8).at(9, 0, 0, 0), 95.0);
+    let check = checked(&[campaign([2, 4, 16], 95.0), vec![stray]].concat());
+    assert_eq!(
+        check.readings,
+        [
+            Reading::FourteenDaysWithBothEnds,
+            Reading::NoChoiceAmongSurplus
+        ]
+    );
+}
+
+#[test]
 fn a_pause_a_second_too_short_is_named_with_its_place() {
     let mut measurements = campaign([2, 4, 6], 95.0);
     let (first, second) = (measurements[0].at, measurements[1].at - 1.second());

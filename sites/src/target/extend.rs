@@ -8,8 +8,8 @@
 
 use super::applies::Named;
 use super::profile::{
-    Flaw, applies, capped, flaw_of_cap, flaw_of_confidence, flaw_of_min_samples, flaw_of_source,
-    least_days, target_id,
+    Flaw, applies, capped, flaw_of_cap, flaw_of_confidence, flaw_of_min_days, flaw_of_min_samples,
+    flaw_of_source, least_days, target_id,
 };
 use super::written::WrittenOverride;
 use super::{Applies, Demand, InventoryTarget, Origin, Profile, ProfileId, Target, TargetId};
@@ -97,8 +97,21 @@ pub(super) fn extend(
         targets: kept.targets.clone(),
         inventory: kept.inventory.clone(),
     };
-    for written in overrides {
-        if let Err(problem) = inherited.change(&mut kept, document, source, written) {
+    let mut meant = Vec::new();
+    for mut written in overrides {
+        match applies(written.forms.take(), written.schools.take()) {
+            Ok(applies) => meant.push((applies, written)),
+            Err(flaw) => {
+                problems.push(document.problem(flaw.offset, Some(flaw.field), flaw.message));
+            }
+        }
+    }
+    problems.extend(contradictions(document, &meant));
+    // What is meant for all changes the inherited targets of single forms too, which an override of that
+    // form then replaces: wherever it stands in the file.
+    meant.sort_by_key(|(applies, _)| *applies != Applies::All);
+    for (applies, written) in meant {
+        if let Err(problem) = inherited.change(&mut kept, document, source, &applies, &written) {
             problems.push(problem);
         }
     }
@@ -107,6 +120,29 @@ pub(super) fn extend(
     } else {
         Err(problems)
     }
+}
+
+/// Overrides of one target for the same schools, of which only one could hold.
+fn contradictions(
+    document: Document<'_>,
+    overrides: &[(Applies, WrittenOverride)],
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, (applies, written)) in overrides.iter().enumerate() {
+        let name = &written.target;
+        let earlier = overrides[..index]
+            .iter()
+            .find(|(other, earlier)| earlier.target == *name && applies.collides(other));
+        if let Some((_, earlier)) = earlier {
+            let line = document.line(earlier.target.span().start);
+            let word: String = name.get_ref().chars().take(80).collect();
+            let message = format!(
+                "line {line} overrides `{word}` for the same schools already (write one [[override]] with both changes, or say with `forms` or `schools` which each is meant for)"
+            );
+            problems.push(document.problem(name.span().start, Some("target"), message));
+        }
+    }
+    problems
 }
 
 /// The part of an id that names the target within its profile.
@@ -172,10 +208,11 @@ impl Kept {
         kept: &mut Self,
         document: Document<'_>,
         source: &Source,
-        mut written: WrittenOverride,
+        meant: &Applies,
+        written: &WrittenOverride,
     ) -> Result<(), Problem> {
         let problem = |flaw: Flaw| document.problem(flaw.offset, Some(flaw.field), flaw.message);
-        let name = written.target.clone();
+        let name = &written.target;
         let flaws = [
             flaw_of_source(written.source.as_ref()),
             flaw_of_cap(written.cap.as_ref()),
@@ -184,7 +221,6 @@ impl Kept {
         if let Some(flaw) = flaws.into_iter().flatten().next() {
             return Err(problem(flaw));
         }
-        let meant = applies(written.forms.take(), written.schools.take()).map_err(problem)?;
         let new_source = match (&written.source, written.changes_a_number()) {
             (Some(source), _) => Some(source.get_ref().clone()),
             (None, true) => Some(source.clone()),
@@ -213,29 +249,35 @@ impl Kept {
         }
         if stated.is_empty() {
             for base in
-                bases(&measured, &meant).map_err(|why| problem(Flaw::new(&name, "target", why)))?
+                bases(&measured, meant).map_err(|why| problem(Flaw::new(name, "target", why)))?
             {
-                let changed = changed(base, &written, &meant, new_source.as_ref());
-                if let Some(flaw) = flaw_of_min_samples(&changed, &name) {
+                let changed = changed(base, written, meant, new_source.as_ref());
+                let of_days = written.min_days.as_ref();
+                let flaw = of_days
+                    .and_then(|days| flaw_of_min_days(&changed, days))
+                    .or_else(|| flaw_of_min_samples(&changed, name));
+                if let Some(flaw) = flaw {
                     return Err(problem(flaw));
                 }
                 supersede(&mut kept.targets, changed);
             }
         } else {
             let of_series = written.cap.is_some()
+                || written.window.is_some()
                 || written.statistic.is_some()
                 || written.confidence.is_some()
-                || written.min_samples.is_some();
+                || written.min_samples.is_some()
+                || written.min_days.is_some();
             let of_check = written.formula.is_some()
                 && stated.iter().any(|target| target.demand == Demand::Present);
             if of_series || of_check {
-                let message = "an inventory target has no cap, statistic, confidence or min_samples, and the item of a checklist no formula";
-                return Err(problem(Flaw::new(&name, "target", message)));
+                let message = "an inventory target has no cap, window, statistic, confidence, min_samples or min_days, and the item of a checklist no formula";
+                return Err(problem(Flaw::new(name, "target", message)));
             }
             for base in
-                bases(&stated, &meant).map_err(|why| problem(Flaw::new(&name, "target", why)))?
+                bases(&stated, meant).map_err(|why| problem(Flaw::new(name, "target", why)))?
             {
-                let changed = changed_inventory(base, &written, &meant, new_source.as_ref());
+                let changed = changed_inventory(base, written, meant, new_source.as_ref());
                 supersede(&mut kept.inventory, changed);
             }
         }
@@ -298,8 +340,14 @@ fn changed(
     if let Some(min_samples) = &written.min_samples {
         target.min_samples = *min_samples.get_ref();
     }
-    // Another statistic or confidence may need more days.
-    target.min_days = target.min_days.max(least_days(&target));
+    let least = least_days(&target);
+    target.min_days = match (&written.min_days, &written.statistic) {
+        (Some(days), _) => *days.get_ref(),
+        // The inherited days were those of the old statistic.
+        (None, Some(_)) => least,
+        // Another confidence may need more days.
+        (None, None) => target.min_days.max(least),
+    };
     if let Some(title) = &written.title {
         target.title = title.clone();
     }

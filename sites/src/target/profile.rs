@@ -309,19 +309,10 @@ fn checked(
         factor,
     };
     let written_days = written.min_days.as_ref();
-    let least = least_days(&target);
-    target.min_days = written_days.map_or(least, |days| *days.get_ref());
-    let flaw = match written_days {
-        Some(days) if target.min_days < least => Some(Flaw::new(
-            days,
-            "min_days",
-            format!(
-                "min_days = {} can never be enough: {} at confidence {} needs {least}",
-                target.min_days, target.statistic, target.confidence
-            ),
-        )),
-        _ => flaw_of_min_samples(&target, &written.min_samples),
-    };
+    target.min_days = written_days.map_or_else(|| least_days(&target), |days| *days.get_ref());
+    let flaw = written_days
+        .and_then(|days| flaw_of_min_days(&target, days))
+        .or_else(|| flaw_of_min_samples(&target, &written.min_samples));
     match flaw {
         Some(flaw) => Err(vec![document.problem(
             flaw.offset,
@@ -349,6 +340,16 @@ pub(super) fn flaw_of_min_samples<T>(target: &Target, at: &Spanned<T>) -> Option
     );
     let is_too_few = !target.statistic.is_of_days() && target.min_samples < least;
     is_too_few.then(|| Flaw::new(at, "min_samples", message))
+}
+
+/// Nor by as few days.
+pub(super) fn flaw_of_min_days(target: &Target, at: &Spanned<usize>) -> Option<Flaw> {
+    let least = least_days(target);
+    let message = format!(
+        "min_days = {} can never be enough: {} at confidence {} needs {least}",
+        target.min_days, target.statistic, target.confidence
+    );
+    (target.min_days < least).then(|| Flaw::new(at, "min_days", message))
 }
 
 /// Fewest days that a target has to ask for: of a statistic over days, as many as can meet it at all.

@@ -251,6 +251,106 @@ scope = "school"
 }
 
 #[test]
+fn two_overrides_of_one_target_for_the_same_schools_are_refused() {
+    let over = |rest: &str| format!("\n[[override]]\ntarget = \"down\"\n{rest}\n");
+    for (first, second, refused_at) in [
+        ("formula = \"100\"", "statistic = \"p20\"", Some(14)),
+        (
+            "forms = [\"primary\", \"grammar\"]\nformula = \"100\"",
+            "forms = [\"grammar\"]\nformula = \"200\"",
+            Some(15),
+        ),
+        (
+            "forms = [\"primary\"]\nformula = \"100\"",
+            "forms = [\"grammar\"]\nformula = \"200\"",
+            None,
+        ),
+        (
+            "forms = [\"primary\"]\nformula = \"100\"",
+            "formula = \"200\"",
+            None,
+        ),
+    ] {
+        let file = plan(
+            "extends = \"mep-ziel\"",
+            &[over(first), over(second)].concat(),
+        );
+        match (refused_at, Profiles::built_in().with_own(&[file])) {
+            (None, Ok(_)) => {}
+            (Some(line), Err(problems)) => {
+                assert_eq!(problems.len(), 1, "{problems:?}");
+                let start = format!("mep.toml:{line}:10: line 10 overrides `down`");
+                let shown = problems[0].to_string();
+                assert!(shown.starts_with(&start), "{shown}");
+            }
+            (_, other) => panic!("{first} {second}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_override_for_all_leaves_that_of_a_form_alone_wherever_it_stands() {
+    let base = plan(
+        "extends = \"mep-ziel\"",
+        "\n[[override]]\ntarget = \"down\"\nforms = [\"primary\"]\nformula = \"100\"\n",
+    );
+    let (_, text) = plan(
+        "extends = \"our-mep\"",
+        "\n[[override]]\ntarget = \"down\"\nforms = [\"primary\"]\nformula = \"200\"\n\n[[override]]\ntarget = \"down\"\nformula = \"300\"\n",
+    );
+    let next = (
+        "next.toml".to_owned(),
+        text.replace("id = \"our-mep\"", "id = \"next\""),
+    );
+    let profiles = Profiles::built_in().with_own(&[base, next]).unwrap();
+    for (form, mbps) in [(SchoolForm::Primary, 200), (SchoolForm::Grammar, 300)] {
+        let school = reference_school(form, 200, 8);
+        let target = down(&profiles, "next", &school).unwrap();
+        let strict = target.threshold(&school.facts).unwrap().strict.number();
+        assert_eq!(strict, mbps * 1_000_000, "{form:?}");
+    }
+}
+
+#[test]
+fn an_overridden_statistic_asks_for_its_own_days() {
+    let over = |rest: &str| format!("\n[[override]]\ntarget = \"down\"\n{rest}\n");
+    let share = plan(
+        "extends = \"mep-ziel\"",
+        &over("statistic = \"share-of-days-90\""),
+    );
+    let next = |rest: &str| {
+        let (_, text) = plan("extends = \"our-mep\"", &over(rest));
+        let name = "next.toml".to_owned();
+        (name, text.replace("id = \"our-mep\"", "id = \"next\""))
+    };
+    for (rest, min_days) in [
+        ("formula = \"100\"", 29),
+        ("statistic = \"median\"", 5),
+        ("statistic = \"median\"\nmin_days = 12", 12),
+        ("min_days = 40", 40),
+        ("confidence = 0.99", 44),
+    ] {
+        let files = [share.clone(), next(rest)];
+        let profiles = Profiles::built_in().with_own(&files).unwrap();
+        let school = reference_school(SchoolForm::Grammar, 1000, 36);
+        let target = down(&profiles, "next", &school).unwrap();
+        assert_eq!(target.min_days, min_days, "{rest}");
+    }
+    assert_eq!(
+        refused(&[share, next("min_days = 20")]),
+        [
+            "next.toml:11:12: min_days = 20 can never be enough: share-of-days-90 at confidence 0.95 needs 29"
+        ]
+    );
+    let of_a_fact = "\n[[override]]\ntarget = \"pupils-per-device\"\n";
+    for key in ["min_days = 20", "window = \"off-lesson\""] {
+        let found = refused(&[plan("extends = \"mep-ziel\"", &[of_a_fact, key].concat())]);
+        let start = "mep.toml:10:10: an inventory target has no cap, window, ";
+        assert!(found[0].starts_with(start), "{found:?}");
+    }
+}
+
+#[test]
 fn what_is_misspelt_is_named_with_its_line_and_the_word_that_was_meant() {
     let over = |target: &str, rest: &str| format!("\n[[override]]\ntarget = \"{target}\"\n{rest}");
     for (head, body, expected) in [

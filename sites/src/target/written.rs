@@ -184,6 +184,7 @@ pub(super) struct WrittenOverride {
     pub(super) statistic: Option<Spanned<Statistic>>,
     pub(super) confidence: Option<Spanned<f64>>,
     pub(super) min_samples: Option<Spanned<usize>>,
+    pub(super) min_days: Option<Spanned<usize>>,
     pub(super) source: Option<Spanned<Source>>,
 }
 
