@@ -105,6 +105,13 @@ fn the_rule_that_broke_is_named_and_so_is_a_reading_that_decides() {
         "{shown}"
     );
     assert!(shown.contains("hängt hier an einer Lesart"), "{shown}");
+    assert!(!shown.contains("Jede der genannten Lesarten"), "{shown}");
+    // Fifteen days with both ends, and one measurement on a fourth: two other readings would do together.
+    let late = campaign.replace("2026-11-25", "2026-12-04");
+    let stray = format!("{late}\"2026-11-30\";\"1\";\"1\";;;;;;\"09:00:00\"\n");
+    let shown = stdout(&check(folder.path(), stray.as_bytes(), &[]));
+    assert_eq!(shown.matches("hängt hier an einer Lesart").count(), 2);
+    assert!(shown.contains("Jede der genannten Lesarten"), "{shown}");
 }
 
 #[test]
