@@ -13,7 +13,7 @@ use crate::verdict::Sample;
 /// small probes, so a capacity test has some of each of them beside it.
 pub const TOGETHER: Duration = Duration::from_mins(1);
 
-const TOGETHER_MS: i64 = 60_000;
+const TOGETHER_MS: i64 = TOGETHER.as_millis() as i64;
 
 /// What was measured of one metric at one site, against one peer and over one kind of interface.
 #[derive(Clone, Copy, Debug)]
