@@ -255,7 +255,7 @@ pub struct Judgement {
     pub contract: Option<ContractCheck>,
     /// Whether the authority asked for less evidence than the target does.
     pub shortened: bool,
-    /// The exception of the school from this target, where there is one; see [`Judgement::excepted`].
+    /// The exception of the school from this target, where there is one; see [`Judgement::except`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<Excepted>,
 }
