@@ -1,4 +1,16 @@
 //! Units as types: a rate cannot be passed where a time is meant, and nothing is a float on the wire.
+//!
+//! ```compile_fail
+//! use messnetz_metric::{BitRate, Micros};
+//! // A rate is no time.
+//! let late = BitRate::from_bps(1_000) < Micros::from_micros(1_000);
+//! ```
+//!
+//! ```compile_fail
+//! use messnetz_metric::{Metric, Quantity, Segment};
+//! // A goodput has a direction.
+//! let down = Metric::new(Segment::Line, Quantity::Goodput);
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
