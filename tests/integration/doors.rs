@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::program::{RunningCollector, messnetz, run, stderr, stdout, write_config};
@@ -12,13 +13,15 @@ const SITE: &str = "XX-100001/main";
 
 /// A free port of loopback, for TCP and UDP alike.
 fn free_port() -> u16 {
+    // Each port is given out once, and from below those that Linux gives to connections by itself:
+    // otherwise somebody could take it before the collector does.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = 20_000 + (std::process::id() % 100) as u16 * 100;
     loop {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        let port = begin + NEXT.fetch_add(1, Ordering::Relaxed);
+        let is_free = TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok();
+        if is_free {
             return port;
         }
     }
