@@ -18,6 +18,8 @@ mod explain;
 #[cfg(feature = "collector")]
 mod input;
 #[cfg(feature = "collector")]
+mod place;
+#[cfg(feature = "collector")]
 mod replace;
 #[cfg(feature = "collector")]
 mod sites;

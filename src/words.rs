@@ -18,7 +18,7 @@ use messnetz_sites::target::{Operator, Status, Target};
 use messnetz_sites::trend::{Outlook, Trend};
 use messnetz_sites::upgrade::Price;
 use messnetz_sites::verdict::{
-    Dated, Excepted, FullPort, Judgement, NoData, Stated, Undecided, Verdict, VerdictKind,
+    Dated, Excepted, FullPort, ItemValue, Judgement, NoData, Undecided, Verdict, VerdictKind,
 };
 use messnetz_sites::{Bilingual, Mark, Source};
 
@@ -202,25 +202,25 @@ impl Text {
 
     /// What an inventory says.
     #[must_use]
-    pub fn stated(&self, stated: Stated) -> String {
+    pub fn stated(&self, stated: ItemValue) -> String {
         match stated {
-            Stated::Number(number) if number.is_infinite() => "\u{221e}".to_owned(),
-            Stated::Number(number) => {
+            ItemValue::Number(number) if number.is_infinite() => "\u{221e}".to_owned(),
+            ItemValue::Number(number) => {
                 let decimals = if number.fract() == 0.0 { 0 } else { 2 };
                 self.language.number(number, decimals)
             }
-            Stated::Present(true) => self.say("stated-there"),
-            Stated::Present(false) => self.say("stated-not-there"),
+            ItemValue::Present(true) => self.say("stated-there"),
+            ItemValue::Present(false) => self.say("stated-not-there"),
         }
     }
 
     /// A fact of an inventory with its day and its origin.
     #[must_use]
     pub fn dated(&self, dated: &Dated) -> String {
-        let value = match dated.value {
+        let value = match dated.stated.value {
             FactValue::Count(count) => count.to_string(),
-            FactValue::Decimal(number) => self.stated(Stated::Number(number)),
-            FactValue::YesNo(yes) => self.stated(Stated::Present(yes)),
+            FactValue::Decimal(number) => self.stated(ItemValue::Number(number)),
+            FactValue::YesNo(yes) => self.stated(ItemValue::Present(yes)),
             FactValue::Cabling(class) => class.name().to_owned(),
         };
         self.say_with(
@@ -228,8 +228,8 @@ impl Text {
             &[
                 ("fact", text(dated.fact.to_owned())),
                 ("value", text(value)),
-                ("on", text(dated.on.to_string())),
-                ("from", text(dated.from.clone())),
+                ("on", text(dated.stated.on.to_string())),
+                ("from", text(dated.stated.from.clone())),
             ],
         )
     }

@@ -10,11 +10,14 @@
     reason = "an example that measures needs a clock; the crate does not"
 )]
 
+#[path = "interval_grid/random.rs"]
+mod random;
+
+use random::SplitMix64;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use messnetz_metric::{Micros, UnixMillis, Value};
-use messnetz_sites::random::SplitMix64;
 use messnetz_sites::site::Authority;
 use messnetz_sites::target::{Profile, Target};
 use messnetz_sites::verdict::{Judge, Sample, Series};

@@ -25,7 +25,9 @@ pub mod inventory;
 mod judging;
 pub mod period;
 pub mod quantile;
-pub mod random;
+#[cfg(test)]
+#[path = "../examples/interval_grid/random.rs"]
+mod random;
 #[cfg(feature = "roster")]
 pub mod roster;
 #[cfg(test)]

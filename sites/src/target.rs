@@ -1,8 +1,9 @@
 //! What network a school should have: targets with their sources, in named profiles.
 //!
-//! A target is data: a [`Target`] is held against measurements, an [`InventoryTarget`] against what
-//! the authority states about its schools, because no agent can measure it. The built-in profiles are the TOML files under `sites/profiles/`, and a user's own
-//! are read by the same [`Profile::parse`]. Nothing here looks at a measurement.
+//! A target is data: a [`Target`] is held against measurements, an [`InventoryTarget`] against what the
+//! authority states about its schools, because no agent can measure it. The built-in profiles are the TOML
+//! files under `sites/profiles/`, and a user's own are read by the same [`Profile::parse`]. Nothing here
+//! looks at a measurement.
 
 mod applies;
 mod extend;

@@ -25,7 +25,7 @@ use crate::site::{Exception, School, SchoolId, SiteId};
 use crate::source::Day;
 use crate::target::{Item, Operator, ServiceId, TargetId, Threshold};
 
-pub use inventory::{InventoryJudgement, Stated, judge_inventory};
+pub use inventory::{InventoryJudgement, ItemValue, judge_inventory};
 pub use judge::{Judge, judge};
 pub use periods::judge_periods;
 pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};

@@ -5,6 +5,8 @@
     reason = "a table that cannot be read is a failure"
 )]
 
+#[path = "../examples/interval_grid/random.rs"]
+mod random;
 #[path = "../examples/interval_grid/simulation.rs"]
 mod simulation;
 

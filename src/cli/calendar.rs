@@ -14,6 +14,7 @@ use messnetz_sites::calendar::{Calendar, DayKind, Interval, Land, Slot, Stretch,
 use messnetz_sites::site::School;
 
 use self::import::Import;
+use super::place::Place;
 use super::sites::find;
 use super::{Ending, print, print_json};
 use crate::collector::load_authority;
@@ -24,23 +25,6 @@ use crate::text::{Language, Text};
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
-}
-
-/// A school of the site file, and how to print what is asked about it.
-#[derive(Debug, Args)]
-struct Place {
-    /// The site file
-    #[arg(long)]
-    sites: PathBuf,
-    /// The site, as SCHOOL/SITE of the site file
-    #[arg(long)]
-    site: String,
-    /// Language
-    #[arg(long, value_enum, default_value_t)]
-    lang: Language,
-    /// Print as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +62,9 @@ enum Command {
         /// The month, as 2026-09
         #[arg(long, value_parser = month)]
         month: Date,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Print when a window is open at a school, day by day: what a judgement over it looks at
     #[command(
@@ -95,6 +82,9 @@ enum Command {
         /// lesson-hours, off-lesson, any, or a window of the site file
         #[arg(long, default_value = "lesson-hours")]
         window: String,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -121,14 +111,15 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             }
             found.report(&text, &into, dry_run, json)
         }
-        Command::Show { place, month } => {
+        Command::Show { place, json, month } => {
             let authority = load_authority(&place.sites)?;
             let (school, _) = find(&authority, &place.site)?;
             let text = Text::new(place.lang);
-            show(&authority.calendar, school, month, &text, place.json)
+            show(&authority.calendar, school, month, &text, json)
         }
         Command::Windows {
             place,
+            json,
             from,
             to,
             window,
@@ -136,7 +127,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             let authority = load_authority(&place.sites)?;
             let (school, _) = find(&authority, &place.site)?;
             let opening = Opening::new(&authority.calendar, school, &window, from, to)?;
-            opening.print(&Text::new(place.lang), place.json)
+            opening.print(&Text::new(place.lang), json)
         }
     }
 }

@@ -10,11 +10,12 @@ use messnetz_metric::UnixMillis;
 use messnetz_sites::contract::{self, Measurement, Plan};
 
 use super::input;
+use super::place::Place;
 use super::sites::find;
 use super::{Ending, print, print_json};
 use crate::clock;
 use crate::collector::load_authority;
-use crate::text::{Language, Text};
+use crate::text::Text;
 
 /// Hold a line against its contract, after the campaign of the Bundesnetzagentur (Vfg 99/2021).
 #[derive(Debug, Args)]
@@ -56,19 +57,6 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(Debug, Args)]
-struct Place {
-    /// The site file
-    #[arg(long)]
-    sites: PathBuf,
-    /// The site, as SCHOOL/SITE of the site file
-    #[arg(long)]
-    site: String,
-    /// Language
-    #[arg(long, value_enum, default_value_t)]
-    lang: Language,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {

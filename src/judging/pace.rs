@@ -12,7 +12,7 @@ use messnetz_sites::site::{Authority, School};
 use messnetz_sites::target::{Target, TargetId};
 use serde::Serialize;
 
-use super::{timetable, window_of};
+use super::measured::{timetable, window_of};
 use crate::wire::{Peer, Probe, Schedule};
 
 const DAY_MS: f64 = 24.0 * 3_600_000.0;

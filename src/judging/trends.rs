@@ -9,7 +9,7 @@ use messnetz_sites::trend::{PeriodCoverage, Trend, coverage_by_period, trend};
 use messnetz_sites::verdict::{Judge, Judgement};
 use serde::Serialize;
 
-use super::{Measured, times_of};
+use super::measured::{Measured, times_of};
 use crate::store::{Store, StoreError};
 
 /// The last months of an authority.

@@ -1,11 +1,12 @@
 //! Wording the chain from a document to the single samples, for those who decide about schools and do not
 //! measure themselves.
 
+mod formula;
+
 use fluent_bundle::FluentValue;
 use messnetz_metric::{Better, Direction, Layer, Quantity, Segment, Value};
 use messnetz_sites::calendar::Zone;
 use messnetz_sites::cause::{Cause, Unknown};
-use messnetz_sites::facts::Fact;
 use messnetz_sites::formula::NotAssessable;
 use messnetz_sites::period::{Period, Standing};
 use messnetz_sites::quantile::Statistic;
@@ -16,7 +17,7 @@ use messnetz_sites::{Day, Mark, Source};
 
 use super::symbol;
 use crate::judging::chain::{Chain, Single};
-use crate::text::{Language, Text};
+use crate::text::Text;
 
 /// One step of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -530,59 +531,6 @@ impl Text {
             Operator::AtLeast => self.say_with("explain-at-least", &gaps),
             Operator::Below => self.say_with("explain-below", &gaps),
             Operator::AtMost => self.say_with("explain-at-most", &gaps),
-        }
-    }
-
-    /// A formula with words in place of its names, and numbers as the language writes them.
-    fn formula(&self, written: &str) -> String {
-        let is_letter = |char: char| char.is_ascii_lowercase() || char == '_';
-        let mut rest = written;
-        let mut said = String::new();
-        while let Some(first) = rest.chars().next() {
-            let letters = is_letter(first);
-            let end = rest
-                .find(|char| is_letter(char) != letters)
-                .unwrap_or(rest.len());
-            let (part, after) = rest.split_at(end);
-            rest = after;
-            if letters {
-                said.push_str(&self.formula_name(part));
-            } else {
-                let signs = part.replace('*', "×");
-                said.push_str(&match self.language {
-                    Language::De => signs.replace(',', ";").replace('.', ","),
-                    Language::En => signs,
-                });
-            }
-        }
-        said
-    }
-
-    fn formula_name(&self, name: &str) -> String {
-        match Fact::ALL.into_iter().find(|fact| fact.name() == name) {
-            Some(fact) => self.fact(fact),
-            None => match name {
-                "min" => self.say("formula-min"),
-                "max" => self.say("formula-max"),
-                "below" => self.say("formula-below"),
-                unknown => unknown.to_owned(),
-            },
-        }
-    }
-
-    /// What a school counts, in words.
-    fn fact(&self, fact: Fact) -> String {
-        match fact {
-            Fact::Classes => self.say("fact-classes"),
-            Fact::Pupils => self.say("fact-pupils"),
-            Fact::Teachers => self.say("fact-teachers"),
-            Fact::Staff => self.say("fact-staff"),
-            Fact::Users => self.say("fact-users"),
-            Fact::RoomsTeaching => self.say("fact-rooms-teaching"),
-            Fact::Devices => self.say("fact-devices"),
-            Fact::AuthorityPupils => self.say("fact-authority-pupils"),
-            Fact::AuthorityStaff => self.say("fact-authority-staff"),
-            Fact::AuthorityUsers => self.say("fact-authority-users"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Prints the tables of `docs/statistics.md`, from many runs:
 //! `cargo run --release -p messnetz-sites --example interval_grid`.
 
+mod random;
 mod simulation;
 
 use simulation::{grid, power, run};

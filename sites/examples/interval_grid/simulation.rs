@@ -1,8 +1,8 @@
 //! How often the intervals hold, by simulation: days of correlated samples whose true quantile is known.
 
+use super::random::SplitMix64;
 use messnetz_sites::blocks::Blocks;
 use messnetz_sites::quantile::Statistic;
-use messnetz_sites::random::SplitMix64;
 
 /// One cell of the grid.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -194,14 +194,6 @@ impl Profiles {
             .find(|target| target.id == *id)
     }
 
-    /// The inventory target of this id, likewise.
-    #[must_use]
-    pub fn inventory_target(&self, id: &TargetId) -> Option<&InventoryTarget> {
-        self.iter()
-            .flat_map(|profile| &profile.inventory)
-            .find(|target| target.id == *id)
-    }
-
     /// The ids of all targets of both kinds.
     pub fn target_ids(&self) -> impl Iterator<Item = &TargetId> {
         self.iter().flat_map(|profile| {

@@ -10,7 +10,7 @@ use crate::target::{Demand, InventoryTarget, Item, TargetId};
 /// What an inventory says of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stated {
+pub enum ItemValue {
     /// So much, in the item's unit.
     Number(f64),
     /// There, or not there.
@@ -29,7 +29,7 @@ pub struct InventoryJudgement {
     /// The demanded number; absent for the item of a checklist, and where it has none for this school.
     pub demanded: Option<f64>,
     /// What the inventory says; absent where it says nothing.
-    pub stated: Option<Stated>,
+    pub stated: Option<ItemValue>,
     /// The facts that this rests on, each with its day and its origin.
     pub facts: Vec<Dated>,
     /// What it came to: met, missed or no data.
@@ -57,13 +57,13 @@ pub fn judge_inventory(
         (Err(because), _, _) => no_data(NoData::NotAssessable {
             because: because.clone(),
         }),
-        (Ok(Some(demanded)), Demand::Number { op, .. }, Some(Stated::Number(number))) => {
+        (Ok(Some(demanded)), Demand::Number { op, .. }, Some(ItemValue::Number(number))) => {
             decided(match op.better() {
                 Better::Higher => number >= *demanded,
                 Better::Lower => number <= *demanded,
             })
         }
-        (Ok(_), Demand::Present, Some(Stated::Present(there))) => decided(there),
+        (Ok(_), Demand::Present, Some(ItemValue::Present(there))) => decided(there),
         // A number where a yes was asked for, or the reverse, states nothing about the target.
         (Ok(_), _, _) => not_stated(),
     };
@@ -85,9 +85,9 @@ mod tests {
     use crate::target::Profiles;
     use crate::verdict::VerdictKind;
 
-    fn judged(id: &str, stated: Option<Stated>) -> Verdict {
-        let id = id.parse().unwrap();
-        let target = Profiles::built_in().inventory_target(&id).unwrap();
+    fn judged(id: &str, stated: Option<ItemValue>) -> Verdict {
+        let mut targets = Profiles::built_in().iter().flat_map(|one| &one.inventory);
+        let target = targets.find(|one| one.id.as_str() == id).unwrap();
         let school = school(Some(12), None);
         let statement = stated.map(|stated| Statement {
             stated,
@@ -116,26 +116,30 @@ mod tests {
     fn what_is_stated_is_held_against_the_demand_and_not_against_another_kind() {
         use VerdictKind::{Met, Missed, NoData};
         for (id, stated, expected) in [
-            ("wlan-klassenraum/ap-per-room", Stated::Number(1.0), Met),
-            ("wlan-klassenraum/ap-per-room", Stated::Number(0.5), Missed),
+            ("wlan-klassenraum/ap-per-room", ItemValue::Number(1.0), Met),
             (
                 "wlan-klassenraum/ap-per-room",
-                Stated::Present(true),
+                ItemValue::Number(0.5),
+                Missed,
+            ),
+            (
+                "wlan-klassenraum/ap-per-room",
+                ItemValue::Present(true),
                 NoData,
             ),
             (
                 "geraete-hamm-2020/pupils-per-device",
-                Stated::Number(5.0),
+                ItemValue::Number(5.0),
                 Met,
             ),
             (
                 "geraete-hamm-2020/pupils-per-device",
-                Stated::Number(5.1),
+                ItemValue::Number(5.1),
                 Missed,
             ),
-            ("sn-orientierung/poe", Stated::Present(true), Met),
-            ("sn-orientierung/poe", Stated::Present(false), Missed),
-            ("sn-orientierung/poe", Stated::Number(1.0), NoData),
+            ("sn-orientierung/poe", ItemValue::Present(true), Met),
+            ("sn-orientierung/poe", ItemValue::Present(false), Missed),
+            ("sn-orientierung/poe", ItemValue::Number(1.0), NoData),
         ] {
             assert_eq!(judged(id, Some(stated)).kind(), expected, "{id} {stated:?}");
         }

@@ -2,19 +2,18 @@
 
 use serde::Serialize;
 
-use super::Stated;
+use super::ItemValue;
 use crate::inventory::{
-    Cabling, DeviceKind, DeviceLot, FactValue, Inventory, InventoryFact, LifeYears,
+    Cabling, DeviceKind, DeviceLot, FactValue, Inventory, InventoryFact, LifeYears, Stated,
 };
 use crate::site::School;
-use crate::source::Day;
 use crate::target::{Item, ItemKind};
 
 /// What is said of an item, with the facts that it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Statement {
     /// What it comes to, in the item's unit.
-    pub stated: Stated,
+    pub stated: ItemValue,
     /// The facts, each with its day and its origin.
     pub facts: Vec<Dated>,
 }
@@ -24,12 +23,9 @@ pub struct Statement {
 pub struct Dated {
     /// Its name in the site file.
     pub fact: &'static str,
-    /// Its value.
-    pub value: FactValue,
-    /// The day on which it was true.
-    pub on: Day,
-    /// Who says so, or how it was found out.
-    pub from: String,
+    /// What is stated, with its day and its origin.
+    #[serde(flatten)]
+    pub stated: Stated,
 }
 
 /// The kinds of devices that pupils and teachers work with.
@@ -57,13 +53,15 @@ pub fn statement(
         "line.backup" => told.yes_no(InventoryFact::SecondLine),
         "lan.core-ups" => {
             let ups = told.facts(InventoryFact::Ups)?;
-            let all = ups.iter().all(|ups| ups.value == FactValue::YesNo(true));
+            let all = ups
+                .iter()
+                .all(|ups| ups.stated.value == FactValue::YesNo(true));
             Some(number(f64::from(u8::from(all)), ups))
         }
         "lan.double-sockets-per-room" => {
             match told.facts(InventoryFact::SocketsPerRoom)?.as_slice() {
                 // Averages of several are no average of all.
-                [only] => Some(number(as_number(only.value)?, vec![only.clone()])),
+                [only] => Some(number(as_number(only.stated.value)?, vec![only.clone()])),
                 _ => None,
             }
         }
@@ -114,9 +112,7 @@ impl<'a> Told<'a> {
             let stated = inventory.facts.get(&fact)?;
             Some(Dated {
                 fact: fact.name(),
-                value: stated.value,
-                on: stated.on,
-                from: stated.from.clone(),
+                stated: stated.clone(),
             })
         };
         self.all(dated)
@@ -128,9 +124,7 @@ impl<'a> Told<'a> {
             let stated = inventory.items.get(item.name())?;
             Some(Dated {
                 fact: item.name(),
-                value: stated.value,
-                on: stated.on,
-                from: stated.from.clone(),
+                stated: stated.clone(),
             })
         };
         let facts = self.all(dated)?;
@@ -138,10 +132,10 @@ impl<'a> Told<'a> {
             (ItemKind::Check, _) => {
                 let all = facts
                     .iter()
-                    .all(|fact| fact.value == FactValue::YesNo(true));
+                    .all(|fact| fact.stated.value == FactValue::YesNo(true));
                 Some(present(all, facts))
             }
-            (ItemKind::Number(_), [only]) => Some(number(as_number(only.value)?, facts)),
+            (ItemKind::Number(_), [only]) => Some(number(as_number(only.stated.value)?, facts)),
             (ItemKind::Number(_), _) => None,
         }
     }
@@ -165,7 +159,7 @@ impl<'a> Told<'a> {
         let facts = self.facts(fact)?;
         let numbers: Vec<f64> = facts
             .iter()
-            .map(|fact| as_number(fact.value))
+            .map(|fact| as_number(fact.stated.value))
             .collect::<Option<_>>()?;
         Some((numbers.iter().sum(), facts))
     }
@@ -179,14 +173,13 @@ impl<'a> Told<'a> {
         let facts = self.facts(fact)?;
         let all = facts
             .iter()
-            .all(|fact| fact.value == FactValue::YesNo(true));
+            .all(|fact| fact.stated.value == FactValue::YesNo(true));
         Some(present(all, facts))
     }
 
     fn cabling(&self, good: &[Cabling]) -> Option<Statement> {
         let facts = self.facts(InventoryFact::Cabling)?;
-        let is_good =
-            |fact: &Dated| matches!(fact.value, FactValue::Cabling(class) if good.contains(&class));
+        let is_good = |fact: &Dated| matches!(fact.stated.value, FactValue::Cabling(class) if good.contains(&class));
         Some(present(facts.iter().all(is_good), facts))
     }
 
@@ -228,9 +221,11 @@ impl<'a> Told<'a> {
         let lots = self.lots(kinds)?;
         let dated = |lot: &&DeviceLot| Dated {
             fact: lot.kind.name(),
-            value: FactValue::Count(lot.count),
-            on: lot.on,
-            from: lot.from.clone(),
+            stated: Stated {
+                value: FactValue::Count(lot.count),
+                on: lot.on,
+                from: lot.from.clone(),
+            },
         };
         let count = lots.iter().map(|lot| f64::from(lot.count)).sum();
         Some((count, lots.iter().map(dated).collect()))
@@ -264,14 +259,14 @@ const fn as_number(value: FactValue) -> Option<f64> {
 
 const fn number(number: f64, facts: Vec<Dated>) -> Statement {
     Statement {
-        stated: Stated::Number(number),
+        stated: ItemValue::Number(number),
         facts,
     }
 }
 
 const fn present(there: bool, facts: Vec<Dated>) -> Statement {
     Statement {
-        stated: Stated::Present(there),
+        stated: ItemValue::Present(there),
         facts,
     }
 }
@@ -300,11 +295,16 @@ mod tests {
         (authority.schools[0].clone(), authority.life_years)
     }
 
-    fn said(inventory: &str, item: &str) -> Option<Stated> {
+    fn said(inventory: &str, item: &str) -> Option<ItemValue> {
         let (school, life) = school(inventory);
         let statement = statement(item.parse().unwrap(), &[&school], &life, 2026)?;
         assert!(!statement.facts.is_empty(), "{item} rests on something");
-        assert!(statement.facts.iter().all(|fact| fact.from == "Begehung"));
+        assert!(
+            statement
+                .facts
+                .iter()
+                .all(|fact| fact.stated.from == "Begehung")
+        );
         Some(statement.stated)
     }
 
@@ -320,19 +320,19 @@ mod tests {
              {{ kind = \"tablet\", bought = 2022, count = 50, {SEEN}]"
         );
         for (item, expected) in [
-            ("wlan.ap-per-room", Some(Stated::Number(0.75))),
-            ("lan.cat-6a", Some(Stated::Present(false))),
-            ("lan.core-ups", Some(Stated::Number(1.0))),
-            ("line.backup", Some(Stated::Present(false))),
-            ("devices.pupils-per-device", Some(Stated::Number(2.0))),
-            ("support.devices-per-post", Some(Stated::Number(300.0))),
-            ("support.pupils-per-post", Some(Stated::Number(600.0))),
+            ("wlan.ap-per-room", Some(ItemValue::Number(0.75))),
+            ("lan.cat-6a", Some(ItemValue::Present(false))),
+            ("lan.core-ups", Some(ItemValue::Number(1.0))),
+            ("line.backup", Some(ItemValue::Present(false))),
+            ("devices.pupils-per-device", Some(ItemValue::Number(2.0))),
+            ("support.devices-per-post", Some(ItemValue::Number(300.0))),
+            ("support.pupils-per-post", Some(ItemValue::Number(600.0))),
             // Bought in 2022, a tablet of four years has lived its life in 2026.
             (
                 "devices.within-life",
-                Some(Stated::Number(100.0 * 100.0 / 150.0)),
+                Some(ItemValue::Number(100.0 * 100.0 / 150.0)),
             ),
-            ("support.sites-per-post", Some(Stated::Number(2.0))),
+            ("support.sites-per-post", Some(ItemValue::Number(2.0))),
             ("displays.per-room", None),
             ("lan.poe", None),
             ("lan.within-life", None),
@@ -347,8 +347,11 @@ mod tests {
             "cabling = {{ value = \"cat5\", {SEEN}\n[school.inventory.items]\n\
              \"lan.cat-6a\" = {{ value = true, {SEEN}\n\"wlan.generation\" = {{ value = 6, {SEEN}"
         );
-        assert_eq!(said(&items, "lan.cat-6a"), Some(Stated::Present(true)));
-        assert_eq!(said(&items, "wlan.generation"), Some(Stated::Number(6.0)));
+        assert_eq!(said(&items, "lan.cat-6a"), Some(ItemValue::Present(true)));
+        assert_eq!(
+            said(&items, "wlan.generation"),
+            Some(ItemValue::Number(6.0))
+        );
         assert_eq!(said(&items, "wlan.ssids"), None);
     }
 
@@ -364,7 +367,7 @@ mod tests {
     #[test]
     fn pupils_without_anybody_for_their_support_are_endless_and_not_unknown() {
         let none = format!("support_fte = {{ value = 0, {SEEN}");
-        let endless = Some(Stated::Number(f64::INFINITY));
+        let endless = Some(ItemValue::Number(f64::INFINITY));
         assert_eq!(said(&none, "support.pupils-per-post"), endless);
     }
 
@@ -375,7 +378,7 @@ mod tests {
         silent.inventory = Inventory::default();
         let item: Item = "support.pupils-per-post".parse().unwrap();
         let both = statement(item, &[&school, &school], &life, 2026).unwrap();
-        assert_eq!(both.stated, Stated::Number(600.0));
+        assert_eq!(both.stated, ItemValue::Number(600.0));
         assert_eq!(both.facts.len(), 2);
         assert_eq!(statement(item, &[&school, &silent], &life, 2026), None);
     }

@@ -10,6 +10,7 @@ use messnetz_sites::verdict::{Sample, Series, judge};
 
 use super::*;
 use crate::judging::{Report, Row};
+use crate::text::Language;
 
 const OCTOBER: Period = Period::Month {
     year: 2026,

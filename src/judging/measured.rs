@@ -1,0 +1,291 @@
+//! What was measured at one site in the recent periods, cut to the windows of its targets and judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use messnetz_metric::{BitRate, Metric, Quantity, Segment, UnixMillis, Value};
+use messnetz_sites::Day;
+use messnetz_sites::calendar::{Interval, Timetable, number_of};
+use messnetz_sites::cause::{Cause, OTHER_TRAFFIC_LIMIT, Seen, Situation, cause};
+use messnetz_sites::period::{Period, Recent};
+use messnetz_sites::site::{Authority, School, Site};
+use messnetz_sites::target::{ServiceId, Target};
+use messnetz_sites::verdict::{Judge, Judgement, NoData, Sample, Series, Verdict, judge_periods};
+
+use super::{CLOCK_AHEAD_MS, Row};
+use crate::store::{SiteSeries, Store, StoreError};
+
+/// What was measured at a site, and when its school is at work.
+pub(super) struct Measured<'a> {
+    authority: &'a Authority,
+    school: &'a School,
+    site: &'a Site,
+    series: Vec<SiteSeries>,
+    recent: Recent,
+    /// The windows of its targets, and all hours.
+    timetables: BTreeMap<String, Timetable>,
+    /// Whether other traffic disturbed the capacity test that an agent began at a time.
+    disturbed: Disturbed,
+}
+
+/// The name of the window that is no window.
+pub(super) const ALL_HOURS: &str = "any";
+
+impl<'a> Measured<'a> {
+    pub(super) fn of(
+        authority: &'a Authority,
+        school: &'a School,
+        site: &'a Site,
+        store: &Store,
+        recent: Recent,
+        times: &RangeInclusive<UnixMillis>,
+    ) -> Result<Self, StoreError> {
+        let series = store.series_of_site(&site.id.to_string(), times.clone())?;
+        let targets = authority
+            .known
+            .targets_for(authority.profiles_of(school), school);
+        let timetables = targets
+            .map(|target| window_of(target, authority))
+            .chain([ALL_HOURS])
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .map(|window| {
+                (
+                    window.to_owned(),
+                    timetable(authority, school, window, times),
+                )
+            })
+            .collect();
+        Ok(Self {
+            authority,
+            school,
+            site,
+            disturbed: disturbed(&series),
+            series,
+            recent,
+            timetables,
+        })
+    }
+
+    /// The judgements of all recent periods.
+    pub(super) fn judgements(&self, judge: &mut Judge, target: &Target) -> Vec<Judgement> {
+        let series = self.series_of(target);
+        let judging = &self.authority.judging;
+        let port = |period: Period| {
+            let (begin, end) = self.times_of(period);
+            port(&self.series, begin, end)
+        };
+        let mut judgements = judge_periods(
+            judge,
+            target,
+            self.school,
+            self.site,
+            &series,
+            port,
+            judging,
+            self.recent,
+        );
+        let today = Day::numbered(self.recent.today);
+        for judgement in &mut judgements {
+            if let Peer::NotStated(service) = self.peer(target) {
+                let service = service.clone();
+                let why = NoData::ServiceNotStated { service };
+                judgement.verdict = Verdict::NoData { why };
+            }
+            if let Some(today) = today {
+                judgement.except(self.school, today);
+            }
+        }
+        judgements
+    }
+
+    /// Whom the target is measured against.
+    fn peer<'t>(&'t self, target: &'t Target) -> Peer<'t> {
+        match &target.service {
+            None => Peer::Any,
+            Some(service) => match self.authority.services.get(service) {
+                Some(peer) => Peer::Only(peer),
+                None => Peer::NotStated(service),
+            },
+        }
+    }
+
+    /// What was measured for a target within its window, from where it can be seen, against one peer where
+    /// one is named.
+    fn series_of(&self, target: &Target) -> Series {
+        let window = window_of(target, self.authority);
+        let peer = match self.peer(target) {
+            Peer::NotStated(_) => return Series::default(),
+            Peer::Any => None,
+            Peer::Only(peer) => Some(peer),
+        };
+        let mut all = Series {
+            window: (window != ALL_HOURS).then(|| window.to_owned()),
+            peer: peer.map(str::to_owned),
+            ..Series::default()
+        };
+        let Some(timetable) = self.timetables.get(window) else {
+            return all;
+        };
+        for series in self.series.iter().filter(|series| {
+            speaks(series, target.metric) && peer.is_none_or(|peer| series.peer == peer)
+        }) {
+            let disturbed = self.disturbed.get(&series.agent);
+            for (day, samples) in timetable.cut(&series.samples, |(at, _)| *at) {
+                let day = number_of(day.date);
+                all.samples
+                    .extend(samples.iter().map(|&(at, value)| Sample {
+                        at,
+                        day,
+                        value,
+                        disturbed: disturbed.and_then(|times| times.get(&at)).copied(),
+                    }));
+            }
+            for (day, failures) in timetable.cut(&series.failures, |(at, _)| *at) {
+                all.failures
+                    .extend(failures.iter().map(|_| number_of(day.date)));
+            }
+        }
+        all
+    }
+
+    /// Why a target was missed, where it was.
+    fn cause(&self, target: &Target, judgement: &Judgement) -> Option<Cause> {
+        let period = judgement.period?;
+        let (begin, end) = self.times_of(period);
+        let situation = Situation {
+            line: self.site.line.as_ref(),
+            seen: self.series.iter().map(|s| seen(s, begin, end)).collect(),
+        };
+        let mut judged = self.series_of(target).samples;
+        judged.retain(|sample| period.days().contains(&sample.day));
+        cause(judgement, &judged, &situation)
+    }
+
+    /// When a period begins, and when the next one does.
+    fn times_of(&self, period: Period) -> (UnixMillis, UnixMillis) {
+        let days = period.days();
+        let zone = &self.authority.calendar.zone;
+        (
+            zone.numbered_day_begins(*days.start()),
+            zone.numbered_day_begins(days.end().saturating_add(1)),
+        )
+    }
+
+    pub(super) fn row(&self, judge: &mut Judge, target: &Target) -> Option<Row> {
+        let mut judgements = self.judgements(judge, target);
+        let running = judgements.pop()?;
+        let (judgement, running) = match judgements.pop() {
+            Some(closed) if closed.observed.is_some() || closed.failures > 0 => {
+                (closed, Some(running))
+            }
+            _ => (running, None),
+        };
+        let cause = self.cause(target, &judgement);
+        Some(Row {
+            school_name: self.school.name.clone(),
+            site_name: self.site.name.clone(),
+            target_title: target.title.clone(),
+            source: target.source.clone(),
+            judgement,
+            running,
+            cause,
+        })
+    }
+}
+
+/// Whom a target is measured against.
+enum Peer<'a> {
+    /// Whoever was measured against.
+    Any,
+    /// This one.
+    Only(&'a str),
+    /// A service whose peer the site file does not name.
+    NotStated(&'a ServiceId),
+}
+
+/// The window that a target's samples are of.
+pub(super) fn window_of<'a>(target: &'a Target, authority: &Authority) -> &'a str {
+    match &target.window {
+        Some(window) if !authority.judging.all_hours => window.as_str(),
+        _ => ALL_HOURS,
+    }
+}
+
+/// A window of a school. One that the calendar does not know has no hours; the site file is checked for it.
+pub(super) fn timetable(
+    authority: &Authority,
+    school: &School,
+    window: &str,
+    times: &RangeInclusive<UnixMillis>,
+) -> Timetable {
+    let period = Interval {
+        from: *times.start(),
+        to: UnixMillis(times.end().0.saturating_add(1)),
+    };
+    let window = authority.calendar.window(window);
+    window.map_or_else(
+        |_| Timetable::default(),
+        |window| authority.calendar.timetable(&window, period, school),
+    )
+}
+
+/// From the begin of the first of these periods to now.
+pub(super) fn times_of(
+    authority: &Authority,
+    recent: Recent,
+    now: UnixMillis,
+) -> RangeInclusive<UnixMillis> {
+    let first = recent
+        .periods()
+        .first()
+        .map_or(recent.today, |period| *period.days().start());
+    let begin = authority.calendar.zone.numbered_day_begins(first);
+    begin..=UnixMillis(now.0.saturating_add(CLOCK_AHEAD_MS))
+}
+
+pub(super) fn speaks(series: &SiteSeries, metric: Metric) -> bool {
+    series.metric == metric && metric.is_seen_over(series.vantage.medium)
+}
+
+/// What a series saw from `begin` to before `end`.
+fn seen(series: &SiteSeries, begin: UnixMillis, end: UnixMillis) -> Seen<'_> {
+    let first = series.samples.partition_point(|(at, _)| *at < begin);
+    let after = series.samples.partition_point(|(at, _)| *at < end);
+    Seen {
+        metric: series.metric,
+        medium: series.vantage.medium,
+        peer: &series.peer,
+        samples: series.samples.get(first..after).unwrap_or_default(),
+    }
+}
+
+/// Whether other traffic disturbed the capacity tests, by agent and time.
+pub(super) type Disturbed = BTreeMap<String, BTreeMap<UnixMillis, bool>>;
+
+/// What the agents saw of other traffic on their own ports while a capacity test ran.
+pub(super) fn disturbed(series: &[SiteSeries]) -> Disturbed {
+    let limit = Value::Share(OTHER_TRAFFIC_LIMIT).number();
+    let mut found = Disturbed::new();
+    for series in series {
+        if series.metric.quantity == Quantity::OtherTraffic {
+            let samples = series.samples.iter();
+            let times = samples.map(|(at, share)| (*at, share.number() >= limit));
+            found.entry(series.agent.clone()).or_default().extend(times);
+        }
+    }
+    found
+}
+
+/// The nominal rate of the port that the site's agent measured through, as last seen from `begin` to
+/// before `end`.
+fn port(measured: &[SiteSeries], begin: UnixMillis, end: UnixMillis) -> Option<BitRate> {
+    let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
+    measured
+        .iter()
+        .filter(|series| speaks(series, speed))
+        .filter_map(|series| seen(series, begin, end).samples.last())
+        .max_by_key(|(at, _)| *at)?
+        .1
+        .as_rate()
+}

@@ -1,0 +1,247 @@
+//! Claims about what is judged out of a store.
+
+use std::ops::RangeInclusive;
+
+use messnetz_metric::{
+    BitRate, Direction, Metric, Observation, Outcome, Quantity, Segment, Value, Vantage,
+};
+use messnetz_sites::period::Period;
+use messnetz_sites::trend::Outlook;
+
+use super::*;
+use crate::wire::{AgentId, BATCH_FORMAT, Batch};
+
+const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
+const IN_2099: UnixMillis = UnixMillis(4_080_000_000_000);
+
+fn store_with(
+    site: &SiteId,
+    observations: Vec<(Metric, UnixMillis, u64)>,
+) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+    let observation = |(metric, at, bps)| Observation {
+        metric,
+        at,
+        vantage: Vantage::default(),
+        peer: "collector".to_owned(),
+        outcome: Outcome::Value(Value::Rate(BitRate::from_bps(bps))),
+    };
+    let batch = Batch {
+        format: BATCH_FORMAT.to_owned(),
+        agent: AgentId::of_key(&[1; 32]),
+        site: site.to_string(),
+        epoch: 1,
+        sequence: 1,
+        observations: observations.into_iter().map(observation).collect(),
+    };
+    store.store_batch(&batch, &[1; 32], NOW).unwrap();
+    (folder, store)
+}
+
+#[test]
+fn a_sample_dated_2099_neither_counts_nor_is_the_last_port_speed() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = authority.sites().next().unwrap();
+    let down = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
+    let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
+    let soon = UnixMillis(NOW.0 + CLOCK_AHEAD_MS);
+    let honest = vec![(down, NOW, 1), (down, soon, 1), (speed, NOW, 1_000_000_000)];
+    let wrong = vec![(down, IN_2099, 9_000_000_000), (speed, IN_2099, 10_000_000)];
+    let (_folder, without) = store_with(&site.id, honest.clone());
+    let (_folder_2, with) = store_with(&site.id, [honest, wrong].concat());
+    let judged = |store: &Store| {
+        let report = judge(&authority, Catalogue::built_in(), store, NOW, Cycle::Month).unwrap();
+        serde_json::to_value(&report).unwrap()
+    };
+    assert_eq!(judged(&with), judged(&without));
+    let report = judge(&authority, Catalogue::built_in(), &with, NOW, Cycle::Month).unwrap();
+    let counted = report
+        .rows
+        .iter()
+        .filter(|row| row.judgement.site == site.id)
+        .map(|row| row.judgement.samples)
+        .max();
+    assert_eq!(
+        counted,
+        Some(2),
+        "a clock that is minutes ahead still counts"
+    );
+}
+
+/// One test in the evening of each of these days, counted from 1970-01-01.
+fn daily(days: RangeInclusive<i32>, mbps: u64) -> Vec<(Metric, UnixMillis, u64)> {
+    let down = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
+    let zone = messnetz_sites::calendar::Zone::default();
+    let evening = |day| UnixMillis(zone.numbered_day_begins(day).0 + 20 * 3_600_000);
+    days.map(|day| (down, evening(day), mbps * 1_000_000))
+        .collect()
+}
+
+fn month(month: u8) -> RangeInclusive<i32> {
+    Period::Month { year: 2026, month }.days()
+}
+
+/// The row of 30 Mbit/s for each of 12 classes: 390, tolerated 351.
+fn row_of_the_classes(store: &Store, cycle: Cycle) -> Row {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let report = judge(&authority, Catalogue::built_in(), store, NOW, cycle).unwrap();
+    let is_it = |row: &Row| row.judgement.target.as_str() == "de-aufgreifschwelle-30/down";
+    report.rows.into_iter().find(is_it).unwrap()
+}
+
+#[test]
+fn the_month_that_is_over_speaks_and_the_running_one_stands_beside_it() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    // It is 28 May. March is too long ago.
+    let may = *month(5).start()..=*month(5).start() + 21;
+    let (_folder, both) = store_with(
+        site,
+        [
+            daily(month(3), 10),
+            daily(month(4), 382),
+            daily(may.clone(), 100),
+        ]
+        .concat(),
+    );
+    let row = row_of_the_classes(&both, Cycle::Month);
+    let told = |judgement: &Judgement| {
+        let period = judgement.period.unwrap().to_string();
+        (
+            period,
+            judgement.verdict.kind(),
+            judgement.samples,
+            judgement.days,
+        )
+    };
+    let april = ("2026-04".to_owned(), VerdictKind::Met, 30, 30);
+    assert_eq!(told(&row.judgement), april);
+    assert_eq!(row.cause, None);
+    let running = row.running.as_ref().unwrap();
+    let expected = ("2026-05".to_owned(), VerdictKind::Missed, 22, 22);
+    assert_eq!(told(running), expected);
+    let text = Text::new(crate::text::Language::En);
+    assert_eq!(
+        text.periods(&row.judgement, row.running.as_ref()),
+        "2026-04 (closed); 2026-05 (provisional): \u{2718} missed"
+    );
+    // What the verdict names finds its samples, and no others.
+    let query = row.judgement.query.unwrap();
+    let times = query.from..=query.to;
+    let window = authority.calendar.window(&query.window.unwrap()).unwrap();
+    let wanted = Wanted {
+        site: &query.site,
+        metric: query.metric,
+        times,
+        window: Some(&window),
+        peer: query.peer.as_deref(),
+    };
+    let found = samples(&authority, &both, &wanted).unwrap();
+    assert_eq!(found.len(), 30);
+    assert!(found.iter().all(|sample| month(4).contains(&sample.day)));
+
+    let (_folder, running_only) = store_with(site, daily(may, 100));
+    let row = row_of_the_classes(&running_only, Cycle::Month);
+    assert_eq!(told(&row.judgement), expected);
+    assert_eq!(row.running, None);
+    assert!(row.cause.is_some());
+
+    let row = row_of_the_classes(&both, Cycle::SchoolYear);
+    let expected = ("2025/26".to_owned(), VerdictKind::Missed, 83, 83);
+    assert_eq!(told(&row.judgement), expected);
+}
+
+#[test]
+fn a_port_that_was_replaced_in_may_changes_nothing_about_april() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
+    let zone = &authority.calendar.zone;
+    let port = |day: i32, mbps: u64| (speed, zone.numbered_day_begins(day), mbps * 1_000_000);
+    let april = [daily(month(4), 94), vec![port(*month(4).end(), 100)]].concat();
+    let replaced = vec![port(*month(5).start(), 1_000)];
+    let (_folder, before) = store_with(site, april.clone());
+    let (_folder_2, after) = store_with(site, [april, replaced].concat());
+    let told = |store: &Store| row_of_the_classes(store, Cycle::Month).judgement.verdict;
+    assert_eq!(told(&before), told(&after));
+    assert_eq!(told(&after).kind(), VerdictKind::Undecided);
+}
+
+#[test]
+fn a_month_in_which_everything_failed_is_not_forgotten_on_the_first() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+    let failed = |(metric, at, _): (Metric, UnixMillis, u64)| Observation {
+        metric,
+        at,
+        vantage: Vantage::default(),
+        peer: "collector".to_owned(),
+        outcome: Outcome::Failed(messnetz_metric::Failure::new(
+            messnetz_metric::FailureReason::Unreachable,
+            "no route",
+        )),
+    };
+    let batch = Batch {
+        format: BATCH_FORMAT.to_owned(),
+        agent: AgentId::of_key(&[1; 32]),
+        site: site.to_string(),
+        epoch: 1,
+        sequence: 1,
+        observations: daily(month(4), 0).into_iter().map(failed).collect(),
+    };
+    store.store_batch(&batch, &[1; 32], NOW).unwrap();
+    let row = row_of_the_classes(&store, Cycle::Month);
+    assert_eq!(row.judgement.period.unwrap().to_string(), "2026-04");
+    assert_eq!(row.judgement.failures, 30);
+    assert!(row.running.is_some());
+}
+
+#[test]
+fn months_that_fall_lead_to_the_month_in_which_the_target_is_missed() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    let falling = [(1, 420), (2, 405), (3, 390), (4, 375)];
+    let measured = falling
+        .map(|(number, mbps)| daily(month(number), mbps))
+        .concat();
+    let (_folder, store) = store_with(site, measured);
+    let trends = trends::trends(&authority, &store, NOW, 5).unwrap();
+    let is_it =
+        |id: &messnetz_sites::target::TargetId| id.as_str() == "de-aufgreifschwelle-30/down";
+    let found = trends
+        .sites
+        .iter()
+        .find(|trend| is_it(&trend.target))
+        .unwrap();
+    // 15 less every month: 360 in May, 345 < 351 in June.
+    let june = Period::Month {
+        year: 2026,
+        month: 6,
+    };
+    assert_eq!(found.trend.outlook, Outlook::MissedFrom { month: june });
+    let text = Text::new(crate::text::Language::En);
+    assert_eq!(
+        text.slope(found.last.as_ref(), &found.trend),
+        "\u{2212}15\u{a0}Mbit/s (\u{2212}15\u{a0}Mbit/s to \u{2212}15\u{a0}Mbit/s)"
+    );
+    // The third school has profiles of its own.
+    let schools = 2;
+    let of_classes: Vec<_> = trends
+        .months
+        .iter()
+        .filter(|month| is_it(&month.counts.target))
+        .map(|month| {
+            (
+                month.period.to_string(),
+                month.counts.met,
+                month.counts.schools(),
+            )
+        })
+        .collect();
+    assert_eq!(of_classes.len(), 5, "the running month has its line too");
+    assert_eq!(of_classes[0], ("2026-01".to_owned(), 1, schools));
+    assert_eq!(of_classes[4], ("2026-05".to_owned(), 0, schools));
+}
