@@ -173,7 +173,6 @@ fn table(report: &Report, text: &Text) -> Markup {
                     th scope="col" { (text.say("table-threshold")) }
                     th scope="col" { (text.say("table-contract")) }
                     th scope="col" { (text.say("table-cause")) }
-                    th scope="col" { (text.say("table-source")) }
                 } }
                 tbody { @for (index, row) in report.rows.iter().enumerate() {
                     (table_row(report, index, row, text))
@@ -181,6 +180,18 @@ fn table(report: &Report, text: &Text) -> Markup {
             }
         }
     }
+}
+
+/// Where a target comes from, in one line.
+fn source(row: &Row) -> String {
+    let year = row.source.year.map(|year| format!(", {year}"));
+    format!(
+        "{}, {}{} [{}]",
+        row.source.document,
+        row.source.publisher,
+        year.unwrap_or_default(),
+        row.source.mark
+    )
 }
 
 fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
@@ -197,19 +208,21 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
     html! {
         tr.begins[begins_site] {
             th scope="row" { (row.school_name) @if begins_site { small { (judgement.site) } } }
-            td { (text.pick(&row.target_title)) }
+            td.source { (text.pick(&row.target_title)) small { (source(row)) } }
             (verdict_cell(row, text))
             td { (text.periods(judgement, row.running.as_ref())) }
-            td.number { (text.observed(judgement)) small { (statistic) } }
+            td.number {
+                (text.observed(judgement)) small { (statistic) }
+                @if let Some(window) = &judgement.window { small { (text.window(window)) } }
+            }
             td.number {
                 (text.threshold(judgement))
                 @if let Some(workings) = text.workings(judgement) { small { (workings) } }
                 @if let Some(layers) = text.layers(judgement) { small { (layers) } }
             }
             td { (text.contract(judgement).unwrap_or_default()) }
-            td { (row.cause.as_ref().map(|cause| text.cause(cause)).or_else(|| text.why_open(&judgement.verdict)).unwrap_or_default())
+            td { (row.cause.as_ref().map(|cause| text.cause(cause)).or_else(|| text.why_no_verdict(judgement)).unwrap_or_default())
                     @if let Some(exception) = &judgement.exception { br; (text.exception(exception)) } }
-            td.source { (row.source.document) small { (row.source.publisher) @if let Some(year) = row.source.year { ", " (year) } " [" (row.source.mark) "]" } }
         }
     }
 }

@@ -314,6 +314,23 @@ impl Text {
         })
     }
 
+    /// Why a judgement is neither met nor missed, with the window in which nothing was measured.
+    #[must_use]
+    pub fn why_no_verdict(&self, judgement: &Judgement) -> Option<String> {
+        match (&judgement.verdict, &judgement.window) {
+            (
+                Verdict::NoData {
+                    why: NoData::NoSamples,
+                },
+                Some(window),
+            ) => Some(self.say_with(
+                "no-data-no-samples-in-window",
+                &[("window", text(self.window(window)))],
+            )),
+            (verdict, _) => self.why_open(verdict),
+        }
+    }
+
     /// Why a verdict is no more than it is; `None` for what is met or missed.
     #[must_use]
     pub fn why_open(&self, verdict: &Verdict) -> Option<String> {

@@ -68,7 +68,7 @@ fn cells(row: &Row, text: &Text) -> [String; 7] {
         .cause
         .as_ref()
         .map(|cause| text.cause(cause))
-        .or_else(|| text.why_open(&judgement.verdict))
+        .or_else(|| text.why_no_verdict(judgement))
         .or_else(|| text.contract(judgement))
         .into_iter()
         .chain(judgement.exception.as_ref().map(|e| text.exception(e)))

@@ -14,6 +14,7 @@ undecided-more = zur Entscheidung fehlen mindestens { $more } Messwerte
 undecided-for-long = keine absehbare Zahl von Messwerten könnte entscheiden
 undecided-port = der Anschluss des Messgeräts ({ $port }) trägt höchstens { $ceiling }, zu sehen sein müssten { $needed }
 no-data-no-samples = nichts gemessen
+no-data-no-samples-in-window = { $window } nichts gemessen
 no-data-only-failures = alle { $failures } Messungen schlugen fehl
 no-data-not-assessable = kein Schwellenwert: { $because }
 no-data-inventory-not-stated = Bestand nicht angegeben ({ $item })
@@ -152,7 +153,10 @@ dashboard-coverage = Zielerreichung
 dashboard-throughput = Gemessener gegen geforderten Download
 dashboard-table-below = Die Tabelle darunter sagt dasselbe in Worten.
 dashboard-language = English
-statistic = { $statistic } aus { $samples } an { $days } Tagen
+statistic = { $statistic } aus { $samples } an { $days ->
+    [one] einem Tag
+   *[other] { $days } Tagen
+}
 legend-note = ✔ erfüllt, ✘ nicht erfüllt, ? unentschieden, – keine Daten. Wo eine Rate als Vertrag gefordert und als TCP-Nutzlast gemessen wird, steht der tolerierte Wert in Klammern. Urteile über abgeschlossene Zeiträume sind endgültig, vorläufige können sich noch ändern.
 
 ## Audit

@@ -14,6 +14,7 @@ undecided-more = at least { $more } more samples are needed to decide
 undecided-for-long = no foreseeable number of samples could decide
 undecided-port = the agent's port ({ $port }) carries { $ceiling } at most, and { $needed } would have to be seen
 no-data-no-samples = nothing was measured
+no-data-no-samples-in-window = nothing was measured { $window }
 no-data-only-failures = all { $failures } measurements failed
 no-data-not-assessable = no threshold: { $because }
 no-data-inventory-not-stated = inventory not stated ({ $item })
@@ -152,7 +153,10 @@ dashboard-coverage = Target coverage
 dashboard-throughput = Measured against required download
 dashboard-table-below = The table below says the same in words.
 dashboard-language = Deutsch
-statistic = { $statistic } of { $samples } on { $days } days
+statistic = { $statistic } of { $samples } on { $days ->
+    [one] one day
+   *[other] { $days } days
+}
 legend-note = ✔ met, ✘ missed, ? undecided, – no data. Where a rate is required as a contract and measured as TCP payload, the tolerated value stands in brackets. Verdicts on closed periods are final, provisional ones may still change.
 
 ## Audit
