@@ -159,16 +159,14 @@ pub fn split(series: &Series, cycle: Cycle) -> BTreeMap<Period, Series> {
         let days = period.days();
         let is_other = |sample: &Sample| !days.contains(&sample.day);
         let end = samples.iter().position(is_other).unwrap_or(samples.len());
-        let part = parts.entry(period).or_default();
+        let part = parts.entry(period).or_insert_with(|| series.emptied());
         part.samples.extend_from_slice(&samples[..end]);
         samples = &samples[end..];
     }
     for day in &series.failures {
-        let part = parts.entry(Period::of(cycle, *day)).or_default();
+        let period = Period::of(cycle, *day);
+        let part = parts.entry(period).or_insert_with(|| series.emptied());
         part.failures.push(*day);
-    }
-    for part in parts.values_mut() {
-        part.window.clone_from(&series.window);
     }
     parts
 }

@@ -60,6 +60,19 @@ pub struct Series {
     pub peer: Option<String>,
 }
 
+impl Series {
+    /// The same without anything measured: of which window and against whom it is.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self {
+            samples: Vec::new(),
+            failures: Vec::new(),
+            window: self.window.clone(),
+            peer: self.peer.clone(),
+        }
+    }
+}
+
 /// What a target comes to at one site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "word", rename_all = "kebab-case")]

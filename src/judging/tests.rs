@@ -2,9 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use messnetz_metric::{
-    BitRate, Direction, Metric, Observation, Outcome, Quantity, Segment, Value, Vantage,
-};
+use messnetz_metric::{Direction, Metric, Observation, Outcome, Quantity, Segment, Value, Vantage};
 use messnetz_sites::period::Period;
 use messnetz_sites::trend::Outlook;
 
@@ -18,22 +16,26 @@ fn store_with(
     site: &SiteId,
     observations: Vec<(Metric, UnixMillis, u64)>,
 ) -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-    let observation = |(metric, at, bps)| Observation {
+    let observation = |(metric, at, number): (Metric, UnixMillis, u64)| Observation {
         metric,
         at,
         vantage: Vantage::default(),
         peer: "collector".to_owned(),
-        outcome: Outcome::Value(Value::Rate(BitRate::from_bps(bps))),
+        outcome: Outcome::Value(Value::new(metric.quantity.unit(), number.cast_signed())),
     };
+    stored(site, observations.into_iter().map(observation).collect())
+}
+
+fn stored(site: &SiteId, observations: Vec<Observation>) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
     let batch = Batch {
         format: BATCH_FORMAT.to_owned(),
         agent: AgentId::of_key(&[1; 32]),
         site: site.to_string(),
         epoch: 1,
         sequence: 1,
-        observations: observations.into_iter().map(observation).collect(),
+        observations,
     };
     store.store_batch(&batch, &[1; 32], NOW).unwrap();
     (folder, store)
@@ -244,4 +246,88 @@ fn months_that_fall_lead_to_the_month_in_which_the_target_is_missed() {
     assert_eq!(of_classes.len(), 5, "the running month has its line too");
     assert_eq!(of_classes[0], ("2026-01".to_owned(), 1, schools));
     assert_eq!(of_classes[4], ("2026-05".to_owned(), 0, schools));
+}
+
+#[test]
+fn a_test_during_lessons_does_not_count_for_a_target_of_the_hours_without() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    let down = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
+    // Tuesday, 14 April 2026, 10:00 in Germany.
+    let lesson = UnixMillis(1_776_153_600_000);
+    let slow = vec![(down, lesson, 1_000_000)];
+    let (_folder, store) = store_with(site, [daily(month(4), 382), slow].concat());
+    let row = row_of_the_classes(&store, Cycle::Month);
+    assert_eq!(row.judgement.samples, 30);
+    assert_eq!(row.judgement.window.as_deref(), Some("off-lesson"));
+    let mut wanted = Wanted {
+        site,
+        metric: down,
+        times: UnixMillis(0)..=NOW,
+        window: None,
+        peer: None,
+    };
+    assert_eq!(samples(&authority, &store, &wanted).unwrap().len(), 31);
+    let lessons = authority.calendar.window("lesson-hours").unwrap();
+    wanted.window = Some(&lessons);
+    let in_lessons = samples(&authority, &store, &wanted).unwrap();
+    assert_eq!(in_lessons.len(), 1);
+    assert_eq!(in_lessons[0].at, lesson);
+}
+
+#[test]
+fn a_test_whose_port_others_used_is_counted_as_disturbed() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    let other = Metric::new(Segment::Lan, Quantity::OtherTraffic);
+    let tests = daily(month(4), 382);
+    // A tenth of the bytes were others' during the first test, less during the second.
+    let beside = vec![(other, tests[0].1, 100_000), (other, tests[1].1, 99_999)];
+    let (_folder, store) = store_with(site, [tests, beside].concat());
+    let disturbed = row_of_the_classes(&store, Cycle::Month).judgement.disturbed;
+    let disturbed = disturbed.unwrap();
+    assert_eq!((disturbed.disturbed, disturbed.of), (1, 2));
+}
+
+#[test]
+fn a_target_of_one_service_counts_what_was_measured_against_its_peer_alone() {
+    let text = messnetz_sites::site::EXAMPLE
+        .replacen("profiles = [", "profiles = [\"mep-ziel\", ", 1)
+        .replacen("# [services]\n# ", "[services]\n", 1)
+        .replacen(
+            "profiles = [\"mep-ziel\", \"de-aufgreifschwelle-30\", ",
+            "profiles = [\"mep-ziel\", ",
+            1,
+        );
+    let authority = Authority::parse("authority.toml", &text).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    let reachable = Metric::new(Segment::Service, Quantity::Reachable);
+    let observation = |peer: &str, at| Observation {
+        metric: reachable,
+        at,
+        vantage: Vantage::default(),
+        peer: peer.to_owned(),
+        outcome: Outcome::Value(Value::new(reachable.quantity.unit(), 1_000_000)),
+    };
+    let days = daily(month(4), 0);
+    let observations = days.iter().flat_map(|(_, at, _)| {
+        let elsewhere = UnixMillis(at.0 + 1);
+        [
+            observation("lernplattform.example", *at),
+            observation("elsewhere.example", elsewhere),
+        ]
+    });
+    let (_folder, store) = stored(site, observations.collect());
+    let report = judge(&authority, Catalogue::built_in(), &store, NOW, Cycle::Month).unwrap();
+    let of = |target: &str| {
+        let is_it =
+            |row: &&Row| row.judgement.target.as_str() == target && row.judgement.site == *site;
+        report.rows.iter().find(is_it).unwrap().judgement.clone()
+    };
+    let platform = of("mep-ziel/learning-platform");
+    assert_eq!(platform.samples, 30);
+    let peer = platform.query.unwrap().peer;
+    assert_eq!(peer.as_deref(), Some("lernplattform.example"));
+    let unnamed = of("mep-ziel/identity-service");
+    assert_eq!(unnamed.verdict.kind(), VerdictKind::NoData);
 }

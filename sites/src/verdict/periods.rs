@@ -27,11 +27,7 @@ pub fn judge_periods(
     recent: Recent,
 ) -> Vec<Judgement> {
     let mut parts = split(series, recent.cycle);
-    let nothing = Series {
-        window: series.window.clone(),
-        peer: series.peer.clone(),
-        ..Series::default()
-    };
+    let nothing = series.emptied();
     let judged = |period| Judgement {
         period: Some(period),
         standing: Some(period.standing(recent.today)),

@@ -230,6 +230,23 @@ fn a_delay_is_judged_by_its_upper_end() {
 }
 
 #[test]
+fn a_judgement_of_all_hours_is_marked_where_the_target_is_about_some() {
+    let school = school(Some(12), Some(400));
+    let all_hours = Judging {
+        all_hours: true,
+        ..Judging::default()
+    };
+    let marked = |target: &Target| {
+        let (site, series) = (&school.sites[0], mbps([382.0; 20]));
+        judge(target, &school, site, &series, None, &all_hours).shortened
+    };
+    let mut target = target(CLASSES).clone();
+    assert!(target.window.is_some() && marked(&target));
+    target.window = None;
+    assert!(!marked(&target));
+}
+
+#[test]
 fn a_judgement_on_less_evidence_than_the_target_asks_for_is_marked() {
     let school = school(Some(12), None);
     for (confidence, min_samples, expected) in [
