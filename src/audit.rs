@@ -7,7 +7,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use messnetz_metric::{Direction, Metric, Observation, Outcome, Quantity, Segment, UnixMillis};
+use messnetz_metric::{
+    Direction, Metric, Observation, Outcome, Quantity, Rate, Segment, UnixMillis,
+};
 use messnetz_probes::{Binding, dns, icmp, link};
 use messnetz_sites::calendar::Zone;
 use messnetz_sites::site::{School, Site};
@@ -225,7 +227,8 @@ fn hold_against(
                 .samples
                 .last()
                 .and_then(|sample| sample.value.as_rate())
-        });
+        })
+        .map(Rate::new);
     targets
         .iter()
         .map(|target| Finding {

@@ -61,8 +61,8 @@ impl Text {
 
     /// A rate in Mbit/s.
     #[must_use]
-    pub fn rate(&self, rate: BitRate) -> String {
-        self.value(Value::Rate(rate))
+    pub fn rate(&self, rate: impl Into<BitRate>) -> String {
+        self.value(Value::Rate(rate.into()))
     }
 
     /// A value with its unit, Mbit/s, ms, %, dBm or dB, with three digits that count.

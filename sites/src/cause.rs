@@ -48,10 +48,13 @@ mod situation;
 #[cfg(test)]
 mod tests;
 
-use messnetz_metric::{Better, BitRate, Direction, Metric, Micros, Ppm, Quantity, Segment, Value};
+use messnetz_metric::{
+    Better, BitRate, Down, EachWay, Metric, Micros, Nominal, OneWay, Payload, Ppm, Quantity, Rate,
+    Segment, Towards, Up, Value,
+};
 use serde::Serialize;
 
-use crate::site::LineMedium;
+use crate::site::{Contract, LineMedium};
 use crate::target::Operator;
 use crate::verdict::{FullPort, Judgement, Sample, Undecided, Verdict};
 
@@ -106,10 +109,10 @@ pub enum Cause {
     ContractTooSmall {
         /// Nominal rate of the contract.
         #[serde(rename = "contract_bps")]
-        contract: BitRate,
+        contract: Rate<Nominal, OneWay>,
         /// The target's threshold on the contract's layer.
         #[serde(rename = "needed_bps")]
-        needed: BitRate,
+        needed: Rate<Nominal, OneWay>,
         /// What the line is made of.
         medium: LineMedium,
     },
@@ -117,12 +120,12 @@ pub enum Cause {
     ContractExhausted {
         /// Nominal rate of the contract.
         #[serde(rename = "contract_bps")]
-        contract: BitRate,
+        contract: Rate<Nominal, OneWay>,
         /// What was measured.
         measured: Value,
         /// The target's threshold on the contract's layer.
         #[serde(rename = "needed_bps")]
-        needed: BitRate,
+        needed: Rate<Nominal, OneWay>,
         /// What the line is made of.
         medium: LineMedium,
     },
@@ -203,7 +206,7 @@ pub enum Cause {
 pub struct UnderDelivered {
     /// Nominal rate of the contract.
     #[serde(rename = "contract_bps")]
-    pub contract: BitRate,
+    pub contract: Rate<Nominal, OneWay>,
     /// What was measured.
     pub measured: Value,
     /// What the line is made of.
@@ -220,13 +223,13 @@ pub enum PortFault {
     Slow {
         /// Nominal rate of the port.
         #[serde(rename = "port_bps")]
-        port: BitRate,
+        port: Rate<Nominal, EachWay>,
         /// What the box's interface could do.
         #[serde(rename = "own_bps")]
-        own: BitRate,
+        own: Rate<Nominal, EachWay>,
         /// What the switch offers; where it is as much, the cable is to blame. Absent where it does not say.
         #[serde(rename = "peer_bps")]
-        peer: Option<BitRate>,
+        peer: Option<Rate<Nominal, EachWay>>,
     },
     /// Both ends take turns to send.
     HalfDuplex,
@@ -339,8 +342,7 @@ pub fn cause(
         return Some(case.of_full_port(full));
     }
     Some(match (missed.metric.segment, missed.metric.quantity) {
-        (Segment::Line, Quantity::Goodput(direction)) => case.of_line_rate(direction),
-        (Segment::Line, _) => case.of_line_quality(),
+        (Segment::Line, _) => case.of_line(),
         (Segment::Wlan, _) => case.of_wlan(),
         (Segment::Service, _) => case.of_service(),
         (Segment::Lan, _) => case.of_lan(),
@@ -412,13 +414,16 @@ impl Case<'_> {
         })
     }
 
-    const fn needed(&self) -> BitRate {
-        BitRate::from_bps(self.missed.strict.number().unsigned_abs())
+    /// What the contract would have to promise. Whatever layer the threshold is counted on, a contract of
+    /// less cannot hold it: each layer carries less than the nominal rate.
+    const fn needed(&self) -> Rate<Nominal, OneWay> {
+        let threshold = self.missed.strict.number().unsigned_abs();
+        Rate::new(BitRate::from_bps(threshold))
     }
 
     /// Rows 2 and 3.
     fn of_full_port(&self, full: FullPort) -> Cause {
-        let speed = |quantity| self.median(Segment::Lan, quantity)?.as_rate();
+        let speed = |quantity| Some(Rate::new(self.median(Segment::Lan, quantity)?.as_rate()?));
         match speed(Quantity::OwnSpeed) {
             Some(own) if own > full.port => Cause::SwitchPort(PortFault::Slow {
                 port: full.port,
@@ -429,8 +434,26 @@ impl Case<'_> {
         }
     }
 
+    /// Rows 4 to 18.
+    fn of_line(&self) -> Cause {
+        let Missed {
+            metric, measured, ..
+        } = self.missed;
+        if let Some(down) = Rate::<Payload, Down>::of(metric.quantity, measured) {
+            self.of_line_rate(down, |contract| contract.down)
+        } else if let Some(up) = Rate::<Payload, Up>::of(metric.quantity, measured) {
+            self.of_line_rate(up, |contract| contract.up)
+        } else {
+            self.of_line_quality()
+        }
+    }
+
     /// Rows 4 to 14.
-    fn of_line_rate(&self, direction: Direction) -> Cause {
+    fn of_line_rate<D: Towards>(
+        &self,
+        measured: Rate<Payload, D>,
+        promised: impl Fn(&Contract) -> Rate<Nominal, D>,
+    ) -> Cause {
         if let Some(cause) = self.port_fault() {
             return cause;
         }
@@ -452,8 +475,9 @@ impl Case<'_> {
         let Some(line) = self.situation.line else {
             return undecidable([Unknown::Contract]);
         };
-        let contract = line.contract.rate(direction);
-        if self.missed.measured.number() as f64 >= DELIVERS * contract.as_bps() as f64 {
+        let promised = promised(&line.contract);
+        let contract = promised.one_way();
+        if measured >= promised.taken_as().share(DELIVERS) {
             return Cause::ContractExhausted {
                 contract,
                 measured: self.missed.measured,

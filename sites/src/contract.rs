@@ -31,7 +31,7 @@ mod plan;
 use std::collections::HashSet;
 
 use jiff::civil::{Date, DateTime};
-use messnetz_metric::BitRate;
+use messnetz_metric::{Down, Payload, Rate, Up};
 use serde::Serialize;
 
 use crate::calendar::Zone;
@@ -55,10 +55,10 @@ pub struct Measurement {
     pub at: DateTime,
     /// Download.
     #[serde(rename = "down_bps")]
-    pub down: BitRate,
+    pub down: Rate<Payload, Down>,
     /// Upload.
     #[serde(rename = "up_bps")]
-    pub up: BitRate,
+    pub up: Rate<Payload, Up>,
     /// The number that the program gave it.
     pub test: Option<String>,
     /// The file that it stands in.

@@ -1,6 +1,6 @@
 //! A school for tests, and short ways to write what was measured there.
 
-use messnetz_metric::{BitRate, UnixMillis, Value};
+use messnetz_metric::{BitRate, Rate, UnixMillis, Value};
 
 use crate::calendar::SchoolCalendar;
 use crate::facts::Facts;
@@ -22,8 +22,8 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
         product: "Schule".to_owned(),
         medium: LineMedium::Fibre,
         contract: Contract {
-            down: BitRate::from_bps(mbps * 1_000_000),
-            up: BitRate::from_bps(mbps * 500_000),
+            down: Rate::new(BitRate::from_bps(mbps * 1_000_000)),
+            up: Rate::new(BitRate::from_bps(mbps * 500_000)),
             ..Contract::default()
         },
     });

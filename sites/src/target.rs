@@ -17,7 +17,7 @@ mod written;
 
 use serde::Serialize;
 
-use messnetz_metric::{Better, BitRate, Layer, Metric, Value};
+use messnetz_metric::{Better, BitRate, EachWay, Layer, Metric, Nominal, Rate, Value};
 
 use crate::facts::Facts;
 use crate::formula::{Formula, NotAssessable};
@@ -173,12 +173,11 @@ impl Target {
         }
     }
 
-    /// What a port of `speed` can carry on the layer that this target's metric is counted on; `None` for
+    /// What `port` can carry on the layer that this target's metric is counted on; `None` for
     /// what is no rate.
     #[must_use]
-    pub fn ceiling(&self, speed: BitRate) -> Option<BitRate> {
-        let share = self.metric.quantity.layer()?.share_of_ethernet();
-        Some(BitRate::from_mbps(speed.as_mbps() * share))
+    pub fn ceiling(&self, port: Rate<Nominal, EachWay>) -> Option<BitRate> {
+        Some(port.carries(self.metric.quantity.layer()?))
     }
 
     fn value(&self, number: f64) -> Result<Value, NotAssessable> {

@@ -9,7 +9,7 @@ mod recommend;
 #[cfg(test)]
 mod tests;
 
-use messnetz_metric::{BitRate, Metric};
+use messnetz_metric::{EachWay, Metric, Nominal, Rate};
 use serde::Serialize;
 
 use crate::cause::CauseKind;
@@ -37,7 +37,7 @@ pub struct Upgrade {
     pub mends: Vec<Mends>,
     /// Largest rate that it brings; absent where it sets no limit of its own.
     #[serde(rename = "carries_bps")]
-    pub carries: Option<BitRate>,
+    pub carries: Option<Rate<Nominal, EachWay>>,
     /// The day at which the prices were looked up.
     pub prices_as_of: Day,
     /// What it costs once.

@@ -14,7 +14,9 @@ mod stated;
 #[cfg(test)]
 mod tests;
 
-use messnetz_metric::{BitRate, Layer, Metric, Unit, UnixMillis, Value};
+use messnetz_metric::{
+    BitRate, EachWay, Layer, Metric, Nominal, OneWay, Rate, Unit, UnixMillis, Value,
+};
 use serde::Serialize;
 
 use crate::formula::NotAssessable;
@@ -171,8 +173,10 @@ pub struct More {
 pub struct FullPort {
     /// Nominal rate of the port.
     #[serde(rename = "port_bps")]
-    pub port: BitRate,
-    /// What it can carry on the layer that is measured.
+    pub port: Rate<Nominal, EachWay>,
+    /// The layer that is measured.
+    pub layer: Layer,
+    /// What the port can carry on that layer.
     #[serde(rename = "ceiling_bps")]
     pub ceiling: BitRate,
     /// What would have to be measured to meet the target.
@@ -342,7 +346,7 @@ pub struct Query {
 pub struct Ceiling {
     /// Nominal rate of the port.
     #[serde(rename = "port_bps")]
-    pub port: BitRate,
+    pub port: Rate<Nominal, EachWay>,
     /// What it can carry on the layer that is measured.
     #[serde(rename = "ceiling_bps")]
     pub ceiling: BitRate,
@@ -386,7 +390,7 @@ pub struct Layers {
 pub struct ContractCheck {
     /// The nominal rate of the contract in the metric's direction.
     #[serde(rename = "contract_bps")]
-    pub contract: BitRate,
+    pub contract: Rate<Nominal, OneWay>,
     /// Whether it satisfies the strict threshold.
     pub satisfied: bool,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use messnetz_metric::{BitRate, Metric, Quantity, Segment, UnixMillis, Value};
+use messnetz_metric::{EachWay, Metric, Nominal, Quantity, Rate, Segment, UnixMillis, Value};
 use messnetz_sites::Day;
 use messnetz_sites::calendar::{Interval, Timetable, number_of};
 use messnetz_sites::cause::{Cause, OTHER_TRAFFIC_LIMIT, Seen, Situation, cause};
@@ -279,7 +279,11 @@ pub(super) fn disturbed(series: &[SiteSeries]) -> Disturbed {
 
 /// The nominal rate of the port that the site's agent measured through, as last seen from `begin` to
 /// before `end`.
-fn port(measured: &[SiteSeries], begin: UnixMillis, end: UnixMillis) -> Option<BitRate> {
+fn port(
+    measured: &[SiteSeries],
+    begin: UnixMillis,
+    end: UnixMillis,
+) -> Option<Rate<Nominal, EachWay>> {
     let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
     measured
         .iter()
@@ -288,4 +292,5 @@ fn port(measured: &[SiteSeries], begin: UnixMillis, end: UnixMillis) -> Option<B
         .max_by_key(|(at, _)| *at)?
         .1
         .as_rate()
+        .map(Rate::new)
 }

@@ -56,7 +56,7 @@ pub fn throughput(report: &Report, text: &Text) -> Chart {
                 .as_ref()
                 .and_then(|t| t.tolerated.as_rate()),
             measured: row.judgement.observed.and_then(Value::as_rate),
-            contract: row.judgement.contract.map(|check| check.contract),
+            contract: row.judgement.contract.map(|check| check.contract.bits()),
             verdict: Some(mark(row.judgement.verdict.kind())),
         })
         .collect();

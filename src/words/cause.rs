@@ -1,7 +1,7 @@
 //! How causes are worded.
 
 use fluent_bundle::FluentValue;
-use messnetz_metric::{BitRate, Metric, Value};
+use messnetz_metric::{Metric, Nominal, OneWay, Rate, Value};
 use messnetz_sites::cause::{Cause, PortFault, UnderDelivered, Unknown};
 
 use super::text;
@@ -11,7 +11,7 @@ impl Text {
     /// The cause with its evidence.
     #[must_use]
     pub fn cause(&self, cause: &Cause) -> String {
-        let rate = |rate: BitRate| text(self.rate(rate));
+        let rate = |rate: Rate<Nominal, OneWay>| text(self.rate(rate));
         let value = |value: Value| text(self.value(value));
         match cause {
             Cause::ContractTooSmall {
@@ -97,7 +97,7 @@ impl Text {
                 ],
             ),
             Cause::AgentPort(full) => {
-                self.say_with("cause-agent-port", &[("port", rate(full.port))])
+                self.say_with("cause-agent-port", &[("port", text(self.rate(full.port)))])
             }
             Cause::Service { metric, measured } => {
                 self.say_with("cause-service", &self.shown(*metric, *measured))

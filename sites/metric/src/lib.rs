@@ -7,12 +7,14 @@
 
 mod metric;
 mod observation;
+mod rate;
 mod units;
 
 pub use metric::{Better, Direction, Layer, Metric, Quantity, Segment, UnknownMetric};
 pub use observation::{
     Failure, FailureReason, Medium, Observation, Outcome, Reading, UnixMillis, Vantage,
 };
+pub use rate::{Down, EachWay, Mark, Nominal, OnLayer, OneWay, Payload, Rate, Towards, Up};
 pub use units::{
     BitRate, Micros, NotARate, PowerLevel, PowerRatio, Ppm, Unit, UnitMismatch, Value,
 };

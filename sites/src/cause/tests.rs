@@ -34,7 +34,7 @@ const fn other(metric: &'static str, number: i64) -> Other {
 const CLEAN_LAN: [Other; 2] = [other("lan.loss", 0), other("lan.rtt", 400)];
 
 fn judged(target: &Target, school: &School, series: &Series, port: Option<f64>) -> Judgement {
-    let port = port.map(BitRate::from_mbps);
+    let port = port.map(Rate::from_mbps);
     judge(
         target,
         school,
@@ -152,8 +152,8 @@ fn through_a_small_port(contract: u64, others: &[Other]) -> Option<Cause> {
 #[test]
 fn row_1_a_contract_below_the_threshold_comes_first_whatever_else_is_wrong() {
     let too_small = Cause::ContractTooSmall {
-        contract: BitRate::from_mbps(100.0),
-        needed: BitRate::from_mbps(390.0),
+        contract: Rate::from_mbps(100.0),
+        needed: Rate::from_mbps(390.0),
         medium: LineMedium::Fibre,
     };
     for others in [
@@ -170,7 +170,7 @@ fn row_1_a_contract_below_the_threshold_comes_first_whatever_else_is_wrong() {
 
 #[test]
 fn row_2_a_port_slower_than_the_box_is_the_switchs_with_what_both_ends_can_do() {
-    let speed = BitRate::from_mbps;
+    let speed = Rate::from_mbps;
     let own = other("lan.own-speed", 1_000_000_000);
     let switch = other("lan.peer-speed", 100_000_000);
     for (others, peer) in [(vec![own], None), (vec![own, switch], Some(speed(100.0)))] {
@@ -333,7 +333,7 @@ fn row_12_a_line_whose_loss_nobody_measured_is_neither_cleared_nor_accused() {
 fn rows_13_and_14_what_is_not_delivered_is_the_lines_fault_where_it_loses_and_else_the_providers() {
     let loss = |ppm| Value::Share(Ppm::from_ppm(ppm));
     let under = |loss| UnderDelivered {
-        contract: BitRate::from_mbps(400.0),
+        contract: Rate::from_mbps(400.0),
         measured: rate(200.0),
         medium: LineMedium::Fibre,
         loss,

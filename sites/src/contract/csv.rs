@@ -6,7 +6,7 @@
 //! read, and one in which they contradict each other is refused.
 
 use jiff::civil::{DateTime, Time};
-use messnetz_metric::BitRate;
+use messnetz_metric::{BitRate, Down, Payload, Rate, Up};
 
 use super::Measurement;
 use crate::calendar;
@@ -89,15 +89,14 @@ struct Columns {
     test: Option<usize>,
 }
 
+/// When, download and upload.
+type Row = (DateTime, Rate<Payload, Down>, Rate<Payload, Up>);
+
 /// The column that was not understood, and why.
 type Refused = (usize, String);
 
 impl Columns {
-    fn measurement(
-        &self,
-        record: &Record,
-        width: usize,
-    ) -> Result<(DateTime, BitRate, BitRate), Refused> {
+    fn measurement(&self, record: &Record, width: usize) -> Result<Row, Refused> {
         // A number that is cut off is still a number.
         if record.fields.len() < width {
             let have = record.fields.len();
@@ -106,8 +105,8 @@ impl Columns {
         }
         Ok((
             self.time_of(record)?,
-            rate(record, self.down)?,
-            rate(record, self.up)?,
+            Rate::new(rate(record, self.down)?),
+            Rate::new(rate(record, self.up)?),
         ))
     }
 
@@ -221,8 +220,8 @@ mod tests {
             found,
             [Measurement {
                 at: date(2022, 1, 7).at(22, 2, 4, 0),
-                down: BitRate::from_bps(94_350_000),
-                up: BitRate::from_bps(39_100_000),
+                down: Rate::new(BitRate::from_bps(94_350_000)),
+                up: Rate::new(BitRate::from_bps(39_100_000)),
                 test: Some("A-1".to_owned()),
                 file: "m.csv".to_owned(),
                 line: 2,

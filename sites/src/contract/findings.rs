@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use messnetz_metric::{BitRate, Direction};
+use messnetz_metric::{Direction, Nominal, OneWay, Payload, Rate, Towards};
 use serde::Serialize;
 
 use super::Measurement;
@@ -55,7 +55,7 @@ pub enum Finding {
     Assessed {
         /// What the contract states.
         #[serde(rename = "stated_bps")]
-        stated: BitRate,
+        stated: Rate<Nominal, OneWay>,
         /// How many days or measurements.
         count: usize,
         /// Out of how many.
@@ -67,63 +67,86 @@ pub enum Finding {
 
 /// Holds a valid campaign against a contract.
 pub(super) fn findings(contract: &Contract, campaign: &[&Measurement]) -> [Findings; 2] {
-    [Direction::Down, Direction::Up].map(|direction| {
-        let values: Vec<(Date, BitRate)> = campaign
-            .iter()
-            .map(|one| match direction {
-                Direction::Down => (one.at.date(), one.down),
-                Direction::Up => (one.at.date(), one.up),
-            })
-            .collect();
+    let down = Promise {
+        maximum: contract.down,
+        normal: contract.down_normal,
+        minimum: contract.down_minimum,
+    };
+    let up = Promise {
+        maximum: contract.up,
+        normal: contract.up_normal,
+        minimum: contract.up_minimum,
+    };
+    let of_campaign = campaign.iter().map(|one| (one.at.date(), one));
+    [
+        down.findings(of_campaign.clone().map(|(day, one)| (day, one.down))),
+        up.findings(of_campaign.map(|(day, one)| (day, one.up))),
+    ]
+}
+
+/// The three rates of one direction.
+struct Promise<D> {
+    maximum: Rate<Nominal, D>,
+    normal: Option<Rate<Nominal, D>>,
+    minimum: Option<Rate<Nominal, D>>,
+}
+
+impl<D: Towards> Promise<D> {
+    fn findings(&self, measured: impl Iterator<Item = (Date, Rate<Payload, D>)>) -> Findings {
+        let measured = Measured(measured.collect());
+        let assess = |stated: Option<_>, finding: fn(&Measured<D>, Rate<Nominal, D>) -> Finding| {
+            stated.map_or(Finding::NotAssessable, |stated| finding(&measured, stated))
+        };
         Findings {
-            direction,
-            maximum: maximum(contract.rate(direction), &values),
-            normal: assess(contract.normal(direction), |stated| normal(stated, &values)),
-            minimum: assess(contract.minimum(direction), |stated| {
-                minimum(stated, &values)
-            }),
+            direction: D::DIRECTION,
+            maximum: measured.maximum(self.maximum),
+            normal: assess(self.normal, Measured::normal),
+            minimum: assess(self.minimum, Measured::minimum),
         }
-    })
-}
-
-fn assess(stated: Option<BitRate>, finding: impl Fn(BitRate) -> Finding) -> Finding {
-    stated.map_or(Finding::NotAssessable, finding)
-}
-
-fn maximum(stated: BitRate, values: &[(Date, BitRate)]) -> Finding {
-    // In whole numbers: 90 % of a rate in bit/s need not be one.
-    let reached = |rate: BitRate| u128::from(rate.as_bps()) * 10 >= u128::from(stated.as_bps()) * 9;
-    let count = days_with(values, reached);
-    Finding::Assessed {
-        stated,
-        count,
-        of: days_with(values, |_| true),
-        deviates: count < DECIDING_DAYS,
     }
 }
 
-fn normal(stated: BitRate, values: &[(Date, BitRate)]) -> Finding {
-    let count = values.iter().filter(|(_, rate)| *rate >= stated).count();
-    Finding::Assessed {
-        stated,
-        count,
-        of: values.len(),
-        deviates: count < NORMAL_OF_30,
-    }
-}
+/// What was measured in one direction. The decree holds it against the contract without a word on layers,
+/// so the contract's rates are taken as rates of payload.
+struct Measured<D>(Vec<(Date, Rate<Payload, D>)>);
 
-fn minimum(stated: BitRate, values: &[(Date, BitRate)]) -> Finding {
-    let count = days_with(values, |rate| rate < stated);
-    Finding::Assessed {
-        stated,
-        count,
-        of: days_with(values, |_| true),
-        deviates: count >= DECIDING_DAYS,
+impl<D: Towards> Measured<D> {
+    fn maximum(&self, stated: Rate<Nominal, D>) -> Finding {
+        // In whole numbers: 90 % of a rate in bit/s need not be one.
+        let bps = |rate: Rate<Payload, D>| u128::from(rate.bits().as_bps());
+        let count = self.days_with(|rate| bps(rate) * 10 >= bps(stated.taken_as()) * 9);
+        Finding::Assessed {
+            stated: stated.one_way(),
+            count,
+            of: self.days_with(|_| true),
+            deviates: count < DECIDING_DAYS,
+        }
     }
-}
 
-/// Days with at least one such measurement.
-fn days_with(values: &[(Date, BitRate)], such: impl Fn(BitRate) -> bool) -> usize {
-    let days = values.iter().filter(|(_, rate)| such(*rate));
-    days.map(|(day, _)| day).collect::<BTreeSet<_>>().len()
+    fn normal(&self, stated: Rate<Nominal, D>) -> Finding {
+        let reached = |rate: Rate<Payload, D>| rate >= stated.taken_as();
+        let count = self.0.iter().filter(|(_, rate)| reached(*rate)).count();
+        Finding::Assessed {
+            stated: stated.one_way(),
+            count,
+            of: self.0.len(),
+            deviates: count < NORMAL_OF_30,
+        }
+    }
+
+    fn minimum(&self, stated: Rate<Nominal, D>) -> Finding {
+        let count = self.days_with(|rate| rate < stated.taken_as());
+        Finding::Assessed {
+            stated: stated.one_way(),
+            count,
+            of: self.days_with(|_| true),
+            deviates: count >= DECIDING_DAYS,
+        }
+    }
+
+    /// Days with at least one such measurement.
+    fn days_with(&self, such: impl Fn(Rate<Payload, D>) -> bool) -> usize {
+        let days = self.0.iter().filter(|(_, rate)| such(*rate));
+        days.map(|(day, _)| day).collect::<BTreeSet<_>>().len()
+    }
 }

@@ -6,23 +6,23 @@ use crate::sample_school::school;
 use crate::site::SchoolForm;
 use jiff::ToSpan as _;
 use jiff::civil::date;
-use messnetz_metric::{Direction, UnixMillis};
+use messnetz_metric::{BitRate, Direction, Rate, UnixMillis};
 use proptest::prelude::*;
 
 const CONTRACT: Contract = Contract {
-    down: BitRate::from_bps(100_000_000),
-    up: BitRate::from_bps(40_000_000),
-    down_normal: Some(BitRate::from_bps(80_000_000)),
+    down: Rate::new(BitRate::from_bps(100_000_000)),
+    up: Rate::new(BitRate::from_bps(40_000_000)),
+    down_normal: Some(Rate::new(BitRate::from_bps(80_000_000))),
     up_normal: None,
-    down_minimum: Some(BitRate::from_bps(50_000_000)),
+    down_minimum: Some(Rate::new(BitRate::from_bps(50_000_000))),
     up_minimum: None,
 };
 
 fn one(at: DateTime, down: f64) -> Measurement {
     Measurement {
         at,
-        down: BitRate::from_mbps(down),
-        up: BitRate::from_mbps(38.0),
+        down: Rate::new(BitRate::from_mbps(down)),
+        up: Rate::new(BitRate::from_mbps(38.0)),
         test: None,
         file: "m.csv".to_owned(),
         line: 0,
@@ -223,7 +223,7 @@ fn order_files_and_repeated_exports_do_not_matter() {
 fn down(of_day: impl Fn(usize, usize) -> f64) -> Findings {
     let mut measurements = campaign([2, 4, 6], 95.0);
     for (index, one) in measurements.iter_mut().enumerate() {
-        one.down = BitRate::from_mbps(of_day(index / 10, index % 10));
+        one.down = Rate::new(BitRate::from_mbps(of_day(index / 10, index % 10)));
     }
     let check = checked(&measurements);
     check.findings.expect("a valid campaign")[0]
@@ -275,7 +275,7 @@ fn the_minimum_deviates_where_it_is_undercut_on_two_days() {
 fn directions_are_judged_apart_and_what_is_not_stated_is_not_assessable() {
     let mut measurements = campaign([2, 4, 6], 95.0);
     for one in &mut measurements {
-        one.up = BitRate::from_mbps(10.0);
+        one.up = Rate::new(BitRate::from_mbps(10.0));
     }
     let check = checked(&measurements);
     let [down, up] = check.findings.unwrap();

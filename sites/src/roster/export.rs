@@ -89,8 +89,8 @@ fn cells(school: &School, site: &Site) -> [Cell; COLUMNS.len()] {
         Cell::Text(line.map(|line| line.provider.clone())),
         Cell::Text(line.map(|line| line.product.clone())),
         Cell::Text(medium),
-        Cell::Number(line.map(|line| line.contract.down.as_mbps())),
-        Cell::Number(line.map(|line| line.contract.up.as_mbps())),
+        Cell::Number(line.map(|line| line.contract.down.bits().as_mbps())),
+        Cell::Number(line.map(|line| line.contract.up.bits().as_mbps())),
     ]
 }
 

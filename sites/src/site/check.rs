@@ -4,7 +4,7 @@ mod inventory;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use messnetz_metric::BitRate;
+use messnetz_metric::{BitRate, Nominal, Rate, Towards};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
@@ -522,8 +522,8 @@ impl Check<'_> {
     }
 
     fn contract(&mut self, written: &WrittenContract) -> Contract {
-        let down = self.rate("down", &written.down);
-        let up = self.rate("up", &written.up);
+        let down = Rate::new(self.rate("down", &written.down));
+        let up = Rate::new(self.rate("up", &written.up));
         Contract {
             down_normal: self.lesser("down_normal", written.down_normal.as_ref(), down),
             up_normal: self.lesser("up_normal", written.up_normal.as_ref(), up),
@@ -535,16 +535,17 @@ impl Check<'_> {
     }
 
     /// A rate of the contract that cannot be above the one it is named by.
-    fn lesser(
+    fn lesser<D: Towards>(
         &mut self,
         field: &str,
         written: Option<&Spanned<String>>,
-        maximum: BitRate,
-    ) -> Option<BitRate> {
+        maximum: Rate<Nominal, D>,
+    ) -> Option<Rate<Nominal, D>> {
         let written = written?;
         let problems = self.problems.len();
-        let rate = self.rate(field, written);
-        if self.problems.len() == problems && rate > maximum && maximum > BitRate::default() {
+        let rate = Rate::new(self.rate(field, written));
+        let is_known = maximum.bits() > BitRate::default();
+        if self.problems.len() == problems && rate > maximum && is_known {
             self.refuse(
                 written,
                 field,

@@ -1,6 +1,6 @@
 //! An uplink with what its contract promises.
 
-use messnetz_metric::{BitRate, Direction};
+use messnetz_metric::{Direction, Down, Nominal, OneWay, Rate, Up};
 use serde::{Deserialize, Serialize};
 
 /// The uplink of a site.
@@ -42,49 +42,31 @@ pub enum LineMedium {
 pub struct Contract {
     /// Towards the school.
     #[serde(rename = "down_bps")]
-    pub down: BitRate,
+    pub down: Rate<Nominal, Down>,
     /// Away from the school.
     #[serde(rename = "up_bps")]
-    pub up: BitRate,
+    pub up: Rate<Nominal, Up>,
     /// Normally available towards the school.
     #[serde(rename = "down_normal_bps", skip_serializing_if = "Option::is_none")]
-    pub down_normal: Option<BitRate>,
+    pub down_normal: Option<Rate<Nominal, Down>>,
     /// Normally available away from the school.
     #[serde(rename = "up_normal_bps", skip_serializing_if = "Option::is_none")]
-    pub up_normal: Option<BitRate>,
+    pub up_normal: Option<Rate<Nominal, Up>>,
     /// The least towards the school.
     #[serde(rename = "down_minimum_bps", skip_serializing_if = "Option::is_none")]
-    pub down_minimum: Option<BitRate>,
+    pub down_minimum: Option<Rate<Nominal, Down>>,
     /// The least away from the school.
     #[serde(rename = "up_minimum_bps", skip_serializing_if = "Option::is_none")]
-    pub up_minimum: Option<BitRate>,
+    pub up_minimum: Option<Rate<Nominal, Up>>,
 }
 
 impl Contract {
     /// The rate of one direction.
     #[must_use]
-    pub const fn rate(&self, direction: Direction) -> BitRate {
+    pub const fn rate(&self, direction: Direction) -> Rate<Nominal, OneWay> {
         match direction {
-            Direction::Down => self.down,
-            Direction::Up => self.up,
-        }
-    }
-
-    /// The normally available rate of one direction.
-    #[must_use]
-    pub const fn normal(&self, direction: Direction) -> Option<BitRate> {
-        match direction {
-            Direction::Down => self.down_normal,
-            Direction::Up => self.up_normal,
-        }
-    }
-
-    /// The minimum rate of one direction.
-    #[must_use]
-    pub const fn minimum(&self, direction: Direction) -> Option<BitRate> {
-        match direction {
-            Direction::Down => self.down_minimum,
-            Direction::Up => self.up_minimum,
+            Direction::Down => self.down.one_way(),
+            Direction::Up => self.up.one_way(),
         }
     }
 }

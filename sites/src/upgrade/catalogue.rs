@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::LazyLock;
 
-use messnetz_metric::{BitRate, Metric};
+use messnetz_metric::{BitRate, Metric, Rate};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -74,7 +74,7 @@ impl Catalogue {
                 monthly: price("monthly", upgrade.monthly),
                 id,
                 title: upgrade.title,
-                carries: upgrade.carries.map(|WrittenRate(rate)| rate),
+                carries: upgrade.carries.map(|WrittenRate(rate)| Rate::new(rate)),
                 mends: upgrade.mends.into_iter().map(Mends::from).collect(),
             });
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use messnetz_metric::{BitRate, Metric, Value};
+use messnetz_metric::{EachWay, Metric, Nominal, Rate, Value};
 use serde::Serialize;
 
 use super::{Catalogue, Price, Upgrade, UpgradeId};
@@ -145,15 +145,15 @@ const fn medium(cause: &Cause) -> Option<LineMedium> {
 }
 
 /// Whether so much is what the cause lacks. A tariff that the school already has mends nothing.
-fn brings(carries: BitRate, cause: &Cause) -> bool {
+fn brings(carries: Rate<Nominal, EachWay>, cause: &Cause) -> bool {
     match cause {
         Cause::ContractTooSmall {
             contract, needed, ..
         }
         | Cause::ContractExhausted {
             contract, needed, ..
-        } => carries >= *needed && carries > *contract,
-        Cause::AgentPort(full) => carries >= full.needed && carries > full.port,
+        } => carries.one_way() >= *needed && carries.one_way() > *contract,
+        Cause::AgentPort(full) => carries.carries(full.layer) >= full.needed && carries > full.port,
         Cause::LineUnderDelivers(_)
         | Cause::ProviderUnderDelivers(_)
         | Cause::LineQuality { .. }

@@ -1,13 +1,13 @@
 //! Claims about the catalogue and the recommendations.
 
-use messnetz_metric::{Medium, Metric, Quantity, Segment, Value};
+use messnetz_metric::{BitRate, Layer, Medium, Metric, Quantity, Segment, Value};
 
 use super::*;
 use crate::cause::{Cause, Seen, Situation, cause};
 use crate::judging::Judging;
 use crate::sample_school::{mbps, school, target};
 use crate::source::Mark;
-use crate::verdict::{Judgement, judge};
+use crate::verdict::{FullPort, Judgement, judge};
 
 const CLASSES: &str = "de-aufgreifschwelle-30/down";
 
@@ -158,12 +158,28 @@ fn a_tariff_mends_neither_what_needs_more_nor_what_has_as_much_already() {
         (1000.0, 1000.0, vec![]),
     ] {
         findings[0].1 = Cause::ContractTooSmall {
-            contract: BitRate::from_mbps(stated),
-            needed: BitRate::from_mbps(wanted),
+            contract: Rate::from_mbps(stated),
+            needed: Rate::from_mbps(wanted),
             medium: LineMedium::Fibre,
         };
         let recommendations = recommend(&findings, Catalogue::built_in());
         assert_eq!(ids(&recommendations), expected, "{stated} of {wanted}");
+    }
+}
+
+#[test]
+fn a_faster_port_has_to_carry_the_payload_that_is_asked_for() {
+    let mut findings = findings(LineMedium::Fibre, 100, &[(CLASSES, 94.0)]);
+    // A port of 2.5 Gbit/s carries 2353.7 Mbit/s of TCP payload.
+    for (needed, expected) in [(2350.0, vec!["agent-port"]), (2400.0, vec![])] {
+        findings[0].1 = Cause::AgentPort(FullPort {
+            port: Rate::from_mbps(100.0),
+            layer: Layer::TcpPayload,
+            ceiling: BitRate::from_mbps(94.1),
+            needed: BitRate::from_mbps(needed),
+        });
+        let recommendations = recommend(&findings, Catalogue::built_in());
+        assert_eq!(ids(&recommendations), expected, "{needed}");
     }
 }
 

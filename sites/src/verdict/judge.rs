@@ -1,6 +1,8 @@
 //! Holding a series against a target.
 
-use messnetz_metric::{Better, BitRate, Layer, Metric, Quantity, Segment, Unit, UnixMillis, Value};
+use messnetz_metric::{
+    Better, EachWay, Layer, Metric, Nominal, Quantity, Rate, Segment, Unit, UnixMillis, Value,
+};
 
 use super::{
     Ceiling, ContractCheck, DaysReached, Disturbed, FullPort, Interval, Judgement, Layers, More,
@@ -24,7 +26,7 @@ pub fn judge(
     school: &School,
     site: &Site,
     series: &Series,
-    port: Option<BitRate>,
+    port: Option<Rate<Nominal, EachWay>>,
     judging: &Judging,
 ) -> Judgement {
     Judge::default().judge(target, school, site, series, port, judging)
@@ -51,7 +53,7 @@ impl Judge {
         school: &School,
         site: &Site,
         series: &Series,
-        port: Option<BitRate>,
+        port: Option<Rate<Nominal, EachWay>>,
         judging: &Judging,
     ) -> Judgement {
         let demand = Demand::of(target, judging);
@@ -299,7 +301,7 @@ impl<'a> Values<'a> {
 struct Look<'a> {
     target: &'a Target,
     interval: &'a Interval,
-    port: Option<BitRate>,
+    port: Option<Rate<Nominal, EachWay>>,
     demand: Demand,
 }
 
@@ -413,7 +415,7 @@ pub(super) fn full_port(
     target: &Target,
     observed: Value,
     threshold: Value,
-    port: Option<BitRate>,
+    port: Option<Rate<Nominal, EachWay>>,
 ) -> Option<FullPort> {
     let port = port?;
     let ceiling = target.ceiling(port)?;
@@ -423,6 +425,7 @@ pub(super) fn full_port(
     let was_full = observed.number() as f64 >= FULL_PORT * ceiling.as_bps() as f64;
     (ceiling < needed && was_full).then_some(FullPort {
         port,
+        layer: target.metric.quantity.layer()?,
         ceiling,
         needed,
     })
@@ -444,6 +447,6 @@ fn contract_check(target: &Target, site: &Site, threshold: &Threshold) -> Option
     let contract = site.line.as_ref()?.contract.rate(direction);
     Some(ContractCheck {
         contract,
-        satisfied: contract >= needed,
+        satisfied: contract >= Rate::new(needed),
     })
 }

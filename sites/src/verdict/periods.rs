@@ -1,6 +1,6 @@
 //! One judgement for each period, final where the period is over.
 
-use messnetz_metric::BitRate;
+use messnetz_metric::{EachWay, Nominal, Rate};
 
 use super::{Judge, Judgement, Series};
 use crate::judging::Judging;
@@ -22,7 +22,7 @@ pub fn judge_periods(
     school: &School,
     site: &Site,
     series: &Series,
-    port: impl Fn(Period) -> Option<BitRate>,
+    port: impl Fn(Period) -> Option<Rate<Nominal, EachWay>>,
     judging: &Judging,
     recent: Recent,
 ) -> Vec<Judgement> {

@@ -1,6 +1,6 @@
 //! One visit: what was seen today, and no more.
 
-use messnetz_metric::{Better, BitRate, Metric, Value};
+use messnetz_metric::{Better, EachWay, Metric, Nominal, Rate, Value};
 use serde::Serialize;
 
 use super::judge::{Values, full_port};
@@ -77,7 +77,7 @@ pub fn snapshot(
     school: &School,
     site: &Site,
     series: &Series,
-    port: Option<BitRate>,
+    port: Option<Rate<Nominal, EachWay>>,
 ) -> Snapshot {
     let mut blocks = Blocks::default();
     let values = Values::of(&mut blocks, target, series, false);

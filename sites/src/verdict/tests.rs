@@ -13,7 +13,7 @@ use crate::site::{School, Site};
 use crate::target::Target;
 
 fn judged(id: &str, school: &School, series: &Series, port: Option<f64>) -> Judgement {
-    let port = port.map(BitRate::from_mbps);
+    let port = port.map(Rate::from_mbps);
     judge(
         target(id),
         school,
@@ -69,7 +69,7 @@ fn a_contract_of_400_satisfies_390_and_its_382_of_payload_only_within_the_tolera
     assert_eq!(
         judgement.contract,
         Some(ContractCheck {
-            contract: BitRate::from_mbps(400.0),
+            contract: Rate::from_mbps(400.0),
             satisfied: true
         })
     );
@@ -176,7 +176,8 @@ fn a_full_port_that_is_too_small_leaves_the_verdict_open() {
     }
     let judgement = judged(CLASSES, &grammar, &mbps([94.0; 3]), Some(100.0));
     let full = FullPort {
-        port: BitRate::from_mbps(100.0),
+        port: Rate::from_mbps(100.0),
+        layer: Layer::TcpPayload,
         ceiling: BitRate::from_bps(94_148_244),
         needed: BitRate::from_mbps(351.0),
     };
@@ -310,7 +311,7 @@ fn a_site_among_several_is_not_judged_by_the_classes_of_the_whole_school() {
 fn a_snapshot_says_above_or_below_today_and_nothing_more() {
     let grammar = school(Some(12), Some(400));
     let at = |id, series: &Series, port| {
-        let port = Option::map(port, BitRate::from_mbps);
+        let port = Option::map(port, Rate::from_mbps);
         let snapshot = snapshot(target(id), &grammar, &grammar.sites[0], series, port);
         (snapshot.standing, snapshot.favourable)
     };
@@ -561,7 +562,7 @@ fn a_judgement_says_what_finds_its_samples_and_what_the_agent_could_see() {
     };
     assert_eq!(judgement.query, Some(expected));
     let ceiling = Ceiling {
-        port: BitRate::from_mbps(1000.0),
+        port: Rate::from_mbps(1000.0),
         ceiling: BitRate::from_bps(941_482_445),
     };
     assert_eq!(judgement.ceiling, Some(ceiling));

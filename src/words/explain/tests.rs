@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use messnetz_metric::{BitRate, UnixMillis};
+use messnetz_metric::{BitRate, Rate, UnixMillis};
 use messnetz_sites::cause::Cause;
 use messnetz_sites::site::{Authority, Exception, LineMedium};
 use messnetz_sites::upgrade::{Catalogue, recommend};
@@ -54,7 +54,7 @@ fn row(authority: &Authority, target: &str, samples: &[Sample], cause: Option<Ca
         window: target.window.as_ref().map(ToString::to_string),
         peer: None,
     };
-    let port = Some(BitRate::from_mbps(1000.0));
+    let port = Some(Rate::from_mbps(1000.0));
     let mut judgement = judge(target, school, site, &series, port, &authority.judging);
     judgement.period = Some(OCTOBER);
     judgement.standing = Some(Standing::Closed);
@@ -137,8 +137,8 @@ fn a_target_that_is_missed_is_told_with_cause_upgrade_and_exception() {
     };
     authority.schools[0].exceptions.push(exception);
     let cause = Cause::ContractTooSmall {
-        contract: BitRate::from_mbps(400.0),
-        needed: BitRate::from_mbps(1000.0),
+        contract: Rate::from_mbps(400.0),
+        needed: Rate::from_mbps(1000.0),
         medium: LineMedium::Dsl,
     };
     let row = row(&authority, "de-gigabit/down", &samples, Some(cause));

@@ -67,7 +67,7 @@ proptest! {
         let judging = Judging { min_samples: Some(min_samples), ..Judging::default() };
         let judged = |rates: &[u64]| {
             let series = mbps(rates.iter().map(|rate| *rate as f64));
-            let port = port.map(BitRate::from_mbps);
+            let port = port.map(Rate::from_mbps);
             judge(target(CLASSES), &school, &school.sites[0], &series, port, &judging)
         };
         let before = judged(&rates);
