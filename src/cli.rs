@@ -19,6 +19,8 @@ mod explain;
 mod input;
 #[cfg(feature = "collector")]
 mod place;
+#[cfg(feature = "agent")]
+mod probe;
 #[cfg(feature = "collector")]
 mod replace;
 #[cfg(feature = "collector")]
@@ -79,6 +81,8 @@ enum Command {
     Agent(agent::Arguments),
     #[cfg(feature = "collector")]
     Collector(collector::Arguments),
+    #[cfg(feature = "agent")]
+    Probe(Box<probe::Arguments>),
     #[cfg(feature = "collector")]
     Explain(explain::Arguments),
     #[cfg(feature = "collector")]
@@ -105,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Agent(arguments) => agent::run(arguments),
         #[cfg(feature = "collector")]
         Command::Collector(arguments) => collector::run(arguments),
+        #[cfg(feature = "agent")]
+        Command::Probe(arguments) => probe::run(*arguments),
         #[cfg(feature = "collector")]
         Command::Explain(arguments) => explain::run(&arguments),
         #[cfg(feature = "collector")]

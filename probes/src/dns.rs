@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use messnetz_metric::{Failure, FailureReason, Micros, Quantity, Reading, Value};
+use serde::Serialize;
 
 pub use driver::resolve;
 pub use resolv_conf::system_resolvers;
@@ -50,7 +51,7 @@ pub struct Query {
 pub const QUANTITIES: &[Quantity] = &[Quantity::DnsTime];
 
 /// A server's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DnsReport {
     /// Who answered.
     pub server: SocketAddr,
@@ -58,6 +59,7 @@ pub struct DnsReport {
     pub name: String,
     /// Time from the question to the whole answer; with a second question over TCP where
     /// [`Self::truncated`] says so.
+    #[serde(rename = "time_us")]
     pub time: Micros,
     /// The response code: 0 is no error, 2 a failure of the server, 3 an unknown name (RFC 1035,
     /// section 4.1.1, extended by RFC 6891).

@@ -19,6 +19,7 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use messnetz_metric::{Failure, FailureReason, Micros, Quantity, Reading, Value};
+use serde::Serialize;
 use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout_at};
 
@@ -48,19 +49,24 @@ pub struct Fetch {
 }
 
 /// How long the phases of one fetch took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Who answered.
     pub peer: SocketAddr,
     /// Name resolution; `None` where the address was given.
+    #[serde(rename = "resolve_us")]
     pub resolve: Option<Micros>,
     /// TCP.
+    #[serde(rename = "connect_us")]
     pub connect: Micros,
     /// TLS handshake; `None` over plain HTTP.
+    #[serde(rename = "tls_us")]
     pub tls: Option<Micros>,
     /// From the request until the head of the answer had come.
+    #[serde(rename = "first_byte_us")]
     pub first_byte: Micros,
     /// From the start of name resolution to the last byte.
+    #[serde(rename = "total_us")]
     pub total: Micros,
     /// Status code of the answer (RFC 9110, section 15).
     pub status: u16,

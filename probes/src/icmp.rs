@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use messnetz_metric::{Failure, FailureReason, Micros, Ppm, Quantity, Reading, Value};
+use serde::Serialize;
 
 pub use driver::measure;
 pub use up::is_up;
@@ -54,7 +55,7 @@ pub const QUANTITIES: &[Quantity] = &[
 ];
 
 /// What came back from one burst.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EchoReport {
     /// Who was asked.
     pub target: IpAddr,
@@ -77,6 +78,7 @@ pub struct EchoReport {
     pub rtt: Option<RttSummary>,
     /// Interarrival jitter by RFC 3550, section 6.4.1, applied to the round trips in the order of
     /// arrival; `None` for fewer than two replies.
+    #[serde(rename = "jitter_us")]
     pub jitter: Option<Micros>,
     /// Where the arrivals were stamped.
     pub stamps: Stamps,

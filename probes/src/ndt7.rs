@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 pub mod client;
 mod counted;
+mod intervals;
 pub mod messages;
 pub mod pacing;
 pub mod server;

@@ -29,6 +29,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use messnetz_metric::{Direction, Failure, FailureReason, Micros, Ppm, Quantity, Reading, Value};
+use serde::Serialize;
 
 pub use driver::{measure, reflect};
 pub use reflector::Limits;
@@ -61,7 +62,7 @@ pub const QUANTITIES: &[Quantity] = &[
 ];
 
 /// What became of the packets of one session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StampReport {
     /// Who reflected.
     pub reflector: SocketAddr,
@@ -84,6 +85,7 @@ pub struct StampReport {
     pub rtt: Option<RttSummary>,
     /// Interarrival jitter by RFC 3550, section 6.4.1, applied to these round trips in the order of
     /// arrival; `None` for fewer than two.
+    #[serde(rename = "jitter_us")]
     pub jitter: Option<Micros>,
 }
 

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 /// Time on the driver's monotonic clock, counted from the start of one measurement. Engines see
 /// nothing but this, so that tests can run them in virtual time.
 pub(crate) type Moment = Duration;
 
 /// Where the arrivals of a burst were stamped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stamps {
     /// All of them by the kernel, before this process was woken.
     Kernel,

@@ -6,18 +6,23 @@
 use std::time::Duration;
 
 use messnetz_metric::Micros;
+use serde::Serialize;
 
 /// The round-trip times of one burst, in four numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RttSummary {
     /// The smallest.
+    #[serde(rename = "min_us")]
     pub min: Micros,
     /// The median: the middle one, or the mean of the two middle ones of an even count.
+    #[serde(rename = "median_us")]
     pub median: Micros,
     /// The 95th percentile by nearest rank: the smallest time that at least 95 % of all times do not
     /// exceed. It is always a time that was measured.
+    #[serde(rename = "p95_us")]
     pub p95: Micros,
     /// The largest.
+    #[serde(rename = "max_us")]
     pub max: Micros,
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use messnetz_metric::{Failure, Micros, Quantity, Reading, Value};
+use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpSocket;
 
@@ -26,11 +27,12 @@ pub struct Connect {
 pub const QUANTITIES: &[Quantity] = &[Quantity::ConnectTime];
 
 /// A connection that was established, and closed again at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConnectReport {
     /// With whom.
     pub target: SocketAddr,
     /// Time from the SYN to the established connection, as this process saw it.
+    #[serde(rename = "time_us")]
     pub time: Micros,
 }
 

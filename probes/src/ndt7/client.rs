@@ -14,12 +14,15 @@ use futures_util::{SinkExt, StreamExt};
 use messnetz_metric::{
     BitRate, Direction, Failure, FailureReason, Micros, Quantity, Reading, Value,
 };
+use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::counted::Counted;
+pub use super::intervals::Interval;
+use super::intervals::Intervals;
 use super::messages::Measurement;
 use super::pacing::{self, SplitMix64};
 use super::{CLOSE_GRACE, CUT_OFF, MAX_DURATION, SUBPROTOCOL, is_end, path, websocket_config};
@@ -55,17 +58,21 @@ pub struct Test {
 }
 
 /// What a test came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The direction that was tested.
     pub direction: Direction,
     /// The rate at which the receiver got payload out of TCP.
+    #[serde(rename = "goodput_bps")]
     pub goodput: BitRate,
     /// Bytes that the receiver got, WebSocket framing included.
     pub bytes: u64,
     /// The time it took the receiver. Less than asked for where the server or the network ended the
     /// test; a rate over a small part of it is that of a connection still gathering speed.
+    #[serde(rename = "elapsed_us")]
     pub elapsed: Micros,
+    /// How it went on from second to second.
+    pub intervals: Vec<Interval>,
     /// How sending went; `None` where the sender did not tell.
     pub sender: Option<SenderTcp>,
     /// The congestion control that the sender really used; `None` where it did not tell.
@@ -75,15 +82,18 @@ pub struct Report {
     /// The server's name for the test, by which its own records are found.
     pub server_uuid: Option<String>,
     /// From SYN to the established connection.
+    #[serde(rename = "connect_us")]
     pub connect: Micros,
 }
 
 /// How sending went, as the sender's kernel saw it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SenderTcp {
     /// Smallest round-trip time.
+    #[serde(rename = "min_rtt_us")]
     pub min_rtt: Option<Micros>,
     /// Smoothed round-trip time at the end of the test: that of the loaded line.
+    #[serde(rename = "rtt_us")]
     pub rtt: Option<Micros>,
     /// Bytes sent again.
     pub bytes_retrans: Option<u64>,
@@ -113,6 +123,14 @@ impl Test {
     /// [`FailureReason::Protocol`] where the server refuses the test, sends data in the wrong
     /// direction, sends what is no WebSocket or never tells what it has received.
     pub async fn run(&self) -> Result<Report, Failure> {
+        self.run_telling(|_| ()).await
+    }
+
+    /// Runs the test, and tells each interval as soon as it is over.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_telling(&self, tell: impl FnMut(&Interval) + Send) -> Result<Report, Failure> {
         let end = Instant::now() + self.deadline;
         let connection = Dial {
             address: self.address,
@@ -141,8 +159,12 @@ impl Test {
             end,
         };
         let counted = match self.direction {
-            Direction::Down => running.download(websocket).await?,
-            Direction::Up => running.upload(websocket).await?,
+            Direction::Down => {
+                running
+                    .download(websocket, Intervals::telling(tell))
+                    .await?
+            }
+            Direction::Up => running.upload(websocket, Intervals::telling(tell)).await?,
         };
         self.report(counted, timings.connect)
     }
@@ -151,6 +173,7 @@ impl Test {
         let Counts {
             bytes,
             elapsed,
+            intervals,
             sender,
             congestion,
             server_uuid,
@@ -162,6 +185,7 @@ impl Test {
             goodput,
             bytes,
             elapsed,
+            intervals,
             sender,
             congestion,
             tls: self.tls.is_some(),
@@ -222,6 +246,7 @@ impl Test {
 struct Counts {
     bytes: u64,
     elapsed: Micros,
+    intervals: Vec<Interval>,
     sender: Option<SenderTcp>,
     congestion: Option<String>,
     server_uuid: Option<String>,
@@ -240,7 +265,11 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    async fn download(&self, mut websocket: WebSocket) -> Result<Counts, Failure> {
+    async fn download(
+        &self,
+        mut websocket: WebSocket,
+        mut intervals: Intervals<impl FnMut(&Interval)>,
+    ) -> Result<Counts, Failure> {
         let mut told: Option<Measurement> = None;
         let mut flowed = false;
         let mut stop = pin!(sleep_until(self.stop));
@@ -251,7 +280,11 @@ impl Running<'_> {
                 message = websocket.next() => message,
             };
             match message {
-                Some(Ok(Message::Binary(_))) => flowed = true,
+                Some(Ok(Message::Binary(_))) => {
+                    flowed = true;
+                    let bytes = websocket.get_ref().received();
+                    intervals.seen(bytes, self.start.elapsed().into());
+                }
                 Some(Ok(Message::Text(text))) => told = Measurement::parse(&text).or(told),
                 Some(Ok(Message::Close(_))) | None => break false,
                 Some(Ok(_)) => {}
@@ -266,6 +299,7 @@ impl Running<'_> {
             (true, _) => Ok(Counts {
                 bytes,
                 elapsed,
+                intervals: intervals.all(bytes, elapsed),
                 sender: told.as_ref().and_then(told_by_sender),
                 congestion: told.as_ref().and_then(Measurement::congestion),
                 server_uuid: told.as_ref().and_then(uuid),
@@ -275,7 +309,11 @@ impl Running<'_> {
         }
     }
 
-    async fn upload(&self, websocket: WebSocket) -> Result<Counts, Failure> {
+    async fn upload(
+        &self,
+        websocket: WebSocket,
+        mut intervals: Intervals<impl FnMut(&Interval)>,
+    ) -> Result<Counts, Failure> {
         let (mut sink, mut stream) = websocket.split();
         let mut told: Option<Measurement> = None;
         {
@@ -304,6 +342,11 @@ impl Running<'_> {
                     Some(Ok(Message::Text(text))) => {
                         let told_now = Measurement::parse(&text);
                         told = told_now.filter(|m| m.received().is_some()).or(told);
+                        if let Some((bytes, elapsed)) =
+                            told.as_ref().and_then(Measurement::received)
+                        {
+                            intervals.seen(bytes, elapsed);
+                        }
                     }
                     Some(Ok(Message::Binary(_))) => {
                         return Err(self.test.broken(&"data in the wrong direction"));
@@ -329,6 +372,7 @@ impl Running<'_> {
         Ok(Counts {
             bytes,
             elapsed,
+            intervals: intervals.all(bytes, elapsed),
             sender: info.map(|info| SenderTcp {
                 min_rtt: info.min_rtt,
                 rtt: Some(info.rtt),

@@ -1,0 +1,124 @@
+//! One measurement at a time, from the command line.
+
+use std::path::Path;
+
+use messnetz::lab::Namespace;
+use serde_json::Value;
+
+use crate::lab::enter;
+use crate::program::{RunningCollector, messnetz, stderr, stdout, write_config};
+use crate::quiet::quiet;
+
+const AGENTS: &str = "127.0.0.1:8443";
+
+struct Place {
+    namespace: Namespace,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// What the program says in JSON, and its exit code.
+    fn probe(&self, arguments: &[&str]) -> (Value, Option<i32>) {
+        let (said, code) = self.say(&[arguments, &["--json"]].concat());
+        (serde_json::from_str(&said).expect(&said), code)
+    }
+
+    fn say(&self, arguments: &[&str]) -> (String, Option<i32>) {
+        let all = [&["probe"], arguments].concat();
+        let output = self
+            .namespace
+            .command(messnetz(self.folder.path(), &all))
+            .output()
+            .unwrap();
+        let said = stdout(&output) + &stderr(&output);
+        (said, output.status.code())
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+#[test]
+fn each_probe_measures_against_a_collector_and_says_so_in_json() {
+    let _quiet = quiet();
+    let lab = enter();
+    let place = Place {
+        namespace: lab.namespace("here").unwrap(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let lines = format!("agents = \"{AGENTS}\"\ndashboard = \"127.0.0.1:0\"");
+    write_config(place.path(), &lines);
+    let collector = RunningCollector::start(place.path(), Some(&place.namespace));
+    let fingerprint = collector.ticket("XX-100001/main").fingerprint.to_string();
+
+    let (echo, code) = place.probe(&["icmp", "127.0.0.1", "--count", "4"]);
+    assert_eq!(code, Some(0), "{echo}");
+    assert_eq!(echo["report"]["received"], 4, "{echo}");
+    assert!(echo["report"]["rtt"]["median_us"].is_u64(), "{echo}");
+
+    let (stamp, code) = place.probe(&["stamp", AGENTS, "--count", "5", "--interval", "0.01"]);
+    assert_eq!(code, Some(0), "{stamp}");
+    assert_eq!(stamp["report"]["lost_up"], 0, "{stamp}");
+    assert!(stamp["report"]["sent"].as_u64() >= Some(5), "{stamp}");
+
+    let (tcp, code) = place.probe(&["tcp", AGENTS, "--count", "2", "--interval", "0.05"]);
+    assert_eq!(code, Some(0), "{tcp}");
+    assert_eq!(tcp["succeeded"], 2, "{tcp}");
+
+    let page = format!("https://{AGENTS}/v1/hello");
+    let (http, code) = place.probe(&["http", &page, "--count", "1", "--fingerprint", &fingerprint]);
+    assert_eq!(code, Some(0), "{http}");
+    assert_eq!(http["attempts"][0]["report"]["status"], 200, "{http}");
+    let (stranger, code) = place.probe(&["http", &page, "--count", "1"]);
+    assert_eq!(code, Some(1), "{stranger}");
+    assert_eq!(
+        stranger["attempts"][0]["failure"]["reason"], "tls",
+        "{stranger}"
+    );
+
+    let (ndt7, code) = place.probe(&["ndt7", AGENTS, "--time", "2", "--fingerprint", &fingerprint]);
+    assert_eq!(code, Some(0), "{ndt7}");
+    for (test, direction) in [(&ndt7["tests"][0], "down"), (&ndt7["tests"][1], "up")] {
+        assert_eq!(test["direction"], direction, "{ndt7}");
+        let report = &test["report"];
+        let intervals = report["intervals"].as_array().unwrap();
+        assert!(intervals.len() >= 2, "{ndt7}");
+        let bytes = intervals.iter().map(|one| one["bytes"].as_u64().unwrap());
+        assert_eq!(
+            bytes.sum::<u64>(),
+            report["bytes"].as_u64().unwrap(),
+            "{ndt7}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_reached_ends_with_1_and_what_cannot_be_tried_with_2() {
+    let lab = enter();
+    let place = Place {
+        namespace: lab.namespace("nowhere").unwrap(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let (refused, code) = place.probe(&["tcp", "127.0.0.1:1", "--count", "1"]);
+    assert_eq!(code, Some(1), "{refused}");
+    assert_eq!(
+        refused["attempts"][0]["failure"]["reason"], "refused",
+        "{refused}"
+    );
+
+    let (unreachable, code) = place.probe(&["icmp", "192.0.2.1", "--count", "1"]);
+    assert_eq!(code, Some(1), "{unreachable}");
+    assert_eq!(
+        unreachable["failure"]["reason"], "unreachable",
+        "{unreachable}"
+    );
+
+    let (said, code) = place.say(&["icmp", "127.0.0.1", "--interface", "eth99"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("no interface 'eth99'; it has lo"), "{said}");
+
+    let (said, code) = place.say(&["dns", "www.example.org", "--server", "127.0.0.1", "-c", "1"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("127.0.0.1:53"), "{said}");
+}
