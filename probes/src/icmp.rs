@@ -11,6 +11,7 @@
 mod accounts;
 mod codec;
 mod driver;
+pub mod sweep;
 mod up;
 
 use std::net::IpAddr;

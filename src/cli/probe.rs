@@ -3,6 +3,7 @@
 mod attempts;
 mod burst;
 mod ndt7;
+mod sweep;
 
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ enum Command {
     Dns(attempts::Dns),
     Http(attempts::Http),
     Ndt7(ndt7::Ndt7),
+    Sweep(sweep::Sweep),
 }
 
 /// What all probes take.
@@ -89,6 +91,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Dns(dns) => attempts::run(&dns).await,
             Command::Http(http) => attempts::run(&http).await,
             Command::Ndt7(ndt7) => ndt7.run().await,
+            Command::Sweep(sweep) => sweep.run().await,
         }
     })
 }

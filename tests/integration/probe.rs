@@ -122,3 +122,58 @@ fn what_cannot_be_reached_ends_with_1_and_what_cannot_be_tried_with_2() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("127.0.0.1:53"), "{said}");
 }
+
+#[test]
+fn a_sweep_counts_who_answers_and_names_known_devices_only() {
+    let lab = enter();
+    let place = Place {
+        namespace: lab.namespace("swept").unwrap(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let (swept, code) = place.probe(&["sweep", "127.1.0.0/20", "--rate", "max"]);
+    assert_eq!(code, Some(0), "{swept}");
+    for (count, expected) in [
+        ("targets", 4094),
+        ("answered", 4094),
+        ("sent", 4094),
+        ("replies", 4094),
+    ] {
+        assert_eq!(swept["report"][count], expected, "{swept}");
+    }
+    assert!(!swept.to_string().contains("127.1.0.9"), "{swept}");
+
+    // Half of these addresses lead nowhere.
+    let networks = ["sweep", "127.1.0.8/30", "192.0.2.0/30", "--timeout", "0.1"];
+    let known = [
+        "--known",
+        "127.1.0.9=printer",
+        "--known",
+        "192.0.2.2=switch-1",
+    ];
+    let (some, code) = place.probe(&[&networks[..], &known].concat());
+    assert_eq!(code, Some(1), "{some}");
+    let report = &some["report"];
+    assert_eq!(
+        (&report["targets"], &report["answered"]),
+        (&4.into(), &2.into()),
+        "{some}"
+    );
+    assert_eq!(
+        (&report["sent"], &report["unsent"]),
+        (&2.into(), &4.into()),
+        "{some}"
+    );
+    let devices = report["known"].as_array().unwrap();
+    let up: Vec<bool> = devices
+        .iter()
+        .map(|one| one["up"].as_bool().unwrap())
+        .collect();
+    assert_eq!(up, [true, false], "{some}");
+
+    let (said, code) = place.say(&["sweep", "127.1.0.0/24", "--known", "10.0.0.1=ap-1"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("ap-1 (10.0.0.1) lies in none of the networks"),
+        "{said}"
+    );
+}

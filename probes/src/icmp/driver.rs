@@ -242,8 +242,8 @@ impl Wire {
 }
 
 /// `linux/icmp.h` and `linux/icmpv6.h`; not in the libc crate.
-const ICMP_FILTER: libc::c_int = 1;
-const ICMP6_FILTER: libc::c_int = 1;
+pub(super) const ICMP_FILTER: libc::c_int = 1;
+pub(super) const ICMP6_FILTER: libc::c_int = 1;
 
 /// Has the runtime watch the socket's queue and its error queue.
 #[allow(unsafe_code)]
@@ -255,7 +255,7 @@ fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
 }
 
 /// Opens the socket that needs the least rights, and says whether it is a raw one.
-fn open_socket(version: Version, attempt: &str) -> Result<(Socket, bool), Failure> {
+pub(super) fn open_socket(version: Version, attempt: &str) -> Result<(Socket, bool), Failure> {
     let (domain, protocol) = match version {
         Version::V4 => (Domain::IPV4, Protocol::ICMPV4),
         Version::V6 => (Domain::IPV6, Protocol::ICMPV6),
