@@ -4,20 +4,23 @@
 //! verdict is the one that is shown, and it is final; that of the running one stands beside it, provisional.
 
 pub mod chain;
+mod inventory;
 mod measured;
 pub mod pace;
 mod samples;
 pub mod trends;
 
+use std::collections::BTreeMap;
+
 use messnetz_metric::UnixMillis;
 use messnetz_sites::cause::Cause;
-use messnetz_sites::coverage::{Coverage, coverage};
+use messnetz_sites::coverage::{Coverage, Said, coverage};
 use messnetz_sites::period::{Cycle, Recent};
 use messnetz_sites::site::{Authority, SiteId};
-use messnetz_sites::target::Target;
+use messnetz_sites::target::{Target, TargetId};
 use messnetz_sites::upgrade::{Catalogue, Recommendation, recommend};
-use messnetz_sites::verdict::{Judge, Judgement, VerdictKind};
-use messnetz_sites::{Bilingual, Source};
+use messnetz_sites::verdict::{InventoryJudgement, Judge, Judgement, VerdictKind};
+use messnetz_sites::{Bilingual, Day, Source};
 use serde::Serialize;
 
 use measured::{Measured, times_of};
@@ -25,6 +28,7 @@ use measured::{Measured, times_of};
 use crate::store::{Store, StoreError};
 use crate::text::Text;
 
+pub use inventory::{StatedRow, stated};
 pub use samples::{Wanted, samples};
 
 /// How far ahead of the collector's an agent's clock may be. What is dated later was measured by a clock
@@ -44,9 +48,11 @@ pub struct Report {
     pub since: UnixMillis,
     /// Why verdicts rest on less than the targets ask for, where they do.
     pub shortened: Option<String>,
-    /// One row for each target at each site.
+    /// One row for each target that is measured, at each site.
     pub rows: Vec<Row>,
-    /// Schools met, missed, undecided and without data, for each target.
+    /// One row for each inventory target and whom it counts for: the authority, a school or a site.
+    pub stated: Vec<StatedRow>,
+    /// Schools met, missed, undecided and without data, for each target: first those that are measured.
     pub coverage: Vec<TargetCoverage>,
     /// What would mend the missed targets.
     pub recommendations: Vec<Recommendation>,
@@ -72,11 +78,23 @@ pub struct Row {
     pub cause: Option<Cause>,
 }
 
+/// What a target is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// Measurements.
+    Measured,
+    /// What the authority states.
+    Stated,
+}
+
 /// How far one target is reached.
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetCoverage {
     /// What a planner calls the target.
     pub title: Bilingual,
+    /// What it is held against.
+    pub basis: Basis,
     /// The counts.
     #[serde(flatten)]
     pub counts: Coverage,
@@ -86,9 +104,23 @@ impl Report {
     /// Whether any target is missed.
     #[must_use]
     pub fn has_missed(&self) -> bool {
-        self.rows
-            .iter()
-            .any(|row| row.judgement.verdict.kind() == VerdictKind::Missed)
+        let measured = self.rows.iter().map(|row| row.judgement.verdict.kind());
+        let stated = self.stated.iter().map(|row| row.judgement.verdict.kind());
+        measured
+            .chain(stated)
+            .any(|kind| kind == VerdictKind::Missed)
+    }
+
+    /// The rows of inventory targets that say more than that nobody has stated it.
+    pub fn said(&self) -> impl Iterator<Item = &StatedRow> {
+        self.stated.iter().filter(|row| row.says_something())
+    }
+
+    /// How many verdicts on inventory targets lack a statement.
+    #[must_use]
+    pub fn not_stated(&self) -> usize {
+        let silent = |row: &&StatedRow| row.judgement.stated.is_none();
+        self.stated.iter().filter(silent).count()
     }
 
     /// The name of the school that a site belongs to; the site's id where no row speaks of it.
@@ -147,7 +179,6 @@ pub fn judge(
     now: UnixMillis,
     cycle: Cycle,
 ) -> Result<Report, StoreError> {
-    let profiles = &authority.known;
     let recent = Recent {
         cycle,
         today: authority.calendar.zone.day_number(now),
@@ -158,7 +189,8 @@ pub fn judge(
     let mut rows = Vec::new();
     let mut judge = Judge::default();
     for school in &authority.schools {
-        let targets: Vec<&Target> = profiles
+        let targets: Vec<&Target> = authority
+            .known
             .targets_for(authority.profiles_of(school), school)
             .collect();
         for site in &school.sites {
@@ -172,23 +204,47 @@ pub fn judge(
         .filter_map(|row| Some((row.judgement.clone(), row.cause.clone()?)))
         .collect();
     let recommendations = recommend(&findings, catalogue);
-    let judgements: Vec<Judgement> = rows.iter().map(|row| row.judgement.clone()).collect();
-    let coverage = coverage(&judgements)
-        .into_iter()
-        .filter_map(|counts| {
-            let title = profiles.target(&counts.target)?.title.clone();
-            Some(TargetCoverage { title, counts })
-        })
-        .collect();
+    let stated = stated(authority, Day::numbered(recent.today));
+    let coverage = covered(&rows, &stated);
     Ok(Report {
         authority: authority.name.clone(),
         made_at: now,
         since,
         shortened: authority.judging.shortened.clone(),
         rows,
+        stated,
         coverage,
         recommendations,
     })
+}
+
+/// Schools by verdict for each target: those that are measured, then those that are stated.
+fn covered(rows: &[Row], stated: &[StatedRow]) -> Vec<TargetCoverage> {
+    let measured = rows.iter().map(|row| Said::from(&row.judgement));
+    let measured = coverage(&measured.collect::<Vec<_>>());
+    let judgements = stated.iter().map(|row| &row.judgement);
+    let of_inventory = judgements.flat_map(InventoryJudgement::said);
+    let of_inventory = coverage(&of_inventory.collect::<Vec<_>>());
+    let of_rows = rows
+        .iter()
+        .map(|row| (&row.judgement.target, &row.target_title));
+    let of_stated = stated
+        .iter()
+        .map(|row| (&row.judgement.target, &row.target_title));
+    let titles: BTreeMap<&TargetId, &Bilingual> = of_rows.chain(of_stated).collect();
+    let measured = measured.into_iter().map(|one| (Basis::Measured, one));
+    let of_inventory = of_inventory.into_iter().map(|one| (Basis::Stated, one));
+    measured
+        .chain(of_inventory)
+        .filter_map(|(basis, counts)| {
+            let title = (*titles.get(&counts.target)?).clone();
+            Some(TargetCoverage {
+                title,
+                basis,
+                counts,
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The dashboard: one page, made on the server, that needs nothing from elsewhere.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use messnetz_sites::Source;
 use messnetz_sites::verdict::VerdictKind;
 
-use crate::judging::{Report, Row, TargetCoverage};
+use crate::judging::{Basis, Report, Row, StatedRow, TargetCoverage};
 use crate::report::chart::{Chart, ChartError};
 use crate::report::charts;
 use crate::text::{Language, Text};
@@ -42,6 +43,7 @@ pub fn dashboard(report: &Report, text: &Text) -> Result<String, ChartError> {
                     h1 { (title) }
                     p.language { a href={ "?lang=" (other.tag()) } lang=(other.tag()) { (text.say("dashboard-language")) } }
                     p.lead { (lead(report, text)) }
+                    @if !report.stated.is_empty() { p.lead { (lead_of_inventory(report, text)) } }
                     p.note { (as_of(report, text)) }
                     @if let Some(why) = &report.shortened {
                         p.shortened { strong { (text.say_with("shortened", &[("why", why.as_str().into())])) } }
@@ -64,6 +66,12 @@ pub fn dashboard(report: &Report, text: &Text) -> Result<String, ChartError> {
                     section {
                         h2 { (text.say("table-title")) }
                         (table(report, text))
+                    }
+                    @if !report.stated.is_empty() {
+                        section {
+                            h2 { (text.say("table-stated-title")) }
+                            (inventory(report, text))
+                        }
                     }
                     section {
                         h2 { (text.say("recommendations")) }
@@ -100,6 +108,21 @@ fn lead(report: &Report, text: &Text) -> String {
     )
 }
 
+fn lead_of_inventory(report: &Report, text: &Text) -> String {
+    let count = |kind: VerdictKind| {
+        let kinds = report.stated.iter().map(|row| row.judgement.verdict.kind());
+        kinds.filter(|one| *one == kind).count()
+    };
+    text.say_with(
+        "dashboard-lead-stated",
+        &[
+            ("met", count(VerdictKind::Met).into()),
+            ("missed", count(VerdictKind::Missed).into()),
+            ("none", count(VerdictKind::NoData).into()),
+        ],
+    )
+}
+
 fn as_of(report: &Report, text: &Text) -> String {
     let time = jiff::Timestamp::from_millisecond(report.made_at.0).unwrap_or_default();
     let time = time.strftime("%Y-%m-%d %H:%M:%S").to_string();
@@ -121,6 +144,10 @@ fn overview(report: &Report, text: &Text) -> Markup {
             sites.push(row);
         }
     }
+    let measured = || {
+        let targets = report.coverage.iter();
+        targets.filter(|target| target.basis == Basis::Measured)
+    };
     let cell = |site: &Row, target: &TargetCoverage| {
         let row = report.rows.iter().find(|row| {
             row.judgement.site == site.judgement.site
@@ -128,7 +155,7 @@ fn overview(report: &Report, text: &Text) -> Markup {
         });
         html! {
             @match row {
-                Some(row) => (verdict_cell(row, text)),
+                Some(row) => (verdict_cell(row.judgement.verdict.kind(), text)),
                 None => td {},
             }
         }
@@ -137,18 +164,17 @@ fn overview(report: &Report, text: &Text) -> Markup {
         div.scroll { table.overview {
             thead { tr {
                 th scope="col" { (text.say("table-school")) }
-                @for target in &report.coverage { th scope="col" { (text.pick(&target.title)) } }
+                @for target in measured() { th scope="col" { (text.pick(&target.title)) } }
             } }
             tbody { @for site in sites { tr {
                 th scope="row" { (site.school_name) small { (site.site_name) } }
-                @for target in &report.coverage { (cell(site, target)) }
+                @for target in measured() { (cell(site, target)) }
             } } }
         } }
     }
 }
 
-fn verdict_cell(row: &Row, text: &Text) -> Markup {
-    let kind = row.judgement.verdict.kind();
+fn verdict_cell(kind: VerdictKind, text: &Text) -> Markup {
     let class = match kind {
         VerdictKind::Met => "met",
         VerdictKind::Missed => "missed",
@@ -183,14 +209,14 @@ fn table(report: &Report, text: &Text) -> Markup {
 }
 
 /// Where a target comes from, in one line.
-fn source(row: &Row) -> String {
-    let year = row.source.year.map(|year| format!(", {year}"));
+fn source(source: &Source) -> String {
+    let year = source.year.map(|year| format!(", {year}"));
     format!(
         "{}, {}{} [{}]",
-        row.source.document,
-        row.source.publisher,
+        source.document,
+        source.publisher,
         year.unwrap_or_default(),
-        row.source.mark
+        source.mark
     )
 }
 
@@ -208,8 +234,8 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
     html! {
         tr.begins[begins_site] {
             th scope="row" { (row.school_name) @if begins_site { small { (judgement.site) } } }
-            td.source { (text.pick(&row.target_title)) small { (source(row)) } }
-            (verdict_cell(row, text))
+            td.source { (text.pick(&row.target_title)) small { (source(&row.source)) } }
+            (verdict_cell(judgement.verdict.kind(), text))
             td { (text.periods(judgement, row.running.as_ref())) }
             td.number {
                 (text.observed(judgement)) small { (statistic) }
@@ -223,6 +249,52 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
             td { (text.contract(judgement).unwrap_or_default()) }
             td { (row.cause.as_ref().map(|cause| text.cause(cause)).or_else(|| text.why_no_verdict(judgement)).unwrap_or_default())
                     @if let Some(exception) = &judgement.exception { br; (text.exception(exception)) } }
+        }
+    }
+}
+
+/// The inventory targets of which something is stated, and how many there are without.
+fn inventory(report: &Report, text: &Text) -> Markup {
+    let rows: Vec<&StatedRow> = report.said().collect();
+    let ids: Vec<Option<String>> = rows.iter().map(|row| row.id()).collect();
+    let befores = std::iter::once(None).chain(ids.iter().map(Some));
+    html! {
+        @if !rows.is_empty() {
+            div.scroll { table {
+                thead { tr {
+                    th scope="col" { (text.say("table-school")) }
+                    th scope="col" { (text.say("table-target")) }
+                    th scope="col" { (text.say("table-verdict")) }
+                    th scope="col" { (text.say("table-stated")) }
+                    th scope="col" { (text.say("table-demanded")) }
+                    th scope="col" { (text.say("table-as-of")) }
+                    th scope="col" { (text.say("table-remark")) }
+                } }
+                tbody { @for ((row, id), before) in rows.iter().zip(&ids).zip(befores) {
+                    (inventory_row(row, id.as_deref(), before != Some(id), text))
+                } }
+            } }
+        }
+        @if let Some(open) = text.not_stated(report.not_stated()) { p.note { (open) } }
+    }
+}
+
+fn inventory_row(row: &StatedRow, id: Option<&str>, begins: bool, text: &Text) -> Markup {
+    let judgement = &row.judgement;
+    html! {
+        tr.begins[begins] {
+            th scope="row" {
+                @match id {
+                    Some(id) => { (row.name) @if begins { small { (id) } } }
+                    None => (text.say("table-authority")),
+                }
+            }
+            td.source { (text.pick(&row.target_title)) small { (source(&row.source)) } }
+            (verdict_cell(judgement.verdict.kind(), text))
+            td.number { (text.what_is_stated(judgement)) }
+            td.number { (text.what_is_demanded(judgement)) }
+            td { (text.origins(judgement)) }
+            td { (text.remarks(judgement).join("; ")) }
         }
     }
 }

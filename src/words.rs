@@ -7,18 +7,19 @@ mod cause;
 mod contract;
 #[cfg(feature = "collector")]
 mod explain;
+#[cfg(feature = "collector")]
+mod inventory;
 
 use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Unit, Value};
 use messnetz_sites::formula::NotAssessable;
-use messnetz_sites::inventory::FactValue;
 use messnetz_sites::period::Standing;
 use messnetz_sites::quantile::Statistic;
 use messnetz_sites::target::{Operator, Status, Target};
 use messnetz_sites::trend::{Outlook, Trend};
 use messnetz_sites::upgrade::Price;
 use messnetz_sites::verdict::{
-    Dated, Excepted, FullPort, ItemValue, Judgement, NoData, Undecided, Verdict, VerdictKind,
+    Excepted, FullPort, Judgement, NoData, Undecided, Verdict, VerdictKind,
 };
 use messnetz_sites::{Bilingual, Mark, Source};
 
@@ -198,40 +199,6 @@ impl Text {
             "off-lesson" => self.say("window-off-lesson"),
             own => self.say_with("window-own", &[("name", text(own.to_owned()))]),
         }
-    }
-
-    /// What an inventory says.
-    #[must_use]
-    pub fn stated(&self, stated: ItemValue) -> String {
-        match stated {
-            ItemValue::Number(number) if number.is_infinite() => "\u{221e}".to_owned(),
-            ItemValue::Number(number) => {
-                let decimals = if number.fract() == 0.0 { 0 } else { 2 };
-                self.language.number(number, decimals)
-            }
-            ItemValue::Present(true) => self.say("stated-there"),
-            ItemValue::Present(false) => self.say("stated-not-there"),
-        }
-    }
-
-    /// A fact of an inventory with its day and its origin.
-    #[must_use]
-    pub fn dated(&self, dated: &Dated) -> String {
-        let value = match dated.stated.value {
-            FactValue::Count(count) => count.to_string(),
-            FactValue::Decimal(number) => self.stated(ItemValue::Number(number)),
-            FactValue::YesNo(yes) => self.stated(ItemValue::Present(yes)),
-            FactValue::Cabling(class) => class.name().to_owned(),
-        };
-        self.say_with(
-            "stated-fact",
-            &[
-                ("fact", text(dated.fact.to_owned())),
-                ("value", text(value)),
-                ("on", text(dated.stated.on.to_string())),
-                ("from", text(dated.stated.from.clone())),
-            ],
-        )
     }
 
     /// Why a formula gave no threshold.
@@ -432,10 +399,6 @@ impl Text {
             NoData::NotAssessable { because } => self.say_with(
                 "no-data-not-assessable",
                 &[("because", text(self.not_assessable(because)))],
-            ),
-            NoData::InventoryNotStated { item } => self.say_with(
-                "no-data-inventory-not-stated",
-                &[("item", text(item.to_string()))],
             ),
             NoData::ServiceNotStated { service } => self.say_with(
                 "no-data-service-not-stated",

@@ -23,6 +23,27 @@ pub struct Coverage {
     pub no_data: usize,
 }
 
+/// What a judgement of any kind says about one school, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// The target.
+    pub target: &'a TargetId,
+    /// The school.
+    pub school: &'a SchoolId,
+    /// What it came to.
+    pub kind: VerdictKind,
+}
+
+impl<'a> From<&'a Judgement> for Said<'a> {
+    fn from(judgement: &'a Judgement) -> Self {
+        Self {
+            target: &judgement.target,
+            school: &judgement.school,
+            kind: judgement.verdict.kind(),
+        }
+    }
+}
+
 impl Coverage {
     /// All schools that were counted.
     #[must_use]
@@ -36,14 +57,18 @@ impl Coverage {
 /// A school with several sites counts once, by the site that speaks most against it: missed before
 /// undecided before no data before met.
 #[must_use]
-pub fn coverage(judgements: &[Judgement]) -> Vec<Coverage> {
+pub fn coverage(said: &[Said<'_>]) -> Vec<Coverage> {
     let mut worst: BTreeMap<&TargetId, BTreeMap<&SchoolId, VerdictKind>> = BTreeMap::new();
-    for judgement in judgements {
-        let kind = judgement.verdict.kind();
+    for Said {
+        target,
+        school,
+        kind,
+    } in said.iter().copied()
+    {
         worst
-            .entry(&judgement.target)
+            .entry(target)
             .or_default()
-            .entry(&judgement.school)
+            .entry(school)
             .and_modify(|known| {
                 if weight(kind) > weight(*known) {
                     *known = kind;
@@ -79,7 +104,7 @@ mod tests {
     use crate::judging::Judging;
     use crate::sample_school::{mbps, school, target};
     use crate::site::SiteId;
-    use crate::verdict::{Series, judge};
+    use crate::verdict::{InventoryJudgement, InventoryVerdict, Lacking, Series, Whose, judge};
 
     #[test]
     fn a_school_counts_once_by_the_site_that_speaks_most_against_it() {
@@ -111,7 +136,7 @@ mod tests {
                 }
             }
         }
-        let counted = coverage(&judgements);
+        let counted = coverage(&judgements.iter().map(Said::from).collect::<Vec<_>>());
         assert_eq!(
             counted[0],
             Coverage {
@@ -124,5 +149,56 @@ mod tests {
         );
         assert_eq!(counted[1].missed, 5);
         assert!(counted.iter().all(|coverage| coverage.schools() == 6));
+    }
+
+    #[test]
+    fn what_is_stated_is_counted_by_the_same_rule_and_for_every_school_of_an_authority() {
+        let schools = ["NW-1", "NW-2", "NW-3"].map(|id| id.parse::<SchoolId>().unwrap());
+        let judged = |whose, verdict| InventoryJudgement {
+            target: "wlan-klassenraum/ap-per-room".parse().unwrap(),
+            whose,
+            item: "wlan.ap-per-room".parse().unwrap(),
+            demanded: None,
+            stated: None,
+            facts: Vec::new(),
+            verdict,
+        };
+        let of_site = |school: &SchoolId, part: &str, verdict| {
+            let whose = Whose::Site {
+                school: school.clone(),
+                site: SiteId::new(school, part).unwrap(),
+                exception: None,
+            };
+            judged(whose, verdict)
+        };
+        let silent = || InventoryVerdict::NoData {
+            why: Lacking::InventoryNotStated {
+                item: "wlan.ap-per-room".parse().unwrap(),
+            },
+        };
+        let sites = [
+            of_site(&schools[0], "main", InventoryVerdict::Met),
+            of_site(&schools[0], "annex", InventoryVerdict::Missed),
+            of_site(&schools[1], "main", silent()),
+            of_site(&schools[1], "annex", InventoryVerdict::Met),
+            of_site(&schools[2], "main", InventoryVerdict::Met),
+        ];
+        let counts = |judgements: &[InventoryJudgement]| {
+            let said = judgements.iter().flat_map(InventoryJudgement::said);
+            let counted = coverage(&said.collect::<Vec<_>>());
+            let [only] = counted.as_slice() else {
+                panic!("{counted:?}")
+            };
+            [only.met, only.missed, only.undecided, only.no_data]
+        };
+        assert_eq!(counts(&sites), [1, 1, 0, 1]);
+        let whose = Whose::Authority {
+            schools: schools.to_vec(),
+            exceptions: BTreeMap::new(),
+        };
+        assert_eq!(
+            counts(&[judged(whose, InventoryVerdict::Missed)]),
+            [0, 3, 0, 0]
+        );
     }
 }

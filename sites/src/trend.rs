@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use messnetz_metric::Better;
 use serde::Serialize;
 
-use crate::coverage::{Coverage, coverage};
+use crate::coverage::{Coverage, Said, coverage};
 use crate::period::{Period, Standing};
 use crate::target::Operator;
 use crate::verdict::Judgement;
@@ -33,7 +33,7 @@ pub fn coverage_by_period(judgements: &[Judgement]) -> Vec<PeriodCoverage> {
         }
     }
     let counted = |(period, judgements): (Period, Vec<Judgement>)| {
-        coverage(&judgements)
+        coverage(&judgements.iter().map(Said::from).collect::<Vec<_>>())
             .into_iter()
             .map(move |counts| PeriodCoverage {
                 period,

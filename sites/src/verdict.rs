@@ -25,9 +25,11 @@ use crate::quantile::Statistic;
 use crate::share::ShareInterval;
 use crate::site::{Exception, School, SchoolId, SiteId};
 use crate::source::Day;
-use crate::target::{Item, Operator, ServiceId, TargetId, Threshold};
+use crate::target::{Operator, ServiceId, TargetId, Threshold};
 
-pub use inventory::{InventoryJudgement, ItemValue, judge_inventory};
+pub use inventory::{
+    Demanded, InventoryJudgement, InventoryVerdict, ItemValue, Lacking, Whose, judge_inventory,
+};
 pub use judge::{Judge, judge};
 pub use periods::judge_periods;
 pub use snapshot::{NotMeasured, Snapshot, Standing, snapshot};
@@ -199,11 +201,6 @@ pub enum NoData {
     NotAssessable {
         /// What is missing.
         because: NotAssessable,
-    },
-    /// The inventory of the school says nothing of it.
-    InventoryNotStated {
-        /// Of what.
-        item: Item,
     },
     /// The site file does not say which peer the service is.
     ServiceNotStated {

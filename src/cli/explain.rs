@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use messnetz_sites::site::{School, SchoolId, SiteId};
 use messnetz_sites::target::TargetId;
-use messnetz_sites::verdict::{Query, VerdictKind};
+use messnetz_sites::verdict::{Query, VerdictKind, Whose};
 use serde::Serialize;
 
 use super::collector::Span;
@@ -14,7 +14,7 @@ use super::targets::{meant, school_named};
 use super::{Ending, print, print_json};
 use crate::collector::{Collector, Config};
 use crate::judging::Wanted;
-use crate::judging::chain::Chain;
+use crate::judging::chain::{Chain, StatedChain};
 use crate::text::{Language, Text};
 use crate::words::Step;
 
@@ -57,6 +57,10 @@ struct Explained<'a> {
     school: &'a SchoolId,
     name: &'a str,
     targets: Vec<Told<'a>>,
+    stated: Vec<StatedChain<'a>>,
+    /// Whether one target was asked for, which is then told even where nobody has stated anything.
+    #[serde(skip)]
+    is_one: bool,
 }
 
 /// A chain, and how to see all of its samples.
@@ -108,14 +112,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         school: &school.id,
         name: &school.name,
         targets,
+        stated: StatedChain::all(&collector.authority, &report, school, only),
+        is_one: only.is_some(),
     };
     if arguments.json {
         print_json(&explained)?;
     } else {
-        print(&explained.in_words(&collector, school, &text))?;
+        print(&explained.in_words(&collector, &text))?;
     }
-    let is_missed = |told: &Told| told.chain.row.judgement.verdict.kind() == VerdictKind::Missed;
-    Ok(if explained.targets.iter().any(is_missed) {
+    let targets = explained.targets.iter();
+    let measured = targets.map(|told| told.chain.row.judgement.verdict.kind());
+    let chains = explained.stated.iter();
+    let stated = chains.map(|chain| chain.row.judgement.verdict.kind());
+    let mut kinds = measured.chain(stated);
+    Ok(if kinds.any(|kind| kind == VerdictKind::Missed) {
         Ending::Findings
     } else {
         Ending::Well
@@ -130,18 +140,16 @@ fn target_named<'a>(
 ) -> anyhow::Result<&'a TargetId> {
     let authority = &collector.authority;
     let profiles = authority.profiles_of(school);
-    let targets = || authority.known.targets_for(profiles, school);
-    if let Some(target) = targets().find(|target| target.id.as_str() == name) {
-        return Ok(&target.id);
+    let measured = authority.known.targets_for(profiles, school);
+    let stated = authority.known.inventory_for(profiles, school);
+    let targets: Vec<&TargetId> = measured
+        .map(|target| &target.id)
+        .chain(stated.map(|target| &target.id))
+        .collect();
+    if let Some(target) = targets.iter().find(|target| target.as_str() == name) {
+        return Ok(target);
     }
-    let mut inventory = authority.known.inventory_for(profiles, school);
-    if inventory.any(|target| target.id.as_str() == name) {
-        bail!(
-            "no measurement can find out '{name}'; `messnetz targets explain {}` shows what is stated of it",
-            school.id
-        );
-    }
-    let known: Vec<&str> = targets().map(|target| target.id.as_str()).collect();
+    let known: Vec<&str> = targets.into_iter().map(TargetId::as_str).collect();
     bail!(
         "the school {} has no target '{name}'{}; it has {}",
         school.id,
@@ -171,7 +179,7 @@ fn command(query: &Query, config: &Path) -> String {
 }
 
 impl Explained<'_> {
-    fn in_words(&self, collector: &Collector, school: &School, text: &Text) -> String {
+    fn in_words(&self, collector: &Collector, text: &Text) -> String {
         let zone = &collector.calendar().zone;
         let mut lines = vec![format!("{} ({})", self.name, self.school)];
         let mut site: Option<&SiteId> = None;
@@ -184,25 +192,63 @@ impl Explained<'_> {
             }
             let title = text.pick(&row.target_title);
             lines.push(format!("{title} ({})", row.judgement.target));
-            lines.push(text.explain_verdict(&row.judgement));
+            lines.push(text.explain_verdict(row.judgement.verdict.kind()));
             let command = told.samples_command.as_deref();
             let steps = text.explain(&told.chain, zone, command);
             for (number, step) in (1..).zip(&steps) {
                 lines.extend(numbered(number, step));
             }
         }
-        if self.targets.is_empty() {
+        lines.extend(self.stated_in_words(text));
+        if self.targets.is_empty() && self.stated.is_empty() {
             lines.push(text.say("explain-no-targets"));
         }
-        let authority = &collector.authority;
-        let profiles = authority.profiles_of(school);
-        let mut inventory = authority.known.inventory_for(profiles, school);
-        if inventory.next().is_some() {
-            lines.push(String::new());
-            let gaps = [("school", self.school.as_str().into())];
-            lines.push(text.say_with("explain-inventory", &gaps));
-        }
         lines.join("\n")
+    }
+
+    /// The inventory targets that there is something to tell of, and the names of the others.
+    fn stated_in_words(&self, text: &Text) -> Vec<String> {
+        let is_told = |chain: &&StatedChain| self.is_one || chain.row.says_something();
+        let (told, silent): (Vec<&StatedChain>, Vec<_>) = self.stated.iter().partition(is_told);
+        let mut lines = Vec::new();
+        if !self.stated.is_empty() {
+            lines.push(String::new());
+            lines.push(text.say("table-stated-title"));
+        }
+        for chain in told {
+            let row = chain.row;
+            let title = text.pick(&row.target_title);
+            let target = &row.judgement.target;
+            lines.push(String::new());
+            lines.push(match &row.judgement.whose {
+                Whose::Site { site, .. } => format!("{title} ({target}, {site})"),
+                Whose::School { .. } | Whose::Authority { .. } => format!("{title} ({target})"),
+            });
+            lines.push(text.explain_verdict(row.judgement.verdict.kind()));
+            for (number, step) in (1..).zip(&text.explain_stated(chain)) {
+                lines.extend(numbered(number, step));
+            }
+        }
+        if !silent.is_empty() {
+            let mut targets: Vec<&str> = silent
+                .iter()
+                .map(|chain| chain.row.judgement.target.as_str())
+                .collect();
+            targets.dedup();
+            let gaps = [("count", targets.len().into())];
+            let sentences = [
+                text.say_with("explain-not-stated-list", &gaps),
+                format!("{}.", targets.join(", ")),
+                text.say("explain-collect"),
+            ];
+            lines.push(String::new());
+            lines.extend(
+                wrapped(&sentences)
+                    .iter()
+                    .map(|line| line.trim_start().to_owned()),
+            );
+        }
+        lines
     }
 }
 

@@ -8,15 +8,16 @@ use messnetz_sites::facts::Facts;
 use messnetz_sites::formula::NotAssessable;
 use messnetz_sites::site::{Authority, School, SchoolId, Site};
 use messnetz_sites::target::{
-    Applies, Cap, Demand, InventoryTarget, Profile, ProfileId, Profiles, Scope, Target, Threshold,
+    Applies, Cap, Demand, InventoryTarget, Profile, ProfileId, Profiles, Target, Threshold,
 };
-use messnetz_sites::verdict::{Excepted, InventoryJudgement, judge_inventory, statement};
+use messnetz_sites::verdict::Excepted;
 use messnetz_sites::{Day, Source, nearest};
 use serde::Serialize;
 
 use super::{Ending, print, print_json};
 use crate::clock;
 use crate::collector::load_authority;
+use crate::judging::{StatedRow, stated};
 use crate::text::{Language, Text};
 use crate::words::operator;
 
@@ -301,7 +302,7 @@ struct Explained<'a> {
     school: &'a SchoolId,
     name: &'a str,
     sites: Vec<OfSite<'a>>,
-    inventory: Vec<Stated<'a>>,
+    inventory: Vec<StatedRow>,
     exceptions: Vec<Excepted>,
 }
 
@@ -319,13 +320,6 @@ struct Measured<'a> {
     workings: String,
     threshold: Option<Threshold>,
     not_assessable: Option<NotAssessable>,
-}
-
-#[derive(Serialize)]
-struct Stated<'a> {
-    target: &'a InventoryTarget,
-    workings: Option<String>,
-    judgement: InventoryJudgement,
 }
 
 fn explain<'a>(authority: &'a Authority, school: &'a School, today: Option<Day>) -> Explained<'a> {
@@ -348,35 +342,15 @@ fn explain<'a>(authority: &'a Authority, school: &'a School, today: Option<Day>)
             .map(|target| measured(target, &school.facts_at(site, target.scope)))
             .collect(),
     };
-    let everybody: Vec<&School> = authority.schools.iter().collect();
-    let said = |target: &InventoryTarget| {
-        let schools = match target.scope {
-            Scope::Authority => everybody.as_slice(),
-            Scope::School | Scope::Site => &[school],
-        };
-        statement(target.item, schools, &authority.life_years, today?.year())
-    };
-    let stated = |target: &'a InventoryTarget| {
-        let site = school.sites.first()?;
-        let facts = school.facts_at(site, target.scope);
-        Some(Stated {
-            target,
-            workings: match &target.demand {
-                Demand::Number { formula, .. } => Some(formula.explain(&facts)),
-                Demand::Present => None,
-            },
-            judgement: judge_inventory(target, school, site, said(target)),
-        })
-    };
+    let inventory = stated(authority, today)
+        .into_iter()
+        .filter(|row| row.judgement.whose.schools().contains(&school.id))
+        .collect();
     Explained {
         school: &school.id,
         name: &school.name,
         sites: school.sites.iter().map(of_site).collect(),
-        inventory: authority
-            .known
-            .inventory_for(ids, school)
-            .filter_map(stated)
-            .collect(),
+        inventory,
         exceptions: school
             .exceptions
             .iter()
@@ -403,25 +377,29 @@ impl Explained<'_> {
             lines.push(text.say("targets-inventory"));
         }
         for stated in &self.inventory {
-            let target = stated.target;
-            let why = text.why_open(&stated.judgement.verdict).unwrap_or_default();
-            lines.push(format!("  {}: {}", target.id, text.pick(&target.title)));
-            let said = stated.judgement.stated.map(|said| text.stated(said));
-            let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
-            let why = if why.is_empty() {
-                why
-            } else {
-                format!(": {why}")
-            };
+            let judgement = &stated.judgement;
+            let kind = judgement.verdict.kind();
             lines.push(format!(
-                "    {}; {}{said}{why}",
-                demand(target),
-                text.verdict(stated.judgement.verdict.kind())
+                "  {}: {}",
+                judgement.target,
+                text.pick(&stated.target_title)
             ));
-            for fact in &stated.judgement.facts {
+            let said = judgement
+                .stated
+                .map(|said| text.stated_of(judgement.item, said));
+            let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+            let why = text.why_not_judged(&judgement.verdict);
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            lines.push(format!(
+                "    {} {}; {}{said}{why}",
+                judgement.item,
+                text.what_is_demanded(judgement),
+                text.verdict(kind)
+            ));
+            for fact in &judgement.facts {
                 lines.push(format!("    {}", text.dated(fact)));
             }
-            lines.push(format!("    {}", text.source(&target.source)));
+            lines.push(format!("    {}", text.source(&stated.source)));
         }
         for excepted in &self.exceptions {
             lines.push(String::new());

@@ -9,12 +9,12 @@ use messnetz_sites::calendar::Zone;
 use messnetz_sites::facts::Facts;
 use messnetz_sites::formula::{Formula, NotAssessable};
 use messnetz_sites::site::{Authority, School};
-use messnetz_sites::target::{Profile, Status, Target, TargetId};
+use messnetz_sites::target::{Demand, InventoryTarget, Profile, Scope, Status, Target, TargetId};
 use messnetz_sites::upgrade::Recommendation;
-use messnetz_sites::verdict::Sample;
+use messnetz_sites::verdict::{Sample, Whose};
 use serde::Serialize;
 
-use super::{Report, Row};
+use super::{Report, Row, StatedRow};
 
 /// All that one verdict rests on.
 #[derive(Clone, Debug, Serialize)]
@@ -137,8 +137,96 @@ impl<'a> Chain<'a> {
     /// outright.
     #[must_use]
     pub fn rule(&self) -> Option<&'a Formula> {
-        let blank = self.target.formula.explain(&Facts::default());
-        let states_outright = self.not_assessable.is_none() && blank == self.workings;
-        (!states_outright).then_some(&self.target.formula)
+        let is_assessable = self.not_assessable.is_none();
+        has_a_rule(&self.target.formula, &self.workings, is_assessable)
+            .then_some(&self.target.formula)
+    }
+}
+
+/// Whether a formula has a number of the school in it.
+fn has_a_rule(formula: &Formula, workings: &str, is_assessable: bool) -> bool {
+    !is_assessable || formula.explain(&Facts::default()) != workings
+}
+
+/// All that the verdict on an inventory target rests on: document, demand, and what is stated by whom.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatedChain<'a> {
+    /// The verdict with what is stated.
+    pub row: &'a StatedRow,
+    /// What is demanded.
+    pub target: &'a InventoryTarget,
+    /// What a planner calls the profile that the target is of.
+    pub profile_title: &'a Bilingual,
+    /// How that profile stands today.
+    pub status: Status,
+    /// The formula with the numbers filled in, as far as they are known; absent for the item of a checklist.
+    pub workings: Option<String>,
+}
+
+impl<'a> StatedChain<'a> {
+    /// The chains of a school's inventory targets, or of one of them, in the report's order: those of the
+    /// authority as a whole are among them.
+    #[must_use]
+    pub fn all(
+        authority: &'a Authority,
+        report: &'a Report,
+        school: &'a School,
+        only: Option<&TargetId>,
+    ) -> Vec<Self> {
+        let targets: BTreeMap<&TargetId, &InventoryTarget> = authority
+            .known
+            .inventory_for(authority.profiles_of(school), school)
+            .map(|target| (&target.id, target))
+            .collect();
+        let rows = report.stated.iter();
+        rows.filter(|row| row.judgement.whose.schools().contains(&school.id))
+            .filter(|row| only.is_none_or(|only| row.judgement.target == *only))
+            .filter_map(|row| {
+                let target = *targets.get(&row.judgement.target)?;
+                Self::of(authority, school, row, target)
+            })
+            .collect()
+    }
+
+    fn of(
+        authority: &'a Authority,
+        school: &School,
+        row: &'a StatedRow,
+        target: &'a InventoryTarget,
+    ) -> Option<Self> {
+        let holds = |profile: &&Profile| profile.inventory.iter().any(|one| one.id == target.id);
+        let profile = authority.known.iter().find(holds)?;
+        let mut sites = school.sites.iter();
+        let facts = match &row.judgement.whose {
+            Whose::School { .. } => school.facts,
+            Whose::Site { site, .. } => {
+                let site = sites.find(|one| one.id == *site)?;
+                school.facts_at(site, Scope::Site)
+            }
+            Whose::Authority { .. } => school.facts_at(sites.next()?, Scope::Authority),
+        };
+        Some(Self {
+            row,
+            target,
+            profile_title: &profile.title,
+            status: profile.status,
+            workings: match &target.demand {
+                Demand::Number { formula, .. } => Some(formula.explain(&facts)),
+                Demand::Present => None,
+            },
+        })
+    }
+
+    /// The formula that has a number of the school or the authority in it, with the numbers filled in;
+    /// `None` where the target states its number outright, or demands none.
+    #[must_use]
+    pub fn rule(&self) -> Option<(&'a Formula, &str)> {
+        let (Demand::Number { formula, .. }, Some(workings)) =
+            (&self.target.demand, &self.workings)
+        else {
+            return None;
+        };
+        let is_assessable = self.row.judgement.demanded.is_some();
+        has_a_rule(formula, workings, is_assessable).then_some((formula, workings))
     }
 }

@@ -4,24 +4,32 @@ use messnetz_metric::{BitRate, Direction, Metric, Quantity, Segment, Value};
 use messnetz_sites::verdict::VerdictKind;
 
 use super::chart::{self, Chart, ChartWords, CoverageRow, Mark, ThroughputRow};
-use crate::judging::{Report, Row};
+use crate::judging::{Basis, Report, Row};
 use crate::text::{Language, Text};
 
-/// Share of schools met, missed, undecided and without data, for each target.
+/// Share of schools met, missed, undecided and without data, for each target: those that are measured, then
+/// those of the inventory of which anything is stated.
 #[must_use]
 pub fn coverage(report: &Report, text: &Text) -> Chart {
     let count = |schools: usize| u32::try_from(schools).unwrap_or(u32::MAX);
-    let rows: Vec<CoverageRow> = report
-        .coverage
-        .iter()
-        .map(|target| CoverageRow {
+    let mut rows: Vec<CoverageRow> = Vec::new();
+    let mut last = Basis::Measured;
+    for target in &report.coverage {
+        let counts = &target.counts;
+        if target.basis == Basis::Stated && counts.no_data == counts.schools() {
+            continue;
+        }
+        let begins = target.basis != last;
+        last = target.basis;
+        rows.push(CoverageRow {
             label: text.pick(&target.title).to_owned(),
-            met: count(target.counts.met),
-            missed: count(target.counts.missed),
-            undecided: count(target.counts.undecided),
-            no_data: count(target.counts.no_data),
-        })
-        .collect();
+            heading: begins.then(|| text.say("dashboard-stated-chart")),
+            met: count(counts.met),
+            missed: count(counts.missed),
+            undecided: count(counts.undecided),
+            no_data: count(counts.no_data),
+        });
+    }
     chart::coverage(&rows, &words(text.language))
 }
 

@@ -1,6 +1,6 @@
 //! The Soll-Ist table (target against measurement) and the recommendations, for a terminal.
 
-use crate::judging::{Report, Row};
+use crate::judging::{Report, Row, StatedRow};
 use crate::text::Text;
 use crate::words::symbol;
 
@@ -38,6 +38,7 @@ pub fn soll_ist(report: &Report, text: &Text) -> String {
         lines.push(String::new());
         lines.push(text.say_with("shortened", &[("why", why.as_str().into())]));
     }
+    lines.extend(inventory(report, text));
     lines.push(String::new());
     lines.push(text.say("recommendations"));
     lines.push(String::new());
@@ -59,6 +60,58 @@ pub fn soll_ist(report: &Report, text: &Text) -> String {
         lines.push(String::new());
     }
     lines.join("\n").trim_end().to_owned()
+}
+
+/// The inventory targets of which something is stated, and how many there are without; nothing where there
+/// are none.
+fn inventory(report: &Report, text: &Text) -> Vec<String> {
+    if report.stated.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), text.say("table-stated-title"), String::new()];
+    let rows: Vec<&StatedRow> = report.said().collect();
+    if !rows.is_empty() {
+        let head = [
+            text.say("table-target"),
+            text.say("table-verdict"),
+            text.say("table-stated"),
+            text.say("table-demanded"),
+            text.say("table-as-of"),
+            text.say("table-remark"),
+        ];
+        let cells: Vec<_> = rows.iter().map(|row| stated_cells(row, text)).collect();
+        let mut laid_out = columns(&head, &cells).into_iter();
+        lines.extend(laid_out.by_ref().take(2));
+        let mut group = None;
+        for (row, line) in rows.into_iter().zip(laid_out) {
+            let name = match row.id() {
+                Some(id) => format!("{} ({id})", row.name),
+                None => text.say("table-authority"),
+            };
+            if group.as_ref() != Some(&name) {
+                lines.push(String::new());
+                lines.push(name.clone());
+                group = Some(name);
+            }
+            lines.push(line);
+        }
+        lines.push(String::new());
+    }
+    lines.extend(text.not_stated(report.not_stated()));
+    lines
+}
+
+fn stated_cells(row: &StatedRow, text: &Text) -> [String; 6] {
+    let judgement = &row.judgement;
+    let kind = judgement.verdict.kind();
+    [
+        format!("  {}", text.pick(&row.target_title)),
+        format!("{} {}", symbol(kind), text.verdict(kind)),
+        text.what_is_stated(judgement),
+        text.what_is_demanded(judgement),
+        text.origins(judgement),
+        text.remarks(judgement).join("; "),
+    ]
 }
 
 fn cells(row: &Row, text: &Text) -> [String; 7] {

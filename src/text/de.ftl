@@ -62,6 +62,11 @@ window-own = im Zeitfenster „{ $name }“
 stated-there = vorhanden
 stated-not-there = nicht vorhanden
 stated-fact = { $fact } = { $value }, Stand { $on }, { $from }
+stated-facts = { $count } Angaben, die älteste vom { $on }
+stated-open = { $count ->
+    [one] Zu einem Ziel
+   *[other] Zu { $count } Zielen
+} des Bestands hat niemand etwas angegeben (keine Daten). Einen Bogen zum Erheben schreibt „messnetz sites template --out bestand.xlsx“, „messnetz sites inventory“ trägt ihn ein.
 status-current = aktuell
 status-historic = historisch
 status-vendor = Hersteller
@@ -136,6 +141,12 @@ period-provisional = { $period } (vorläufig)
 table-cause = Ursache oder Grund
 table-contract = Vertrag
 table-source = Quelle
+table-stated-title = Bestand: Ziele, die keine Messung feststellen kann
+table-stated = Angabe
+table-demanded = Verlangt
+table-as-of = Stand und Herkunft
+table-remark = Anmerkung
+table-authority = Träger insgesamt
 shortened = Verkürzte Beweislage ({ $why }): kein Urteil, auf das sich ein Beschluss stützen darf.
 recommendations = Empfohlene Maßnahmen
 recommendations-none = Kein Ziel ist aus bekannter Ursache verfehlt: nichts zu empfehlen.
@@ -147,10 +158,12 @@ recommendation-reason = { $target }: { $observed } gegen { $threshold } (n = { $
 price-yours = Ihr Preis
 dashboard-title = Messnetz: { $authority }
 dashboard-lead = { $met } erfüllt, { $missed } nicht erfüllt, { $undecided } unentschieden, { $none } ohne Daten.
+dashboard-lead-stated = Bestand: { $met } erfüllt, { $missed } nicht erfüllt, { $none } ohne Angabe.
 dashboard-as-of = Stand { $time } UTC; Messwerte der letzten { $days } Tage.
 dashboard-overview = Komplettübersicht
 dashboard-coverage = Zielerreichung
 dashboard-throughput = Gemessener gegen geforderten Download
+dashboard-stated-chart = Bestand, vom Träger angegeben
 dashboard-table-below = Die Tabelle darunter sagt dasselbe in Worten.
 dashboard-language = English
 statistic = { $statistic } aus { $samples } an { $days ->
@@ -282,10 +295,27 @@ explain-status-project = Das Ziel gehört zu „{ $profile }“, einer Vorgabe d
 explain-address = Nachzulesen unter { $address }
 explain-demand = Was es von dieser Schule verlangt
 explain-demanded = Verlangt ist für die Größe „{ $what }“: { $bound }.
+explain-demanded-number = Verlangt ist: „{ $what }“, also { $bound }.
+explain-demanded-there = Verlangt ist: „{ $what }“ muss vorhanden sein.
 explain-demanded-open = Es geht um die Größe „{ $what }“.
 explain-rule = Die Rechnung: { $rule }; mit den Zahlen dieser Schule: { $workings }.
 explain-rule-open = Die Rechnung: { $rule }; mit den bekannten Zahlen dieser Schule: { $workings }.
 explain-rule-below = „Je nachdem (a; b; c; d)“ heißt: c, wenn a kleiner ist als b, sonst d.
+explain-whose-site = Das Ziel gilt für jeden Standort einzeln.
+explain-whose-authority = Das Ziel gilt für den Träger mit allen seinen Schulen zusammen.
+explain-stated = Was angegeben ist
+explain-stated-value = Die Angaben ergeben: { $value }. Sie beruhen auf:
+explain-facts-more = und { $more } weitere, die „--json“ alle zeigt
+explain-not-stated = Niemand hat dazu etwas angegeben (in der Standortdatei: { $item }, oder die Angaben, aus denen es sich ergibt).
+explain-not-stated-by-all = Nicht alle Schulen haben dazu etwas angegeben (in der Standortdatei: { $item }, oder die Angaben, aus denen es sich ergibt).
+explain-collect = Einen Bogen zum Erheben schreibt „messnetz sites template --out bestand.xlsx“.
+explain-follows = Was daraus folgt
+explain-stated-met = Was angegeben ist, genügt. Darum ist das Ziel erfüllt.
+explain-stated-missed = Was angegeben ist, genügt nicht. Darum ist das Ziel nicht erfüllt.
+explain-not-stated-list = Zu { $count ->
+    [one] einem weiteren Ziel, das
+   *[other] { $count } weiteren Zielen, die
+} keine Messung feststellen kann, hat niemand etwas angegeben:
 explain-cap = Mehr als { $cap } verlangt das Ziel nie ({ $origin }).
 explain-tolerance = Darum genügt gemessen { $bound }, ein Abschlag von { $share } %; die Begründung im Wortlaut zeigt „messnetz targets explain { $school } --sites STANDORTDATEI“.
 explain-layers = Der verlangte Wert ist { $demanded }; gemessen wird aber { $measured }, und das ist etwas weniger.
@@ -398,4 +428,3 @@ explain-worst = Die { $shown } ungünstigsten von { $of }, nach der Uhr am Ort (
 explain-all = Alle zeigt der Befehl:
 explain-single-disturbed = zugleich nutzten andere denselben Anschluss
 explain-no-targets = Für diese Schule ist kein Ziel festgelegt, das gemessen wird.
-explain-inventory = Diese Schule hat auch Ziele, die keine Messung feststellen kann; sie zeigt „messnetz targets explain { $school } --sites STANDORTDATEI“.

@@ -62,6 +62,11 @@ window-own = in the window "{ $name }"
 stated-there = there
 stated-not-there = not there
 stated-fact = { $fact } = { $value }, as of { $on }, { $from }
+stated-facts = { $count } facts, the oldest of { $on }
+stated-open = { $count ->
+    [one] On one inventory target
+   *[other] On { $count } inventory targets
+} nobody has stated anything (no data). "messnetz sites template --out inventory.xlsx" writes a sheet to collect it with, "messnetz sites inventory" enters it.
 status-current = current
 status-historic = historic
 status-vendor = vendor
@@ -136,6 +141,12 @@ period-provisional = { $period } (provisional)
 table-cause = Cause or reason
 table-contract = Contract
 table-source = Source
+table-stated-title = Inventory: targets that no measurement can find out
+table-stated = Stated
+table-demanded = Demanded
+table-as-of = As of and origin
+table-remark = Remark
+table-authority = Authority as a whole
 shortened = Shortened evidence ({ $why }): not a verdict to decide on.
 recommendations = Recommendations
 recommendations-none = No target is missed for a known cause: nothing to recommend.
@@ -147,10 +158,12 @@ recommendation-reason = { $target }: { $observed } against { $threshold } (n = {
 price-yours = your price
 dashboard-title = Messnetz: { $authority }
 dashboard-lead = { $met } met, { $missed } missed, { $undecided } undecided, { $none } without data.
+dashboard-lead-stated = Inventory: { $met } met, { $missed } missed, { $none } not stated.
 dashboard-as-of = As of { $time } UTC; samples of the last { $days } days.
 dashboard-overview = Overview
 dashboard-coverage = Target coverage
 dashboard-throughput = Measured against required download
+dashboard-stated-chart = Inventory, as the authority states it
 dashboard-table-below = The table below says the same in words.
 dashboard-language = Deutsch
 statistic = { $statistic } of { $samples } on { $days ->
@@ -282,10 +295,27 @@ explain-status-project = The target belongs to "{ $profile }", a default of this
 explain-address = To be read at { $address }
 explain-demand = What it demands of this school
 explain-demanded = Demanded of the "{ $what }": { $bound }.
+explain-demanded-number = Demanded: "{ $what }", that is { $bound }.
+explain-demanded-there = Demanded: "{ $what }" has to be there.
 explain-demanded-open = It is about the "{ $what }".
 explain-rule = The calculation: { $rule }; with the numbers of this school: { $workings }.
 explain-rule-open = The calculation: { $rule }; with the numbers of this school that are known: { $workings }.
 explain-rule-below = "Depending (a, b, c, d)" means: c where a is smaller than b, otherwise d.
+explain-whose-site = The target holds for each site by itself.
+explain-whose-authority = The target holds for the authority with all of its schools together.
+explain-stated = What is stated
+explain-stated-value = What is stated comes to: { $value }. It rests on:
+explain-facts-more = and { $more } more, all of which "--json" shows
+explain-not-stated = Nobody has stated anything about it (in the site file: { $item }, or the facts that it follows from).
+explain-not-stated-by-all = Not all schools have stated something about it (in the site file: { $item }, or the facts that it follows from).
+explain-collect = "messnetz sites template --out inventory.xlsx" writes a sheet to collect it with.
+explain-follows = What follows
+explain-stated-met = What is stated is enough. So the target is met.
+explain-stated-missed = What is stated is not enough. So the target is missed.
+explain-not-stated-list = About { $count ->
+    [one] one more target
+   *[other] { $count } more targets
+} that no measurement can find out nobody has stated anything:
 explain-cap = The target never demands more than { $cap } ({ $origin }).
 explain-tolerance = So it is enough to measure { $bound }, an allowance of { $share }%; the full reason is shown by "messnetz targets explain { $school } --sites SITEFILE".
 explain-layers = The demanded value is { $demanded }; measured is { $measured }, which is a little less.
@@ -398,4 +428,3 @@ explain-worst = The { $shown } least favourable of { $of }, by the local clock (
 explain-all = All of them are printed by the command:
 explain-single-disturbed = others used the same port
 explain-no-targets = No target that is measured is set for this school.
-explain-inventory = This school also has targets that no measurement can find out; "messnetz targets explain { $school } --sites SITEFILE" shows them.

@@ -2,18 +2,20 @@
 //! measure themselves.
 
 mod formula;
+mod stated;
 
 use fluent_bundle::FluentValue;
 use messnetz_metric::{Better, Direction, Layer, Quantity, Segment, Value};
 use messnetz_sites::calendar::Zone;
 use messnetz_sites::cause::{Cause, Unknown};
-use messnetz_sites::formula::NotAssessable;
+use messnetz_sites::facts::Fact;
+use messnetz_sites::formula::{Formula, NotAssessable};
 use messnetz_sites::period::{Period, Standing};
 use messnetz_sites::quantile::Statistic;
 use messnetz_sites::target::{Operator, Origin, Status};
 use messnetz_sites::upgrade::{Price, Recommendation};
-use messnetz_sites::verdict::{Excepted, Judgement, More, NoData, Undecided, Verdict};
-use messnetz_sites::{Day, Mark, Source};
+use messnetz_sites::verdict::{Excepted, Judgement, More, NoData, Undecided, Verdict, VerdictKind};
+use messnetz_sites::{Bilingual, Day, Mark, Source};
 
 use super::symbol;
 use crate::judging::chain::{Chain, Single};
@@ -40,7 +42,10 @@ impl Text {
             lines: Vec::new(),
         };
         let mut steps = vec![
-            step(self.say("explain-origin"), self.origin(chain)),
+            step(
+                self.say("explain-origin"),
+                self.origin(&chain.target.source, chain.profile_title, chain.status),
+            ),
             step(self.say("explain-demand"), self.demand(chain)),
             step(self.say("explain-measured"), self.measured(chain)),
             step(self.say("explain-certain"), self.certain(chain)),
@@ -61,16 +66,14 @@ impl Text {
 
     /// The target, its verdict in one line.
     #[must_use]
-    pub fn explain_verdict(&self, judgement: &Judgement) -> String {
-        let kind = judgement.verdict.kind();
+    pub fn explain_verdict(&self, kind: VerdictKind) -> String {
         let verdict = format!("{} {}", symbol(kind), self.verdict(kind));
         self.say_with("explain-verdict", &[("verdict", verdict.into())])
     }
 
-    fn origin(&self, chain: &Chain<'_>) -> Vec<String> {
-        let source = &chain.target.source;
-        let profile = [("profile", self.pick(chain.profile_title).into())];
-        let status = match chain.status {
+    fn origin(&self, source: &Source, profile: &Bilingual, status: Status) -> Vec<String> {
+        let profile = [("profile", self.pick(profile).into())];
+        let status = match status {
             Status::Current => self.say_with("explain-status-current", &profile),
             Status::Historic => self.say_with("explain-status-historic", &profile),
             Status::Vendor => self.say_with("explain-status-vendor", &profile),
@@ -130,16 +133,8 @@ impl Text {
             sentences.push(self.say("explain-statistic-project"));
         }
         if let Some(formula) = chain.rule() {
-            let rule = self.formula(&formula.to_string());
-            let workings = self.formula(&chain.workings);
-            let explains_below = rule.contains(&self.say("formula-below"));
-            let gaps = [("rule", rule.into()), ("workings", workings.into())];
-            sentences.push(if chain.not_assessable.is_none() {
-                self.say_with("explain-rule", &gaps)
-            } else {
-                self.say_with("explain-rule-open", &gaps)
-            });
-            sentences.extend(explains_below.then(|| self.say("explain-rule-below")));
+            let is_assessable = chain.not_assessable.is_none();
+            sentences.extend(self.calculation(formula, &chain.workings, is_assessable));
         }
         if let Some(threshold) = &judgement.threshold {
             let cap = threshold.capped_at.zip(target.cap.as_ref());
@@ -178,6 +173,21 @@ impl Text {
             }
         }));
         sentences.extend(judgement.exception.as_ref().map(|e| self.excepted(e)));
+        sentences
+    }
+
+    /// A formula with the numbers of a school, in words.
+    fn calculation(&self, formula: &Formula, workings: &str, is_assessable: bool) -> Vec<String> {
+        let rule = self.formula(&formula.to_string());
+        let explains_below = rule.contains(&self.say("formula-below"));
+        let workings = self.formula(workings);
+        let gaps = [("rule", rule.into()), ("workings", workings.into())];
+        let mut sentences = vec![if is_assessable {
+            self.say_with("explain-rule", &gaps)
+        } else {
+            self.say_with("explain-rule-open", &gaps)
+        }];
+        sentences.extend(explains_below.then(|| self.say("explain-rule-below")));
         sentences
     }
 
@@ -398,18 +408,21 @@ impl Text {
     fn no_verdict(&self, chain: &Chain<'_>, why: &NoData) -> String {
         match (why, &chain.not_assessable) {
             (NoData::NoSamples, _) => self.say("explain-nothing"),
-            (_, Some(NotAssessable::MissingFact { fact })) => {
-                let gaps = [
-                    ("fact", self.fact(*fact).into()),
-                    ("key", fact.name().into()),
-                ];
-                self.say_with("explain-missing-fact", &gaps)
-            }
+            (_, Some(NotAssessable::MissingFact { fact })) => self.missing(*fact),
             (why, _) => {
                 let gaps = [("why", self.why_no_data(why).into())];
                 self.say_with("explain-no-verdict", &gaps)
             }
         }
+    }
+
+    /// That a fact that the calculation needs is not stated.
+    fn missing(&self, fact: Fact) -> String {
+        let gaps = [
+            ("fact", self.fact(fact).into()),
+            ("key", fact.name().into()),
+        ];
+        self.say_with("explain-missing-fact", &gaps)
     }
 
     /// The cause with its evidence, or what has to be found out before it can be named.

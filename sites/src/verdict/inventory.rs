@@ -1,11 +1,16 @@
-//! Holding what the authority states about a school against an inventory target.
+//! Holding what the authority states against an inventory target.
+
+use std::collections::BTreeMap;
 
 use messnetz_metric::Better;
 use serde::Serialize;
 
-use super::{Dated, NoData, Statement, Verdict};
-use crate::site::{School, SchoolId, Site};
-use crate::target::{Demand, InventoryTarget, Item, TargetId};
+use super::{Dated, Excepted, Statement, VerdictKind};
+use crate::coverage::Said;
+use crate::facts::Facts;
+use crate::formula::NotAssessable;
+use crate::site::{SchoolId, SiteId};
+use crate::target::{Demand, InventoryTarget, Item, Operator, TargetId};
 
 /// What an inventory says of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -17,44 +22,171 @@ pub enum ItemValue {
     Present(bool),
 }
 
-/// An inventory target at one school. There is no uncertainty in it: what is stated is taken as stated.
+/// Whose inventory was judged, with the exceptions of the schools that it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "scope", rename_all = "lowercase")]
+pub enum Whose {
+    /// That of one site.
+    Site {
+        /// The school.
+        school: SchoolId,
+        /// The site.
+        site: SiteId,
+        /// The school's exception from the target, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exception: Option<Excepted>,
+    },
+    /// That of one school.
+    School {
+        /// The school.
+        school: SchoolId,
+        /// Its exception from the target, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exception: Option<Excepted>,
+    },
+    /// That of all of an authority's schools together: one verdict for all that have the target.
+    Authority {
+        /// The schools that have it.
+        schools: Vec<SchoolId>,
+        /// Those that are excepted from it.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        exceptions: BTreeMap<SchoolId, Excepted>,
+    },
+}
+
+impl Whose {
+    /// The schools that the verdict is about.
+    #[must_use]
+    pub fn schools(&self) -> &[SchoolId] {
+        match self {
+            Self::Site { school, .. } | Self::School { school, .. } => std::slice::from_ref(school),
+            Self::Authority { schools, .. } => schools,
+        }
+    }
+
+    /// The exceptions that stand beside the verdict, each with its school.
+    pub fn exceptions(&self) -> impl Iterator<Item = (&SchoolId, &Excepted)> {
+        let (own, all) = match self {
+            Self::Site {
+                school, exception, ..
+            }
+            | Self::School { school, exception } => {
+                (exception.as_ref().map(|excepted| (school, excepted)), None)
+            }
+            Self::Authority { exceptions, .. } => (None, Some(exceptions)),
+        };
+        own.into_iter().chain(all.into_iter().flatten())
+    }
+}
+
+/// A number that is demanded, in the item's unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Demanded {
+    /// On which side of it what is stated has to be.
+    pub op: Operator,
+    /// The number.
+    pub number: f64,
+}
+
+/// What a statement comes to: what is stated is taken as stated, so nothing is undecided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "word", rename_all = "kebab-case")]
+pub enum InventoryVerdict {
+    /// What is stated is what is demanded.
+    Met,
+    /// It is not.
+    Missed,
+    /// There is nothing to judge, or nothing to judge it by.
+    NoData {
+        /// What is missing.
+        why: Lacking,
+    },
+}
+
+impl InventoryVerdict {
+    /// The verdict without its reason.
+    #[must_use]
+    pub const fn kind(&self) -> VerdictKind {
+        match self {
+            Self::Met => VerdictKind::Met,
+            Self::Missed => VerdictKind::Missed,
+            Self::NoData { .. } => VerdictKind::NoData,
+        }
+    }
+}
+
+/// What is missing to judge an inventory target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Lacking {
+    /// The target demands no number of this school.
+    NotAssessable {
+        /// What is missing.
+        because: NotAssessable,
+    },
+    /// The inventory says nothing of it.
+    InventoryNotStated {
+        /// Of what.
+        item: Item,
+    },
+}
+
+/// An inventory target, judged. No interval, no samples and no cause: nothing was measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InventoryJudgement {
     /// The target.
     pub target: TargetId,
-    /// The school.
-    pub school: SchoolId,
+    /// Whose inventory it is about.
+    #[serde(flatten)]
+    pub whose: Whose,
     /// What is counted or looked at.
     pub item: Item,
     /// The demanded number; absent for the item of a checklist, and where it has none for this school.
-    pub demanded: Option<f64>,
+    pub demanded: Option<Demanded>,
     /// What the inventory says; absent where it says nothing.
     pub stated: Option<ItemValue>,
     /// The facts that this rests on, each with its day and its origin.
     pub facts: Vec<Dated>,
-    /// What it came to: met, missed or no data.
-    pub verdict: Verdict,
+    /// What it came to.
+    pub verdict: InventoryVerdict,
 }
 
-/// Judges one inventory target at one school; `site` matters where the target counts by site.
+impl InventoryJudgement {
+    /// What it says about each school, for counting.
+    pub fn said(&self) -> impl Iterator<Item = Said<'_>> {
+        let kind = self.verdict.kind();
+        self.whose.schools().iter().map(move |school| Said {
+            target: &self.target,
+            school,
+            kind,
+        })
+    }
+}
+
+/// Judges one inventory target by what is stated about `whose`, whose facts are `facts`.
 ///
 /// What nobody has stated has no verdict: absence from a list is no absence from the school.
 #[must_use]
 pub fn judge_inventory(
     target: &InventoryTarget,
-    school: &School,
-    site: &Site,
+    whose: Whose,
+    facts: &Facts,
     statement: Option<Statement>,
 ) -> InventoryJudgement {
+    let demanded = target.demanded(facts);
     let (stated, facts) = statement.map_or((None, Vec::new()), |statement| {
         (Some(statement.stated), statement.facts)
     });
-    let demanded = target.demanded(&school.facts_at(site, target.scope));
-    let no_data = |why| Verdict::NoData { why };
-    let not_stated = || no_data(NoData::InventoryNotStated { item: target.item });
-    let decided = |holds: bool| if holds { Verdict::Met } else { Verdict::Missed };
+    let no_data = |why| InventoryVerdict::NoData { why };
+    let decided = |holds: bool| {
+        if holds {
+            InventoryVerdict::Met
+        } else {
+            InventoryVerdict::Missed
+        }
+    };
     let verdict = match (&demanded, &target.demand, stated) {
-        (Err(because), _, _) => no_data(NoData::NotAssessable {
+        (Err(because), _, _) => no_data(Lacking::NotAssessable {
             because: because.clone(),
         }),
         (Ok(Some(demanded)), Demand::Number { op, .. }, Some(ItemValue::Number(number))) => {
@@ -65,13 +197,16 @@ pub fn judge_inventory(
         }
         (Ok(_), Demand::Present, Some(ItemValue::Present(there))) => decided(there),
         // A number where a yes was asked for, or the reverse, states nothing about the target.
-        (Ok(_), _, _) => not_stated(),
+        (Ok(_), _, _) => no_data(Lacking::InventoryNotStated { item: target.item }),
     };
     InventoryJudgement {
         target: target.id.clone(),
-        school: school.id.clone(),
+        whose,
         item: target.item,
-        demanded: demanded.ok().flatten(),
+        demanded: match (&target.demand, demanded) {
+            (Demand::Number { op, .. }, Ok(Some(number))) => Some(Demanded { op: *op, number }),
+            _ => None,
+        },
         stated,
         facts,
         verdict,
@@ -83,9 +218,8 @@ mod tests {
     use super::*;
     use crate::sample_school::school;
     use crate::target::Profiles;
-    use crate::verdict::VerdictKind;
 
-    fn judged(id: &str, stated: Option<ItemValue>) -> Verdict {
+    fn judged(id: &str, stated: Option<ItemValue>) -> InventoryVerdict {
         let mut targets = Profiles::built_in().iter().flat_map(|one| &one.inventory);
         let target = targets.find(|one| one.id.as_str() == id).unwrap();
         let school = school(Some(12), None);
@@ -93,7 +227,11 @@ mod tests {
             stated,
             facts: Vec::new(),
         });
-        judge_inventory(target, &school, &school.sites[0], statement).verdict
+        let whose = Whose::School {
+            school: school.id.clone(),
+            exception: None,
+        };
+        judge_inventory(target, whose, &school.facts, statement).verdict
     }
 
     #[test]
@@ -103,8 +241,8 @@ mod tests {
             assert!(
                 matches!(
                     verdict,
-                    Verdict::NoData {
-                        why: NoData::InventoryNotStated { .. }
+                    InventoryVerdict::NoData {
+                        why: Lacking::InventoryNotStated { .. }
                     }
                 ),
                 "{id}: {verdict:?}"

@@ -11,13 +11,15 @@ use super::words::ChartWords;
 pub struct CoverageRow {
     /// Name of the target.
     pub label: String,
+    /// What stands above it, where it is the first of a group.
+    pub heading: Option<String>,
     /// Schools that meet it.
     pub met: u32,
     /// Schools that miss it.
     pub missed: u32,
     /// Schools whose measurements do not decide.
     pub undecided: u32,
-    /// Schools without measurements.
+    /// Schools of which nothing was measured or stated.
     pub no_data: u32,
 }
 
@@ -43,6 +45,8 @@ const LABEL_WIDTH: f64 = 250.0;
 const SUM_WIDTH: f64 = 96.0;
 const BAR_HEIGHT: f64 = 26.0;
 const ROW_GAP: f64 = 12.0;
+const HEADING_HEIGHT: f64 = 36.0;
+const HEADING_DROP: f64 = 8.0;
 /// Two lines of a label; a third would part a label from its bar.
 pub(super) const LABEL_LINES: usize = 2;
 /// A plot higher than this has the numbers of its axis above it as well: the end is off the screen.
@@ -80,7 +84,12 @@ pub fn coverage(rows: &[CoverageRow], words: &ChartWords) -> Chart {
     scene.text(&words.met, right, Align::Right, Face::NOTE);
     let first = head + 10.0;
     let labels: Vec<_> = rows.iter().map(|row| label_lines(&row.label)).collect();
-    let height: f64 = labels.iter().map(|lines| row_height(lines)).sum();
+    let headings = rows.iter().map(heading_height);
+    let height: f64 = labels
+        .iter()
+        .map(|lines| row_height(lines))
+        .chain(headings)
+        .sum();
     grid(
         &mut scene,
         Area::new(plot.x, first, plot.w, height),
@@ -88,6 +97,21 @@ pub fn coverage(rows: &[CoverageRow], words: &ChartWords) -> Chart {
     );
     y = first;
     for (row, lines) in rows.iter().zip(&labels) {
+        if let Some(heading) = &row.heading {
+            let face = Face::STRONG;
+            let heading = font::shortened(heading, WIDTH - 2.0 * MARGIN, face.em, face.weight);
+            let baseline = y + HEADING_HEIGHT - HEADING_DROP;
+            // The lines of the grid do not run through it.
+            let plate = Area::new(
+                MARGIN,
+                y + HEADING_DROP,
+                face.width(&heading) + GUTTER / 2.0,
+                HEADING_HEIGHT - HEADING_DROP,
+            );
+            scene.fill(plate, WHITE);
+            scene.text(&heading, at(MARGIN, baseline), Align::Left, face);
+        }
+        y += heading_height(row);
         let h = row_height(lines);
         let middle = y + h / 2.0;
         scene.lines(lines, MARGIN, middle, Face::LABEL);
@@ -107,6 +131,14 @@ fn label_lines(label: &str) -> Vec<String> {
         Face::LABEL.weight,
         LABEL_LINES,
     )
+}
+
+fn heading_height(row: &CoverageRow) -> f64 {
+    if row.heading.is_some() {
+        HEADING_HEIGHT
+    } else {
+        0.0
+    }
 }
 
 fn row_height(lines: &[String]) -> f64 {
@@ -311,7 +343,11 @@ fn describe(rows: &[CoverageRow], words: &ChartWords) -> String {
             let number = words.grouped(u64::from(row.count(mark)));
             format!("{} {number}", mark.word(words))
         });
-        format!("{label}: {}.", counts.join(", "))
+        let counts = format!("{label}: {}.", counts.join(", "));
+        match &row.heading {
+            Some(heading) => format!("{}. {counts}", font::one_line(heading)),
+            None => counts,
+        }
     });
     sentences.collect::<Vec<_>>().join(" ")
 }
@@ -331,6 +367,7 @@ mod tests {
         for (met, missed, undecided, no_data) in rows {
             let row = CoverageRow {
                 label: String::new(),
+                heading: None,
                 met,
                 missed,
                 undecided,

@@ -7,6 +7,7 @@ fn covered(label: &str, counts: [u32; 4]) -> CoverageRow {
     let [met, missed, undecided, no_data] = counts;
     CoverageRow {
         label: label.to_owned(),
+        heading: None,
         met,
         missed,
         undecided,

@@ -83,6 +83,7 @@ fn told(authority: &Authority, row: Row, samples: &[Sample]) -> String {
         shortened: None,
         recommendations: recommend(&Vec::from_iter(finding), Catalogue::built_in()),
         rows: vec![row],
+        stated: vec![],
         coverage: vec![],
     };
     let zone = &authority.calendar.zone;
@@ -93,7 +94,12 @@ fn told(authority: &Authority, row: Row, samples: &[Sample]) -> String {
     let mut said = String::new();
     for language in [Language::De, Language::En] {
         let text = Text::new(language);
-        writeln!(said, "{}", text.explain_verdict(&chain.row.judgement)).unwrap();
+        writeln!(
+            said,
+            "{}",
+            text.explain_verdict(chain.row.judgement.verdict.kind())
+        )
+        .unwrap();
         for step in text.explain(chain, zone, command) {
             writeln!(said, "\n# {}", step.heading).unwrap();
             for line in step.paragraphs.iter().flatten().chain(&step.lines) {
@@ -204,6 +210,7 @@ fn the_worst_samples_are_those_on_the_bad_side_whichever_side_that_is() {
             since: UnixMillis(0),
             shortened: None,
             rows: vec![row(&authority, target, &[], None)],
+            stated: vec![],
             coverage: vec![],
             recommendations: vec![],
         };
