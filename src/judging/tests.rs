@@ -331,3 +331,162 @@ fn a_target_of_one_service_counts_what_was_measured_against_its_peer_alone() {
     let unnamed = of("mep-ziel/identity-service");
     assert_eq!(unnamed.verdict.kind(), VerdictKind::NoData);
 }
+
+/// The example with further profiles for its first two schools, and further lines in the first school's
+/// inventory.
+fn stating(profiles: &str, items: &str) -> Authority {
+    let text = messnetz_sites::site::EXAMPLE
+        .replacen("profiles = [", &format!("profiles = [{profiles}, "), 1)
+        .replacen(
+            "[school.inventory.items]\n",
+            &format!("[school.inventory.items]\n{items}\n"),
+            1,
+        );
+    Authority::parse("authority.toml", &text).unwrap()
+}
+
+fn without_measurements(authority: &Authority) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    judge(authority, Catalogue::built_in(), &store, NOW, Cycle::Month).unwrap()
+}
+
+#[test]
+fn what_is_stated_is_judged_beside_what_is_measured_and_counted_with_it() {
+    let mut authority = stating(
+        "\"lan-mbk\"",
+        "\"lan.poe\" = { value = false, on = \"2026-01-15\", from = \"Begehung\" }",
+    );
+    let missed: TargetId = "de-gigabit/full-fibre".parse().unwrap();
+    authority.schools[1]
+        .exceptions
+        .push(messnetz_sites::site::Exception {
+            target: missed.clone(),
+            by: "Schulausschuss".to_owned(),
+            reason: "Umbau".to_owned(),
+            until: Day::new(2026, 12, 31).unwrap(),
+        });
+    let report = without_measurements(&authority);
+    let rows: Vec<_> = report
+        .stated
+        .iter()
+        .filter(|row| row.judgement.target == missed)
+        .map(|row| {
+            (
+                row.id().unwrap(),
+                row.judgement.verdict.kind(),
+                row.judgement.whose.exceptions().count(),
+                row.says_something(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("NW-100001", VerdictKind::Met, 0, true),
+        ("NW-100002", VerdictKind::NoData, 1, true),
+        ("NW-100003", VerdictKind::NoData, 0, false),
+    ]
+    .map(|(id, kind, exceptions, says)| (id.to_owned(), kind, exceptions, says));
+    assert_eq!(rows, expected);
+    let counted = report
+        .coverage
+        .iter()
+        .find(|one| one.counts.target == missed)
+        .unwrap();
+    assert_eq!(counted.basis, Basis::Stated);
+    assert_eq!((counted.counts.met, counted.counts.no_data), (1, 2));
+    let bases: Vec<Basis> = report.coverage.iter().map(|one| one.basis).collect();
+    let first_stated = bases.iter().position(|one| *one == Basis::Stated).unwrap();
+    assert!(
+        bases[..first_stated]
+            .iter()
+            .all(|one| *one == Basis::Measured)
+    );
+    assert!(
+        bases[first_stated..]
+            .iter()
+            .all(|one| *one == Basis::Stated)
+    );
+    assert_eq!(
+        report.not_stated(),
+        report.stated.len()
+            - report
+                .stated
+                .iter()
+                .filter(|row| row.judgement.stated.is_some())
+                .count()
+    );
+    assert!(!report.has_missed(), "what nobody has stated is not missed");
+}
+
+#[test]
+fn what_is_stated_to_be_missing_is_a_missed_target() {
+    let text = messnetz_sites::site::EXAMPLE.replacen(
+        "\"line.full-fibre\" = { value = true",
+        "\"line.full-fibre\" = { value = false",
+        1,
+    );
+    let authority = Authority::parse("authority.toml", &text).unwrap();
+    assert!(without_measurements(&authority).has_missed());
+}
+
+#[test]
+fn a_target_of_sites_has_a_row_for_each_and_one_of_the_authority_a_single_one() {
+    let overlap =
+        "\"wlan.cell-overlap\" = { value = 25, on = \"2026-01-15\", from = \"Begehung\" }";
+    let authority = stating("\"wlan-voice-grade\", \"support-gew\"", overlap);
+    let report = without_measurements(&authority);
+    let rows = |target: &str| -> Vec<(Option<String>, usize, VerdictKind)> {
+        let rows = report.stated.iter();
+        rows.filter(|row| row.judgement.target.as_str() == target)
+            .map(|row| {
+                let judgement = &row.judgement;
+                (
+                    row.id(),
+                    judgement.whose.schools().len(),
+                    judgement.verdict.kind(),
+                )
+            })
+            .collect()
+    };
+    let site = |id: &str, kind| (Some(id.to_owned()), 1, kind);
+    assert_eq!(
+        rows("wlan-voice-grade/cell-overlap"),
+        [
+            site("NW-100001/main", VerdictKind::Met),
+            site("NW-100002/main", VerdictKind::NoData),
+            site("NW-100002/annex", VerdictKind::NoData),
+        ]
+    );
+    let of_all = authority
+        .known
+        .iter()
+        .find(|one| one.id.as_str() == "support-gew")
+        .unwrap();
+    let target = of_all.inventory[0].id.as_str();
+    assert_eq!(rows(target), [(None, 2, VerdictKind::NoData)]);
+    assert_eq!(
+        report.stated[0].judgement.target.as_str(),
+        target,
+        "the whole comes first"
+    );
+}
+
+#[test]
+fn what_is_stated_of_a_school_says_nothing_of_one_of_its_sites() {
+    let overlap =
+        "\"wlan.cell-overlap\" = { value = 25, on = \"2026-01-15\", from = \"Begehung\" }";
+    let mut authority = stating("\"wlan-voice-grade\"", overlap);
+    let stated = authority.schools[0].inventory.clone();
+    authority.schools[1].inventory = stated.clone();
+    let kinds = |authority: &Authority| -> Vec<VerdictKind> {
+        let rows = super::stated(authority, Day::new(2026, 5, 28));
+        rows.iter()
+            .filter(|row| row.judgement.target.as_str() == "wlan-voice-grade/cell-overlap")
+            .map(|row| row.judgement.verdict.kind())
+            .collect()
+    };
+    let (met, open) = (VerdictKind::Met, VerdictKind::NoData);
+    assert_eq!(kinds(&authority), [met, open, open]);
+    authority.schools[1].sites[1].inventory = stated;
+    assert_eq!(kinds(&authority), [met, open, met]);
+}

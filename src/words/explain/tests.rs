@@ -9,6 +9,7 @@ use messnetz_sites::upgrade::{Catalogue, recommend};
 use messnetz_sites::verdict::{Sample, Series, judge};
 
 use super::*;
+use crate::judging::chain::StatedChain;
 use crate::judging::{Report, Row};
 use crate::text::Language;
 
@@ -254,4 +255,58 @@ fn a_bound_that_misses_by_little_is_not_rounded_to_what_is_needed() {
     let row = row(&authority, "de-aufgreifschwelle-30/down", &samples, None);
     let said = Text::new(Language::En).interval(&row.judgement);
     assert!(said.contains("not above 350.6\u{a0}Mbit/s"), "{said}");
+}
+
+#[test]
+fn a_target_of_the_inventory_is_told_from_the_document_to_who_stated_it() {
+    let seen = "on = \"2026-01-15\", from = \"Begehung\" }";
+    let facts = format!(
+        "[school.inventory]\naccess_points = {{ value = 12, {seen}\nrooms_teaching = {{ value = 16, {seen}\n"
+    );
+    let profiles = "profiles = [\"geraete-hamm-2020\", \"wlan-klassenraum\", \"support-gew\", ";
+    let file = messnetz_sites::site::EXAMPLE
+        .replacen("profiles = [", profiles, 1)
+        .replacen("[school.inventory]\n", &facts, 1);
+    let mut authority = Authority::parse("authority.toml", &file).unwrap();
+    let exception = Exception {
+        target: "wlan-klassenraum/ap-per-room".parse().unwrap(),
+        by: "Schulausschuss".to_owned(),
+        reason: "Der Altbau wird 2027 saniert".to_owned(),
+        until: Day::new(2027, 12, 31).unwrap(),
+    };
+    authority.schools[0].exceptions.push(exception);
+    let report = Report {
+        authority: authority.name.clone(),
+        made_at: UnixMillis(0),
+        since: UnixMillis(0),
+        shortened: None,
+        rows: vec![],
+        stated: crate::judging::stated(&authority, Day::new(2026, 11, 22)),
+        coverage: vec![],
+        recommendations: vec![],
+    };
+    let chains = StatedChain::all(&authority, &report, &authority.schools[0], None);
+    let mut said = String::new();
+    for target in [
+        "wlan-klassenraum/ap-per-room",
+        "geraete-hamm-2020/pupils-per-device",
+        "de-gigabit/full-fibre",
+        "support-gew/devices-per-post",
+    ] {
+        let is_it = |chain: &&StatedChain<'_>| chain.target.id.as_str() == target;
+        let chain = chains.iter().find(is_it).unwrap();
+        for language in [Language::De, Language::En] {
+            let text = Text::new(language);
+            let kind = chain.row.judgement.verdict.kind();
+            writeln!(said, "{target}\n{}", text.explain_verdict(kind)).unwrap();
+            for step in text.explain_stated(chain) {
+                writeln!(said, "\n# {}", step.heading).unwrap();
+                for line in step.paragraphs.iter().flatten().chain(&step.lines) {
+                    writeln!(said, "{line}").unwrap();
+                }
+            }
+            writeln!(said, "\n========\n").unwrap();
+        }
+    }
+    insta::assert_snapshot!(said.replace('\u{a0}', " "));
 }
