@@ -63,10 +63,10 @@ stated-there = vorhanden
 stated-not-there = nicht vorhanden
 stated-fact = { $fact } = { $value }, Stand { $on }, { $from }
 stated-facts = { $count } Angaben, die älteste vom { $on }
-stated-open = { $count ->
-    [one] Zu einem Ziel
-   *[other] Zu { $count } Zielen
-} des Bestands hat niemand etwas angegeben (keine Daten). Einen Bogen zum Erheben schreibt „messnetz sites template --out bestand.xlsx“, „messnetz sites inventory“ trägt ihn ein.
+stated-open = In { $count ->
+    [one] einem Fall
+   *[other] { $count } Fällen
+} (Ziel und Schule) hat niemand etwas zum Bestand angegeben: keine Daten. Einen Bogen zum Erheben schreibt „messnetz sites template --out bestand.xlsx“, „messnetz sites inventory“ trägt ihn ein.
 status-current = aktuell
 status-historic = historisch
 status-vendor = Hersteller

@@ -63,10 +63,10 @@ stated-there = there
 stated-not-there = not there
 stated-fact = { $fact } = { $value }, as of { $on }, { $from }
 stated-facts = { $count } facts, the oldest of { $on }
-stated-open = { $count ->
-    [one] On one inventory target
-   *[other] On { $count } inventory targets
-} nobody has stated anything (no data). "messnetz sites template --out inventory.xlsx" writes a sheet to collect it with, "messnetz sites inventory" enters it.
+stated-open = In { $count ->
+    [one] one case
+   *[other] { $count } cases
+} (target and school) nobody has stated anything of the inventory: no data. "messnetz sites template --out inventory.xlsx" writes a sheet to collect it with, "messnetz sites inventory" enters it.
 status-current = current
 status-historic = historic
 status-vendor = vendor

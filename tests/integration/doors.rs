@@ -393,6 +393,36 @@ fn the_dashboard_needs_nothing_from_elsewhere_and_shows_no_markup_of_the_site_fi
 }
 
 #[test]
+fn the_dashboard_shows_what_is_stated_and_counts_what_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = collector_in(folder.path(), free_port());
+    for (language, parts) in [
+        (
+            "de",
+            [
+                "Bestand: 1 erfüllt, 1 nicht erfüllt, 1 ohne Angabe.",
+                "Schulausschuss",
+                "In einem Fall (Ziel und Schule) hat niemand etwas zum Bestand angegeben",
+            ],
+        ),
+        (
+            "en",
+            [
+                "Inventory: 1 met, 1 missed, 1 not stated.",
+                "Schulausschuss",
+                "In one case (target and school) nobody has stated anything",
+            ],
+        ),
+    ] {
+        let (status, page) = get(&collector, &format!("/?lang={language}"), &[]);
+        assert_eq!(status, 200);
+        for part in parts {
+            assert!(page.contains(part), "{part}\n{page}");
+        }
+    }
+}
+
+#[test]
 fn misspelt_keys_are_named_with_file_line_and_suggestion() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("authority.toml");

@@ -147,3 +147,105 @@ fn a_misspelt_school_or_target_is_suggested() {
         assert!(stderr(&output).contains(part), "{}", stderr(&output));
     }
 }
+
+#[test]
+fn an_inventory_target_leads_from_its_document_to_who_stated_it() {
+    let folder = collector();
+    let target = "de-gigabit/full-fibre";
+    for (language, parts) in [
+        (
+            "de",
+            [
+                "Gigabitrichtlinie 2.0",
+                "line.full-fibre = vorhanden, Stand 2026-01-15, Vertrag",
+                "Darum ist das Ziel erfüllt.",
+            ],
+        ),
+        (
+            "en",
+            [
+                "Gigabitrichtlinie 2.0",
+                "line.full-fibre = there, as of 2026-01-15, Vertrag",
+                "So the target is met.",
+            ],
+        ),
+    ] {
+        let output = run(
+            folder.path(),
+            &["explain", SCHOOL, target, "--lang", language],
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let said = unwrapped(&stdout(&output).replace('\u{a0}', " "));
+        for part in parts {
+            assert!(said.contains(part), "{part}\n{said}");
+        }
+    }
+    let silent = ["explain", "NW-100002", "--lang", "en"];
+    let said = unwrapped(&stdout(&run(folder.path(), &silent)));
+    assert!(
+        said.contains("About one more target that no measurement can find out nobody has stated"),
+        "{said}"
+    );
+    let found = json(folder.path(), &["explain", SCHOOL, target, "--json"]);
+    assert_eq!(found["targets"].as_array().unwrap().len(), 0);
+    let judgement = &found["stated"][0]["row"]["judgement"];
+    assert_eq!(judgement["verdict"]["word"], "met");
+    assert_eq!(judgement["facts"][0]["from"], "Vertrag");
+    assert_eq!(
+        (&judgement["scope"], &judgement["school"]),
+        (&"school".into(), &SCHOOL.into())
+    );
+}
+
+#[test]
+fn a_missing_item_is_missed_in_the_report_and_its_exception_stands_beside_it() {
+    let folder = collector();
+    let file = folder.path().join("authority.toml");
+    let sites = fs::read_to_string(&file).unwrap();
+    let exception = "[[school.exception]]\ntarget = \"de-gigabit/full-fibre\"\nby = \"Rat\"\n\
+                     reason = \"Umbau\"\nuntil = \"2099-12-31\"\n\n[[school.site]]";
+    let sites = sites
+        .replacen(
+            "full-fibre\" = { value = true",
+            "full-fibre\" = { value = false",
+            1,
+        )
+        .replacen("[[school.site]]", exception, 1);
+    fs::write(&file, sites).unwrap();
+    let output = run(folder.path(), &["collector", "report", "--lang", "en"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = stdout(&output).replace('\u{a0}', " ");
+    let line = said
+        .lines()
+        .find(|line| line.contains("Fibre into the building"))
+        .unwrap();
+    for part in [
+        "missed",
+        "not there",
+        "2026-01-15, Vertrag",
+        "Rat",
+        "Umbau",
+        "2099-12-31",
+    ] {
+        assert!(line.contains(part), "{part}\n{line}");
+    }
+    assert!(
+        said.contains("In 2 cases (target and school) nobody has stated anything"),
+        "{said}"
+    );
+
+    let report = json(folder.path(), &["collector", "report", "--json"]);
+    let row = &report["stated"][0]["judgement"];
+    assert_eq!(row["verdict"]["word"], "missed");
+    assert_eq!(row["exception"]["by"], "Rat");
+    let coverage = report["coverage"].as_array().unwrap();
+    let fibre = coverage
+        .iter()
+        .find(|one| one["target"] == "de-gigabit/full-fibre");
+    let fibre = fibre.unwrap();
+    assert_eq!(
+        (&fibre["basis"], &fibre["missed"], &fibre["no_data"]),
+        (&"stated".into(), &1.into(), &2.into())
+    );
+    assert_eq!(coverage[0]["basis"], "measured");
+}
