@@ -158,7 +158,7 @@ recommendation-reason = { $target }: { $observed } gegen { $threshold } (n = { $
 price-yours = Ihr Preis
 dashboard-title = Messnetz: { $authority }
 dashboard-lead = { $met } erfüllt, { $missed } nicht erfüllt, { $undecided } unentschieden, { $none } ohne Daten.
-dashboard-lead-stated = Bestand: { $met } erfüllt, { $missed } nicht erfüllt, { $none } ohne Angabe.
+dashboard-lead-stated = Bestand: { $met } erfüllt, { $missed } nicht erfüllt, { $none } ohne Daten.
 dashboard-as-of = Stand { $time } UTC; Messwerte der letzten { $days } Tage.
 dashboard-overview = Komplettübersicht
 dashboard-coverage = Zielerreichung

@@ -158,7 +158,7 @@ recommendation-reason = { $target }: { $observed } against { $threshold } (n = {
 price-yours = your price
 dashboard-title = Messnetz: { $authority }
 dashboard-lead = { $met } met, { $missed } missed, { $undecided } undecided, { $none } without data.
-dashboard-lead-stated = Inventory: { $met } met, { $missed } missed, { $none } not stated.
+dashboard-lead-stated = Inventory: { $met } met, { $missed } missed, { $none } without data.
 dashboard-as-of = As of { $time } UTC; samples of the last { $days } days.
 dashboard-overview = Overview
 dashboard-coverage = Target coverage

@@ -400,7 +400,7 @@ fn the_dashboard_shows_what_is_stated_and_counts_what_is_not() {
         (
             "de",
             [
-                "Bestand: 1 erfüllt, 1 nicht erfüllt, 1 ohne Angabe.",
+                "Bestand: 1 erfüllt, 1 nicht erfüllt, 1 ohne Daten.",
                 "Schulausschuss",
                 "In einem Fall (Ziel und Schule) hat niemand etwas zum Bestand angegeben",
             ],
@@ -408,7 +408,7 @@ fn the_dashboard_shows_what_is_stated_and_counts_what_is_not() {
         (
             "en",
             [
-                "Inventory: 1 met, 1 missed, 1 not stated.",
+                "Inventory: 1 met, 1 missed, 1 without data.",
                 "Schulausschuss",
                 "In one case (target and school) nobody has stated anything",
             ],
