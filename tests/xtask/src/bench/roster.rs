@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::cpu_of_children;
 use crate::cargo::{Call, target_dir};
 
 /// Schools of a list, and how long its import may take. North Rhine-Westphalia has 5,407 schools and
@@ -70,23 +71,6 @@ fn imported(program: &Path, list: &Path, into: &Path) -> Result<(Duration, Durat
         bail!("the import of {} failed ({status})", list.display());
     }
     Ok((wall, cpu_of_children()?.saturating_sub(before)))
-}
-
-/// The CPU time of all processes that this one has waited for: `cutime` and `cstime` of proc(5), which
-/// Linux counts in hundredths of a second for every architecture.
-fn cpu_of_children() -> Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
-    // The name of the program, in parentheses, may hold spaces.
-    let (_, rest) = stat
-        .rsplit_once(')')
-        .context("/proc/self/stat is cut off")?;
-    let ticks: u64 = rest
-        .split_whitespace()
-        .skip(13)
-        .take(2)
-        .map_while(|ticks| ticks.parse::<u64>().ok())
-        .sum();
-    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// A list of so many schools with all columns of the ministry's, spread over a grid of municipalities.
