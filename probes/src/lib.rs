@@ -11,6 +11,7 @@ pub mod dns;
 mod failure;
 pub mod http;
 pub mod icmp;
+pub mod iperf3;
 pub mod link;
 pub mod ndt7;
 #[cfg(test)]

@@ -112,6 +112,9 @@ pub struct TcpInfo {
     pub rtt_var: Micros,
     /// Segments sent again.
     pub retransmits: u32,
+    /// Bytes that may be on the way without having been acknowledged: the congestion window in segments
+    /// times the size of a segment.
+    pub congestion_window: u64,
     /// Bytes that the peer has acknowledged (RFC 4898, `tcpEStatsAppHCThruOctetsAcked`).
     pub bytes_acked: Option<u64>,
     /// Bytes received in order (RFC 4898, `tcpEStatsAppHCThruOctetsReceived`).
@@ -143,6 +146,7 @@ impl TcpInfo {
             rtt: micros(raw.rtt),
             rtt_var: micros(raw.rttvar),
             retransmits: raw.total_retrans,
+            congestion_window: u64::from(raw.snd_cwnd) * u64::from(raw.snd_mss),
             bytes_acked: known(offset_of!(RawTcpInfo, bytes_acked), raw.bytes_acked),
             bytes_received: known(offset_of!(RawTcpInfo, bytes_received), raw.bytes_received),
             min_rtt: min_rtt_known.then(|| micros(raw.min_rtt)),
@@ -247,6 +251,8 @@ mod tests {
     fn the_layout_is_the_kernels() {
         // Offsets as `pahole -C tcp_info` prints them.
         assert_eq!(offset_of!(RawTcpInfo, rtt), 68);
+        assert_eq!(offset_of!(RawTcpInfo, snd_mss), 16);
+        assert_eq!(offset_of!(RawTcpInfo, snd_cwnd), 80);
         assert_eq!(offset_of!(RawTcpInfo, total_retrans), 100);
         assert_eq!(offset_of!(RawTcpInfo, bytes_acked), 120);
         assert_eq!(offset_of!(RawTcpInfo, min_rtt), 148);

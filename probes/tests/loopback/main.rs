@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
 mod http;
+mod iperf3;
 mod ndt7;
 mod server;

@@ -1,0 +1,311 @@
+//! The work of one stream's thread: the loops that send and receive.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use messnetz_metric::BitRate;
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::sendfile::sendfile64;
+use nix::sys::socket::{MsgFlags, recv, send};
+use socket2::Socket;
+
+use super::{
+    DRAIN, FINISH, Paths, Protocol, QUIT, RUN, ReceivePath, SETTLE, SendPath, Shared, TICK, Tally,
+};
+use crate::iperf3::codec::DatagramHead;
+use crate::iperf3::datagrams::Account;
+use crate::iperf3::pacing::Pacer;
+use crate::iperf3::parameters::Parameters;
+
+/// What one read takes at most.
+const READ: usize = 1 << 20;
+
+/// At a set rate a write of TCP is no more than what is due in this time, so that the rate is kept evenly.
+const PIECE: Duration = Duration::from_millis(10);
+
+/// A write of TCP at a set rate is no less than this.
+const SMALLEST_PIECE: u64 = 1460;
+
+/// Sleeping less costs more than it spares: what is due by then goes in a row.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(200);
+
+/// One stream, as its thread has it.
+pub(super) struct Mover {
+    socket: Arc<Socket>,
+    shared: Arc<Shared>,
+    tally: Arc<Tally>,
+    protocol: Protocol,
+    length: usize,
+    rate: Option<BitRate>,
+    burst: u16,
+    wide_counters: bool,
+}
+
+/// What a system call came to.
+enum Moved {
+    Bytes(usize),
+    /// Nothing yet.
+    Nothing,
+    /// The peer has closed the stream, or it is broken.
+    Ended,
+}
+
+impl Mover {
+    pub(super) fn new(
+        socket: Arc<Socket>,
+        shared: Arc<Shared>,
+        tally: Arc<Tally>,
+        parameters: &Parameters,
+        rate: Option<BitRate>,
+    ) -> Self {
+        Self {
+            socket,
+            shared,
+            tally,
+            protocol: parameters.protocol,
+            length: parameters.length as usize,
+            rate,
+            burst: parameters.burst,
+            wide_counters: parameters.wide_counters,
+        }
+    }
+
+    /// Works until the test is over or the stream is.
+    pub(super) fn run(&self, sends: bool, paths: Paths, payload: &[u8]) {
+        match (self.protocol, sends) {
+            (Protocol::Tcp, true) => self.send_bytes(paths.send, payload),
+            (Protocol::Tcp, false) => self.receive_bytes(paths.receive),
+            (Protocol::Udp, true) => self.send_datagrams(payload),
+            (Protocol::Udp, false) => self.receive_datagrams(),
+        }
+    }
+
+    fn send_bytes(&self, path: SendPath, payload: &[u8]) {
+        let file = match path {
+            SendPath::Copy => None,
+            SendPath::Sendfile => match in_memory(payload) {
+                Ok(file) => Some(file),
+                Err(error) => {
+                    self.broken(error);
+                    return;
+                }
+            },
+        };
+        let mut pacer = self.pacer();
+        let length = self.length.min(payload.len()) as u64;
+        let piece = self.rate.map_or(length, |rate| {
+            let due = rate.as_bps() / 8 * PIECE.as_millis() as u64 / 1000;
+            due.clamp(SMALLEST_PIECE.min(length), length)
+        });
+        while self.shared.phase() == RUN {
+            if self.must_wait(pacer.as_mut()) {
+                continue;
+            }
+            let granted = self.shared.take(piece);
+            if granted == 0 {
+                // Another stream may give back what it took and could not send.
+                thread::sleep(SHORTEST_SLEEP);
+                continue;
+            }
+            let result = if let Some(file) = &file {
+                let mut from = 0;
+                sendfile64(&*self.socket, file, Some(&mut from), granted as usize)
+            } else {
+                let bytes = payload.get(..granted as usize).unwrap_or(payload);
+                send(self.socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
+            };
+            let sent = match self.judge(result) {
+                Moved::Bytes(sent) => sent as u64,
+                Moved::Nothing => 0,
+                Moved::Ended => return,
+            };
+            self.shared.sent(granted, sent);
+            if let Some(pacer) = &mut pacer {
+                pacer.sent(sent);
+            }
+            self.tally.bytes.fetch_add(sent, Ordering::Relaxed);
+        }
+    }
+
+    fn receive_bytes(&self, path: ReceivePath) {
+        // Untouched where the kernel discards: zeroed memory is not there before it is written to.
+        let mut buffer = vec![0; READ];
+        let flags = match path {
+            ReceivePath::Discard => MsgFlags::MSG_TRUNC,
+            ReceivePath::Copy => MsgFlags::empty(),
+        };
+        let mut pacer = self.pacer();
+        while let Some(counts) = self.receives() {
+            if counts && self.must_wait(pacer.as_mut()) {
+                continue;
+            }
+            match self.judge(recv(self.socket.as_raw_fd(), &mut buffer, flags)) {
+                Moved::Bytes(bytes) if counts => {
+                    let bytes = bytes as u64;
+                    if let Some(pacer) = &mut pacer {
+                        pacer.sent(bytes);
+                    }
+                    self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
+                    self.shared.received(bytes);
+                }
+                Moved::Bytes(_) | Moved::Nothing => {}
+                Moved::Ended => return,
+            }
+        }
+    }
+
+    fn send_datagrams(&self, payload: &[u8]) {
+        let Some(payload) = payload.get(..self.length) else {
+            return;
+        };
+        let mut datagram = payload.to_vec();
+        let mut pacer = self.pacer();
+        let mut sequence = 0;
+        while self.shared.phase() == RUN {
+            if self.must_wait(pacer.as_mut()) {
+                continue;
+            }
+            for _ in 0..self.burst.max(1) {
+                let granted = self.shared.take(self.length as u64);
+                if granted == 0 {
+                    thread::sleep(SHORTEST_SLEEP);
+                    break;
+                }
+                let head = DatagramHead {
+                    sent: self.shared.start.elapsed(),
+                    sequence: sequence + 1,
+                };
+                head.write(self.wide_counters, &mut datagram);
+                let flags = MsgFlags::MSG_NOSIGNAL;
+                let sent = match self.judge(send(self.socket.as_raw_fd(), &datagram, flags)) {
+                    Moved::Bytes(sent) => sent as u64,
+                    Moved::Nothing => {
+                        self.shared.sent(granted, 0);
+                        break;
+                    }
+                    Moved::Ended => return,
+                };
+                sequence += 1;
+                self.shared.sent(granted, sent);
+                if let Some(pacer) = &mut pacer {
+                    pacer.sent(sent);
+                }
+                self.tally.packets.store(sequence, Ordering::Relaxed);
+                self.tally.bytes.fetch_add(sent, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn receive_datagrams(&self) {
+        // The kernel says how long the datagram was, and copies no more than its head.
+        let mut head = [0; DatagramHead::MAX_OCTETS];
+        let mut account = Account::default();
+        while let Some(counts) = self.receives() {
+            let result = recv(self.socket.as_raw_fd(), &mut head, MsgFlags::MSG_TRUNC);
+            let bytes = match self.judge(result) {
+                Moved::Bytes(bytes) if counts => bytes,
+                Moved::Bytes(_) | Moved::Nothing => continue,
+                Moved::Ended => return,
+            };
+            let read = head.get(..bytes).unwrap_or(&head);
+            let Some(head) = DatagramHead::parse(self.wide_counters, read) else {
+                continue;
+            };
+            account.arrived(head, self.shared.start.elapsed());
+            let tally = &self.tally;
+            tally.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+            tally.packets.store(account.highest, Ordering::Relaxed);
+            tally.lost.store(account.lost, Ordering::Relaxed);
+            tally
+                .out_of_order
+                .store(account.out_of_order, Ordering::Relaxed);
+            let nanos = (account.jitter * 1e9) as u64;
+            tally.jitter_nanos.store(nanos, Ordering::Relaxed);
+            self.shared.received(bytes as u64);
+        }
+    }
+
+    fn pacer(&self) -> Option<Pacer> {
+        self.rate
+            .map(|rate| Pacer::new(rate, self.shared.start.elapsed()))
+    }
+
+    /// Sleeps where it is too early, but not past a change of phase.
+    fn must_wait(&self, pacer: Option<&mut Pacer>) -> bool {
+        let wait = pacer.map_or(Duration::ZERO, |pacer| {
+            pacer.wait(self.shared.start.elapsed())
+        });
+        if wait.is_zero() {
+            return false;
+        }
+        thread::sleep(wait.clamp(SHORTEST_SLEEP, TICK));
+        true
+    }
+
+    /// Whether what comes now counts; `None` where nothing is to be received any more.
+    fn receives(&self) -> Option<bool> {
+        match self.shared.phase() {
+            RUN => Some(true),
+            // What a set rate has held back until the end is above it.
+            FINISH if self.rate.is_some() => None,
+            FINISH => self.settles().then_some(true),
+            DRAIN => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether a receiver may still count what arrived before the end.
+    fn settles(&self) -> bool {
+        let end = self
+            .tally
+            .settle_until
+            .get_or_init(|| Instant::now() + SETTLE);
+        Instant::now() < *end
+    }
+
+    fn judge(&self, result: nix::Result<usize>) -> Moved {
+        match result {
+            // A datagram may be empty, and its stream goes on; but not once it is shut down.
+            Ok(0) if self.protocol == Protocol::Udp && self.shared.phase() == RUN => Moved::Nothing,
+            Ok(0) => {
+                if self.shared.phase() == RUN {
+                    self.broken(io::ErrorKind::UnexpectedEof.into());
+                }
+                Moved::Ended
+            }
+            Ok(bytes) => Moved::Bytes(bytes),
+            Err(Errno::EAGAIN | Errno::EINTR) => Moved::Nothing,
+            // No room in the queue of the interface, or nobody at the other end yet or any more: a stream of
+            // datagrams goes on and counts what is lost.
+            Err(Errno::ENOBUFS | Errno::ECONNREFUSED) if self.protocol == Protocol::Udp => {
+                thread::sleep(SHORTEST_SLEEP);
+                Moved::Nothing
+            }
+            Err(error) => {
+                self.broken(error.into());
+                Moved::Ended
+            }
+        }
+    }
+
+    fn broken(&self, error: io::Error) {
+        if self.shared.phase() < QUIT {
+            // The first reason is the one that counts.
+            let _ = self.tally.broken.set(error);
+        }
+    }
+}
+
+/// A file of this content that has no name and lies in memory.
+fn in_memory(content: &[u8]) -> io::Result<std::fs::File> {
+    use std::io::Write as _;
+    let descriptor = memfd_create("iperf3", MFdFlags::MFD_CLOEXEC)?;
+    let mut file = std::fs::File::from(descriptor);
+    file.write_all(content)?;
+    Ok(file)
+}
