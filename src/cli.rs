@@ -23,6 +23,8 @@ mod place;
 mod probe;
 #[cfg(feature = "collector")]
 mod replace;
+#[cfg(feature = "agent")]
+mod serve;
 #[cfg(feature = "collector")]
 mod sites;
 #[cfg(feature = "collector")]
@@ -83,6 +85,8 @@ enum Command {
     Collector(collector::Arguments),
     #[cfg(feature = "agent")]
     Probe(Box<probe::Arguments>),
+    #[cfg(feature = "agent")]
+    Serve(Box<serve::Arguments>),
     #[cfg(feature = "collector")]
     Explain(explain::Arguments),
     #[cfg(feature = "collector")]
@@ -111,6 +115,8 @@ pub fn main() -> ExitCode {
         Command::Collector(arguments) => collector::run(arguments),
         #[cfg(feature = "agent")]
         Command::Probe(arguments) => probe::run(*arguments),
+        #[cfg(feature = "agent")]
+        Command::Serve(arguments) => serve::run(&arguments),
         #[cfg(feature = "collector")]
         Command::Explain(arguments) => explain::run(&arguments),
         #[cfg(feature = "collector")]

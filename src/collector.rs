@@ -16,7 +16,7 @@ mod schedule;
 mod token;
 mod turns;
 
-pub use certificate::{Certificate, CertificateError};
+pub use certificate::CertificateError;
 pub use config::{Config, ConfigError, EXAMPLE, load_authority, load_profiles};
 pub use ingest::BatchRefused;
 pub use run::{Collector, Listeners, RunError, run};

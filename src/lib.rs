@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod identity;
 mod sqlite;
 pub mod text;
 pub mod wire;
@@ -18,6 +19,8 @@ pub mod audit;
 pub mod measure;
 #[cfg(feature = "agent")]
 mod pinned;
+#[cfg(feature = "agent")]
+pub mod serve;
 
 #[cfg(feature = "collector")]
 pub mod collector;

@@ -13,8 +13,7 @@ use messnetz_probes::connection::{Connection, Dial, Tls};
 use messnetz_probes::http::exchange as exchange_over;
 use messnetz_probes::tls::{Fingerprint, Trust};
 
-/// The name that a pinned collector is asked for: fingerprints are compared, names are not.
-pub(crate) const SERVER_NAME: &str = "messnetz-collector";
+use crate::identity::SERVER_NAME;
 
 /// Longest wait for a resolver. The host's own resolver may take half a minute before it gives up.
 const LOOKUP: Duration = Duration::from_secs(3);

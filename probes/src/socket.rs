@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, SystemTime};
 
+use messnetz_metric::BitRate;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, TimestampingFlag,
     Timestamps, recvmsg, setsockopt, sockopt,
@@ -259,6 +260,27 @@ pub(crate) fn set_words<const N: usize>(
             option,
             words.as_ptr().cast(),
             size_of_val(&words) as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// `SO_MAX_PACING_RATE` (socket(7)), which counts bytes a second.
+#[allow(unsafe_code)]
+pub(crate) fn set_max_pacing_rate(socket: &impl AsFd, rate: BitRate) -> io::Result<()> {
+    let bytes: u64 = rate.as_bps() / 8;
+    // SAFETY: the kernel reads as many bytes as `bytes` has, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MAX_PACING_RATE,
+            (&raw const bytes).cast(),
+            size_of::<u64>() as libc::socklen_t,
         )
     };
     if result == 0 {

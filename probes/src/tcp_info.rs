@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use messnetz_metric::Micros;
+use messnetz_metric::{BitRate, Micros};
 use serde::{Deserialize, Serialize};
 use socket2::SockRef;
 
@@ -78,6 +78,14 @@ impl TcpHandle {
     /// choose it (`net.ipv4.tcp_allowed_congestion_control`).
     pub fn set_congestion(&self, congestion: Congestion) -> io::Result<()> {
         SockRef::from(&self.0).set_tcp_congestion(congestion.name().as_bytes())
+    }
+
+    /// Lets the kernel send no more than `rate` over this connection (`SO_MAX_PACING_RATE`, socket(7)).
+    ///
+    /// # Errors
+    /// Where the connection is gone.
+    pub fn limit_rate(&self, rate: BitRate) -> io::Result<()> {
+        crate::socket::set_max_pacing_rate(&self.0, rate)
     }
 
     /// The two ends: this one, the peer's.

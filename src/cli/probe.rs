@@ -2,6 +2,7 @@
 
 mod attempts;
 mod burst;
+mod iperf3;
 mod ndt7;
 mod sweep;
 
@@ -40,6 +41,7 @@ enum Command {
     Tcp(attempts::Tcp),
     Dns(attempts::Dns),
     Http(attempts::Http),
+    Iperf3(Box<iperf3::Iperf3>),
     Ndt7(ndt7::Ndt7),
     Sweep(sweep::Sweep),
 }
@@ -90,6 +92,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Tcp(tcp) => attempts::run(&tcp).await,
             Command::Dns(dns) => attempts::run(&dns).await,
             Command::Http(http) => attempts::run(&http).await,
+            Command::Iperf3(iperf3) => iperf3.run().await,
             Command::Ndt7(ndt7) => ndt7.run().await,
             Command::Sweep(sweep) => sweep.run().await,
         }

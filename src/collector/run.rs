@@ -18,12 +18,13 @@ use thiserror::Error;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{self, CertificateError};
 use super::config::Config;
 use super::token::AdminToken;
 use super::turns::{Turn, schedule_for};
 use super::{dashboard, door};
 use crate::clock;
+use crate::identity::Identity;
 use crate::judging::pace::{self, Pace};
 use crate::judging::trends::{self, Trends};
 use crate::judging::{self, Report, Wanted};
@@ -47,7 +48,7 @@ pub struct Collector {
     /// What can be bought.
     pub catalogue: Catalogue,
     /// What agents know it by.
-    pub certificate: Certificate,
+    pub certificate: Identity,
     /// Language of the dashboard.
     pub language: Language,
     /// What tickets name as its address.
@@ -178,7 +179,7 @@ impl Collector {
             last: None,
         };
         Ok(Self {
-            certificate: Certificate::load_or_make(&mut store)?,
+            certificate: certificate::load_or_make(&mut store)?,
             store: Mutex::new(store),
             reports: Mutex::new(reports),
             authority: config.authority,
@@ -375,7 +376,7 @@ pub async fn run(
     tokio::select! {
         () = door::serve(listeners.agents, tls, Arc::clone(&collector)) => {}
         () = dashboard::serve(listeners.dashboard, dashboard_tls, token, Arc::clone(&collector)) => {}
-        ended = stamp::reflect(listeners.reflector, stamp::Limits::default()) => {
+        ended = stamp::reflect(listeners.reflector, stamp::Limits::default(), |_| true) => {
             let Err(failure) = ended;
             tracing::error!(%failure, "the STAMP reflector ended");
         }

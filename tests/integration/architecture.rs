@@ -44,7 +44,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// What a school box does not carry.
-const COLLECTOR_ONLY: [&str; 9] = [
+const COLLECTOR_ONLY: [&str; 8] = [
     "axum",
     "calamine",
     "csv",
@@ -52,7 +52,6 @@ const COLLECTOR_ONLY: [&str; 9] = [
     "maud",
     "plotters",
     "png",
-    "rcgen",
     "rust_xlsxwriter",
 ];
 

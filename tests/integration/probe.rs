@@ -1,6 +1,8 @@
 //! One measurement at a time, from the command line.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use messnetz::lab::Namespace;
 use serde_json::Value;
@@ -176,4 +178,110 @@ fn a_sweep_counts_who_answers_and_names_known_devices_only() {
         said.contains("ap-1 (10.0.0.1) lies in none of the networks"),
         "{said}"
     );
+}
+
+/// `messnetz serve`, until it is dropped.
+struct Serving {
+    child: std::process::Child,
+    said: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+}
+
+impl Serving {
+    fn start(place: &Place, arguments: &[&str]) -> (Self, Value) {
+        let all = [&["serve", "--json"], arguments].concat();
+        let mut command = messnetz(place.path(), &all);
+        command.stdout(Stdio::piped());
+        let mut child = place.namespace.spawn(command).unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = said.next().unwrap().unwrap();
+        (Self { child, said }, serde_json::from_str(&first).unwrap())
+    }
+
+    fn next(&mut self) -> Value {
+        serde_json::from_str(&self.said.next().unwrap().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_served_machine_is_the_far_end_of_our_probes_and_of_stock_iperf3() {
+    let _quiet = quiet();
+    let lab = enter();
+    let place = Place {
+        namespace: lab.namespace("served").unwrap(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let (mut serving, serves) = Serving::start(&place, &["--listen", "127.0.0.1"]);
+    assert_eq!(serves["event"], "serves", "{serves}");
+    let fingerprint = serves["fingerprint"].as_str().unwrap();
+
+    let (ndt7, code) = place.probe(&[
+        "ndt7",
+        "127.0.0.1:4443",
+        "--time",
+        "1",
+        "--fingerprint",
+        fingerprint,
+    ]);
+    assert_eq!(code, Some(0), "{ndt7}");
+    let (down, up) = (serving.next(), serving.next());
+    assert_eq!(
+        (&down["protocol"], &up["protocol"]),
+        (&"ndt7".into(), &"ndt7".into())
+    );
+    assert!(
+        down["down_bps"].as_u64() > Some(0) && up["up_bps"].as_u64() > Some(0),
+        "{down} {up}"
+    );
+
+    let (stamp, code) = place.probe(&["stamp", "127.0.0.1:8862", "--count", "3", "-i", "0.01"]);
+    assert_eq!(
+        (code, &stamp["report"]["lost_down"]),
+        (Some(0), &0.into()),
+        "{stamp}"
+    );
+
+    let (iperf3, code) = place.probe(&["iperf3", "127.0.0.1", "--time", "1", "--reverse"]);
+    assert_eq!(code, Some(0), "{iperf3}");
+    let received = iperf3["report"]["down"]["received"]["bytes"]
+        .as_u64()
+        .unwrap();
+    let sent = iperf3["report"]["down"]["sent"]["bytes"].as_u64().unwrap();
+    assert!(received > 0 && received <= sent, "{iperf3}");
+    assert_eq!(serving.next()["protocol"], "iperf3");
+
+    let mut stock = std::process::Command::new("iperf3");
+    stock.args(["-c", "127.0.0.1", "-t", "1", "-J"]);
+    let output = place.namespace.command(stock).output().unwrap();
+    assert!(output.status.success(), "{}", stdout(&output));
+    assert!(serving.next()["up_bps"].as_u64() > Some(0));
+}
+
+#[test]
+fn who_is_not_on_the_list_is_served_by_nobody() {
+    let lab = enter();
+    let place = Place {
+        namespace: lab.namespace("listed").unwrap(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let listen = ["--listen", "127.0.0.1", "--plain", "--allow", "10.9.0.0/16"];
+    let (_serving, serves) = Serving::start(&place, &listen);
+    assert_eq!(serves["allowed"][0], "10.9.0.0/16", "{serves}");
+    let (iperf3, code) = place.probe(&["iperf3", "127.0.0.1", "--time", "1"]);
+    assert_eq!(
+        (code, &iperf3["failure"]["reason"]),
+        (Some(1), &"busy".into()),
+        "{iperf3}"
+    );
+    let plain = ["ndt7", "127.0.0.1:4443", "--plain", "-t", "1"];
+    let (said, code) = place.say(&plain);
+    assert_eq!(code, Some(1), "{said}");
+    let (said, code) = place.say(&["stamp", "127.0.0.1:8862", "-c", "2", "--timeout", "0.2"]);
+    assert_eq!(code, Some(1), "{said}");
 }

@@ -2,9 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
 
-use messnetz_metric::BitRate;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 
 use super::parameters::{Parameters, Protocol};
@@ -76,7 +74,7 @@ pub(super) fn apply(
         set("the TOS", stream, result)?;
     }
     if let Some(rate) = parameters.pacing_rate {
-        let result = set_max_pacing_rate(socket, rate);
+        let result = crate::socket::set_max_pacing_rate(socket, rate);
         set("the pacing rate", stream, result)?;
     }
     if !is_tcp {
@@ -94,27 +92,6 @@ pub(super) fn apply(
         set(&what, refusal::CONGESTION, result)?;
     }
     Ok(())
-}
-
-/// `SO_MAX_PACING_RATE` (socket(7)), which counts bytes a second.
-#[allow(unsafe_code)]
-fn set_max_pacing_rate(socket: &Socket, rate: BitRate) -> io::Result<()> {
-    let bytes: u64 = rate.as_bps() / 8;
-    // SAFETY: the kernel reads as many bytes as `bytes` has, which outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MAX_PACING_RATE,
-            (&raw const bytes).cast(),
-            size_of::<u64>() as libc::socklen_t,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
 }
 
 #[cfg(test)]

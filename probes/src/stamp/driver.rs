@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -70,11 +71,15 @@ pub async fn measure(session: &Session) -> Result<StampReport, Failure> {
     sender.finish(refused, drops)
 }
 
-/// Answers test packets until the socket fails; drop the future to stop.
+/// Answers test packets of those sources that are allowed, until the socket fails; drop the future to stop.
 ///
 /// # Errors
 /// Where the socket does not take the options that are needed, or fails again and again.
-pub async fn reflect(socket: UdpSocket, limits: Limits) -> Result<Infallible, Failure> {
+pub async fn reflect(
+    socket: UdpSocket,
+    limits: Limits,
+    is_allowed: impl Fn(IpAddr) -> bool,
+) -> Result<Infallible, Failure> {
     let failed = |error: io::Error| from_io("reflecting STAMP packets", &error);
     socket::stamp_arrival(&socket).map_err(failed)?;
     socket::receive_ttl(&socket).map_err(failed)?;
@@ -108,6 +113,9 @@ pub async fn reflect(socket: UdpSocket, limits: Limits) -> Result<Infallible, Fa
         let (Some(source), Some(bytes)) = (arrival.source, buffer.get(..arrival.length)) else {
             continue;
         };
+        if !is_allowed(source.ip().to_canonical()) {
+            continue;
+        }
         let leaves = SystemTime::now();
         let packet = Received {
             bytes,
