@@ -6,12 +6,14 @@
 //! [`merge()`] brings them into a site file. Nothing here opens a file. Names of persons are never read:
 //! no mapping has a place for them.
 
+mod counts;
 mod doubt;
 mod encoding;
 mod entry;
 mod export;
 mod filter;
 mod form;
+mod gather;
 mod grid;
 mod json;
 mod known;
@@ -25,13 +27,13 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use encoding::Encoding;
-pub use entry::Entry;
+pub use entry::{Entry, ListedSite};
 pub use export::{ExportError, to_csv, to_geojson, to_xlsx};
 pub use filter::Filter;
 pub use grid::Grid;
 pub use known::List;
 pub use mapping::{Columns, Mapping, Operating};
-pub use merge::{Change, Gone, MergeError, Merged, New, merge};
+pub use merge::{Change, Gone, GoneSite, MergeError, Merged, New, NewSite, merge};
 pub use reading::{LeftOut, Roster};
 pub use table::{Format, Row, Table};
 pub(crate) use xlsx::workbook;

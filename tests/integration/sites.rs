@@ -69,7 +69,7 @@ fn a_list_is_looked_at_then_written_then_up_to_date() {
     let first = text(&desk);
     let again = succeeds(&desk, import);
     assert!(
-        again.contains("5 unchanged\nauthority.toml is up to date."),
+        again.contains("5 schools unchanged\nauthority.toml is up to date."),
         "{again}"
     );
     assert_eq!(text(&desk), first);
@@ -237,13 +237,47 @@ fn an_export_goes_to_table_and_map_and_comes_back() {
             "{said}"
         );
     }
-    for form in ["csv", "xlsx"] {
-        let report = json(&sites(&desk, &format!("import out.{form} --json")));
-        assert_eq!(report["schools"], 6, "{report}");
+    for form in ["csv", "xlsx", "geojson"] {
+        let import = format!("import out.{form} --into authority.toml");
+        assert!(succeeds(&desk, &import).contains("6 schools unchanged\n"));
     }
     let map = fs::read(desk.path().join("out.geojson")).unwrap();
     let map: Value = serde_json::from_slice(&map).unwrap();
     assert_eq!(map["features"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn a_list_with_a_row_for_each_site_gives_schools_of_several_sites() {
+    let desk = desk();
+    let rows = "100001;1;Grundschule Am Berg;Grundschule;Berg 1;180\n\
+                100001;2;Grundschule Am Berg;Grundschule;Tal 4;60\n\
+                100002;1;Gymnasium;Gymnasium;Markt 3;1000\n";
+    let header = "Schulnummer;Standort;Schulname;Schulform;Straße;Schüler\n";
+    let list = |rows: &str| fs::write(desk.path().join("list.csv"), format!("{header}{rows}"));
+    list(rows).unwrap();
+    let import = "import list.csv --state NW --into authority.toml";
+    let said = succeeds(&desk, import);
+    assert!(said.contains("2 with 3 sites"), "{said}");
+    assert!(succeeds(&desk, "check authority.toml").contains("2 schools, 3 sites"));
+    // The next list has moved one, has another new and names one no more.
+    list(
+        &rows
+            .replace("Tal 4", "Tal 5")
+            .replace(";1;Grund", ";3;Grund"),
+    )
+    .unwrap();
+    let report = json(&sites(&desk, &format!("{import} --json")));
+    let merged = &report["merged"];
+    assert_eq!(merged["changed"][0]["site"], "2", "{report}");
+    assert_eq!(merged["changed"][0]["field"], "street");
+    assert_eq!(merged["new_sites"][0]["id"], "NW-100001/3");
+    assert_eq!(merged["gone_sites"][0]["id"], "NW-100001/1");
+    assert!(succeeds(&desk, "check authority.toml").contains("2 schools, 4 sites"));
+    list(&format!("{rows}100001;2;Grundschule Am Berg;;;\n")).unwrap();
+    let (code, said) = ended(&sites(&desk, import));
+    assert_eq!(code, Some(2), "{said}");
+    let twice = "line 5: the site NW-100001/2 already stands in 3";
+    assert!(said.contains(twice), "{said}");
 }
 
 #[test]

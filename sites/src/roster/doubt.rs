@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::entry::Entry;
+use super::entry::{Entry, ListedSite};
 use super::{Finding, Grade};
-use crate::site::Coordinates;
+use crate::site::{Coordinates, Register};
 
 /// Nearer than this is never doubted: large towns are 30 km across (project default).
 const NEAR_KM: f64 = 15.0;
@@ -26,30 +26,30 @@ pub(super) fn far_coordinates(entries: &mut [Entry], findings: &mut Vec<Finding>
     let towns = regions(entries, municipality, NEAR_KM);
     let districts = regions(entries, district, NEAR_IN_REGION_KM);
     for entry in entries {
-        let Some(at) = entry.coordinates else {
-            continue;
-        };
-        let region = towns
-            .get(&municipality(entry))
-            .or_else(|| districts.get(&district(entry)));
-        let Some(region) = region else {
-            continue;
-        };
-        let distance = at.distance_km(region.middle);
-        if distance > region.reach_km {
-            entry.coordinates = None;
-            findings.push(Finding {
-                line: entry.line,
-                column: None,
-                grade: Grade::Doubted,
-                reason: format!(
-                    "{} ({}): {:.4} {:.4} lies {distance:.0} km from the other schools there; the school is kept without coordinates",
-                    entry.id,
-                    super::shown(&municipality(entry)),
-                    at.lat,
-                    at.lon,
-                ),
-            });
+        let (id, register) = (&entry.id, &entry.register);
+        for site in &mut entry.sites {
+            let town = municipality(register, site);
+            let region = towns
+                .get(&town)
+                .or_else(|| districts.get(&district(register, site)));
+            let (Some(at), Some(region)) = (site.coordinates, region) else {
+                continue;
+            };
+            let distance = at.distance_km(region.middle);
+            if distance > region.reach_km {
+                site.coordinates = None;
+                findings.push(Finding {
+                    line: site.line,
+                    column: None,
+                    grade: Grade::Doubted,
+                    reason: format!(
+                        "{id} ({}): {:.4} {:.4} lies {distance:.0} km from the other schools there; the school is kept without coordinates",
+                        super::shown(&town),
+                        at.lat,
+                        at.lon,
+                    ),
+                });
+            }
         }
     }
 }
@@ -59,12 +59,11 @@ struct Region {
     reach_km: f64,
 }
 
-fn municipality(entry: &Entry) -> String {
-    let register = &entry.register;
+fn municipality(register: &Register, site: &ListedSite) -> String {
     [
         &register.municipality,
         &register.municipality_key,
-        &entry.address.place,
+        &site.address.place,
     ]
     .into_iter()
     .flatten()
@@ -75,9 +74,9 @@ fn municipality(entry: &Entry) -> String {
 
 /// The first five digits of the municipality's key name its district; without a key, the first two of
 /// the postal code name a region.
-fn district(entry: &Entry) -> String {
-    let key = entry.register.municipality_key.as_deref();
-    let code = entry.address.postcode.as_deref();
+fn district(register: &Register, site: &ListedSite) -> String {
+    let key = register.municipality_key.as_deref();
+    let code = site.address.postcode.as_deref();
     key.and_then(|key| key.get(..5))
         .or_else(|| code.and_then(|code| code.get(..2)))
         .unwrap_or_default()
@@ -87,13 +86,18 @@ fn district(entry: &Entry) -> String {
 /// The middle of each region that has enough places, and how far from it a place may lie.
 fn regions(
     entries: &[Entry],
-    region: impl Fn(&Entry) -> String,
+    region: impl Fn(&Register, &ListedSite) -> String,
     near_km: f64,
 ) -> HashMap<String, Region> {
     let mut places: HashMap<String, Vec<Coordinates>> = HashMap::new();
     for entry in entries {
-        if let Some(at) = entry.coordinates {
-            places.entry(region(entry)).or_default().push(at);
+        for site in &entry.sites {
+            if let Some(at) = site.coordinates {
+                places
+                    .entry(region(&entry.register, site))
+                    .or_default()
+                    .push(at);
+            }
         }
     }
     places

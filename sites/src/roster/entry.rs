@@ -1,24 +1,32 @@
-//! A school as a list states it, and one row of a list turned into one.
+//! A school as a list states it, and one row of a list turned into one with a single site.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::counts::COUNTS;
 use super::form::{self, Meaning};
 use super::known::List;
 use super::mapping::{FormOrNone, Mapping, position};
 use super::table::{Row, Table};
 use super::{Finding, Grade, Grid, LeftOut, folded, shown};
 use crate::facts::{Fact, Facts};
+use crate::ident::is_slug;
 use crate::site::{Address, Coordinates, Register, SchoolForm, SchoolId};
 
 /// Longer names are no names; the site file refuses them too.
 const NAME_LIMIT: usize = 200;
 
+/// Longer ids are none (`ident::is_slug`).
+const SLUG_LIMIT: usize = 64;
+
+/// Words, folded, for the site that is called `main` in site files.
+const MAIN: [&str; 3] = ["hauptstandort", "hauptstelle", "stammschule"];
+
 /// A school of a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
-    /// Where it stands in the list.
+    /// Where it stands in the list first.
     pub line: usize,
     /// Its number with the state.
     pub id: SchoolId,
@@ -31,11 +39,27 @@ pub struct Entry {
     /// Municipality, authority and the Land's name for the form.
     #[serde(flatten)]
     pub register: Register,
+    /// What is counted in the whole school.
+    pub facts: Facts,
+    /// Its sites; at least one.
+    pub sites: Vec<ListedSite>,
+}
+
+/// A site of a school of a list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ListedSite {
+    /// Where it stands in the list.
+    pub line: usize,
+    /// Its id within the school; absent where the list does not tell sites apart and means the school's
+    /// first one.
+    pub part: Option<String>,
+    /// What the list calls it.
+    pub name: Option<String>,
     /// Its address.
     pub address: Address,
     /// Where it stands; absent where the list does not say or cannot be right.
     pub coordinates: Option<Coordinates>,
-    /// What is counted in it.
+    /// What is counted at this site alone.
     pub facts: Facts,
 }
 
@@ -49,8 +73,11 @@ pub(super) struct RowReader<'a> {
     street: Vec<usize>,
     operating: Option<usize>,
     single: Single,
+    /// Of each count the column of the school and that of the site.
+    counts: [[Option<usize>; 2]; COUNTS.len()],
     keep: Vec<String>,
     forms_by_word: BTreeMap<String, FormOrNone>,
+    sites_by_word: BTreeMap<String, &'a str>,
 }
 
 /// Columns of one value each.
@@ -63,9 +90,9 @@ struct Single {
     east: Option<usize>,
     north: Option<usize>,
     epsg: Option<usize>,
-    pupils: Option<usize>,
-    classes: Option<usize>,
-    teachers: Option<usize>,
+    land_form: Option<usize>,
+    site: Option<usize>,
+    site_name: Option<usize>,
 }
 
 impl<'a> RowReader<'a> {
@@ -92,10 +119,11 @@ impl<'a> RowReader<'a> {
                 east: one(&columns.east),
                 north: one(&columns.north),
                 epsg: one(&columns.epsg),
-                pupils: one(&columns.pupils),
-                classes: one(&columns.classes),
-                teachers: one(&columns.teachers),
+                land_form: one(&columns.land_form),
+                site: one(&columns.site),
+                site_name: one(&columns.site_name),
             },
+            counts: COUNTS.map(|count| count.columns(columns).map(|name| one(&name))),
             keep: operating
                 .map(|rule| rule.keep.iter().map(|value| folded(value)).collect())
                 .unwrap_or_default(),
@@ -104,13 +132,20 @@ impl<'a> RowReader<'a> {
                 .iter()
                 .map(|(word, form)| (folded(word), *form))
                 .collect(),
+            sites_by_word: mapping
+                .sites
+                .iter()
+                .map(|(word, id)| (folded(word), id.as_str()))
+                .collect(),
         }
     }
 
-    /// One row as a school, or why there is none.
+    /// One row as a school with one site, or why there is none. A further row of a school needs not repeat
+    /// its name: `named` knows those of the rows before.
     pub(super) fn read(
         &self,
         row: &Row,
+        named: impl Fn(&SchoolId) -> Option<String>,
         findings: &mut Vec<Finding>,
     ) -> Result<Entry, Option<LeftOut>> {
         if let Some(column) = self.operating
@@ -121,7 +156,7 @@ impl<'a> RowReader<'a> {
         let mut refuse = |column: Option<usize>, grade, reason: String| {
             findings.push(Finding {
                 line: row.line,
-                column: column.map(|at| self.header[at].clone()),
+                column: column.and_then(|at| self.header.get(at).cloned()),
                 grade,
                 reason,
             });
@@ -133,7 +168,10 @@ impl<'a> RowReader<'a> {
                 return Err(None);
             }
         };
-        let name = joined(row, &self.name);
+        let mut name = joined(row, &self.name);
+        if name.is_empty() && self.single.site.is_some() {
+            name = named(&id).unwrap_or_default();
+        }
         let first_of_name = self.name.first().copied();
         if name.is_empty() {
             refuse(
@@ -148,58 +186,100 @@ impl<'a> RowReader<'a> {
             refuse(first_of_name, Grade::RowRefused, reason);
             return Err(None);
         }
+        let part = match self.part(row) {
+            Ok(part) => part,
+            Err(reason) => {
+                refuse(self.single.site, Grade::RowRefused, reason);
+                return Err(None);
+            }
+        };
         let (form, land_form, form_guessed) = match self.form(row, &id, &name) {
             Some((Meaning::School(form), land, guessed)) => (form, land, guessed),
             Some((Meaning::NoSchool, ..)) => return Err(Some(LeftOut::NoSchool)),
             None => (SchoolForm::Other, self.form_words(row), true),
         };
-        let text = |column: Option<usize>| {
-            column
-                .map(|at| cell(row, at))
-                .filter(|text| !text.is_empty() && text.chars().count() <= NAME_LIMIT)
-                .map(str::to_owned)
-        };
-        let mut count = |column: Option<usize>, fact: Fact| {
-            let at = column?;
-            counted(cell(row, at), fact).unwrap_or_else(|reason| {
-                refuse(column, Grade::ValueRefused, reason);
-                None
-            })
-        };
-        let facts = Facts {
-            pupils: count(self.single.pupils, Fact::Pupils),
-            classes: count(self.single.classes, Fact::Classes),
-            teachers: count(self.single.teachers, Fact::Teachers),
-            ..Facts::default()
-        };
+        let (mut facts, mut at_site) = (Facts::default(), Facts::default());
+        for (count, columns) in COUNTS.into_iter().zip(self.counts) {
+            for (column, facts) in columns.into_iter().zip([&mut facts, &mut at_site]) {
+                let text = column.map_or("", |at| cell(row, at));
+                match counted(text, count.fact) {
+                    Ok(number) => count.set(facts, number),
+                    Err(reason) => refuse(column, Grade::ValueRefused, reason),
+                }
+            }
+        }
         let coordinates = self.coordinates(row).unwrap_or_else(|reason| {
             refuse(self.single.north, Grade::Doubted, reason);
             None
         });
-        let street = joined(row, &self.street);
         let german = id.as_str().split('-').next() != Some("GB");
         Ok(Entry {
             line: row.line,
-            id,
             name,
             form,
             form_guessed,
             register: Register {
-                land_form,
-                municipality: text(self.single.municipality),
-                municipality_key: text(self.single.municipality_key)
+                land_form: match self.single.land_form {
+                    Some(_) => text(row, self.single.land_form),
+                    None => land_form,
+                },
+                municipality: text(row, self.single.municipality),
+                municipality_key: text(row, self.single.municipality_key)
                     .map(|key| with_zero(key, 7, german)),
-                authority_number: text(self.single.authority_number),
+                authority_number: text(row, self.single.authority_number),
             },
-            address: Address {
-                street: (!street.is_empty() && street.chars().count() <= NAME_LIMIT)
-                    .then_some(street),
-                postcode: text(self.single.postcode).map(|code| with_zero(code, 4, german)),
-                place: text(self.single.place),
-            },
-            coordinates,
             facts,
+            sites: vec![ListedSite {
+                line: row.line,
+                name: self.site_name(row, part.as_deref()),
+                part,
+                address: self.address(row, german),
+                coordinates,
+                facts: at_site,
+            }],
+            id,
         })
+    }
+
+    fn address(&self, row: &Row, german: bool) -> Address {
+        let street = joined(row, &self.street);
+        Address {
+            street: (!street.is_empty() && street.chars().count() <= NAME_LIMIT).then_some(street),
+            postcode: text(row, self.single.postcode).map(|code| with_zero(code, 4, german)),
+            place: text(row, self.single.place),
+        }
+    }
+
+    /// The id of the row's site within its school, where the list tells sites apart. A row that names none
+    /// is about the main one.
+    pub(super) fn part(&self, row: &Row) -> Result<Option<String>, String> {
+        let Some(at) = self.single.site else {
+            return Ok(None);
+        };
+        let written = cell(row, at);
+        let word = folded(written);
+        if let Some(id) = self.sites_by_word.get(&word) {
+            return Ok(Some((*id).to_owned()));
+        }
+        if written.is_empty() || MAIN.contains(&word.as_str()) {
+            return Ok(Some("main".to_owned()));
+        }
+        let part = slug(written);
+        if part.is_empty() {
+            return Err(format!(
+                "`{}` names no site: letters or digits are needed",
+                shown(written)
+            ));
+        }
+        Ok(Some(part))
+    }
+
+    /// What the list calls the row's site: its name, or the text that tells it apart where that is more
+    /// than a key.
+    fn site_name(&self, row: &Row, part: Option<&str>) -> Option<String> {
+        text(row, self.single.site_name)
+            .or_else(|| text(row, self.single.site).filter(|text| Some(text.as_str()) != part))
+            .filter(|name| name.chars().any(char::is_alphabetic))
     }
 
     pub(super) fn id(&self, row: &Row) -> Result<SchoolId, String> {
@@ -314,6 +394,32 @@ fn cell(row: &Row, at: usize) -> &str {
     row.cells.get(at).map_or("", String::as_str)
 }
 
+/// The cell of a column that has one value, where it is one.
+fn text(row: &Row, column: Option<usize>) -> Option<String> {
+    column
+        .map(|at| cell(row, at))
+        .filter(|text| !text.is_empty() && text.chars().count() <= NAME_LIMIT)
+        .map(str::to_owned)
+}
+
+/// A text as an id: what is one stays, `Dépendance Süd 2` becomes `d-pendance-sued-2`.
+fn slug(text: &str) -> String {
+    if is_slug(text) {
+        return text.to_owned();
+    }
+    let mut slug = String::new();
+    for c in text.chars() {
+        let letters = folded(c.encode_utf8(&mut [0; 4]));
+        if !letters.is_empty() && letters.is_ascii() {
+            slug.push_str(&letters);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.truncate(SLUG_LIMIT);
+    slug.trim_end_matches('-').to_owned()
+}
+
 fn joined(row: &Row, columns: &[usize]) -> String {
     let parts: Vec<&str> = columns
         .iter()
@@ -353,5 +459,27 @@ pub(super) fn counted(text: &str, fact: Fact) -> Result<Option<u32>, String> {
             "{} {name} are more than any school has (at most {largest})",
             shown(text)
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_list_calls_a_site_becomes_an_id_and_an_id_stays() {
+        for (text, id) in [
+            ("annex", "annex"),
+            ("a--b", "a--b"),
+            ("1", "1"),
+            ("Haus Süd / Bachstraße 2", "haus-sued-bachstrasse-2"),
+            ("-A-", "a"),
+            ("東", ""),
+            ("…", ""),
+        ] {
+            assert_eq!(slug(text), id, "{text}");
+        }
+        let long = slug(&"Ü ".repeat(100));
+        assert!(is_slug(&long), "{long}");
     }
 }

@@ -3,9 +3,7 @@
 use serde_json::{Map, Number, Value, json};
 use thiserror::Error;
 
-use crate::facts::Facts;
 use crate::site::{Authority, School, Site};
-use crate::target::Scope;
 
 /// Why nothing could be written.
 #[derive(Debug, Error)]
@@ -21,8 +19,9 @@ pub enum ExportError {
     Json(#[source] serde_json::Error),
 }
 
-/// The columns; an import guesses their meaning from the same words.
-const COLUMNS: [&str; 25] = [
+/// The columns; an import guesses their meaning from the same words. What is said about a school stands in
+/// the row of each of its sites.
+const COLUMNS: [&str; 31] = [
     "id",
     "site",
     "name",
@@ -43,6 +42,12 @@ const COLUMNS: [&str; 25] = [
     "staff",
     "rooms_teaching",
     "devices",
+    "site_classes",
+    "site_pupils",
+    "site_teachers",
+    "site_staff",
+    "site_rooms_teaching",
+    "site_devices",
     "provider",
     "product",
     "medium",
@@ -59,7 +64,7 @@ enum Cell {
 fn cells(school: &School, site: &Site) -> [Cell; COLUMNS.len()] {
     let text = |value: &Option<String>| Cell::Text(value.clone());
     let line = site.line.as_ref();
-    let facts: Facts = school.facts_at(site, Scope::Site);
+    let (facts, at_site) = (school.facts, site.facts.unwrap_or_default());
     let count = |count: Option<u32>| Cell::Number(count.map(f64::from));
     let medium = line.and_then(|line| {
         let medium = serde_json::to_value(line.medium).ok()?;
@@ -86,6 +91,12 @@ fn cells(school: &School, site: &Site) -> [Cell; COLUMNS.len()] {
         count(facts.staff),
         count(facts.rooms_teaching),
         count(facts.devices),
+        count(at_site.classes),
+        count(at_site.pupils),
+        count(at_site.teachers),
+        count(at_site.staff),
+        count(at_site.rooms_teaching),
+        count(at_site.devices),
         Cell::Text(line.map(|line| line.provider.clone())),
         Cell::Text(line.map(|line| line.product.clone())),
         Cell::Text(medium),
@@ -164,10 +175,10 @@ pub fn to_geojson(authority: &Authority) -> Result<Vec<u8>, ExportError> {
             });
             let mut properties = Map::new();
             for (name, cell) in COLUMNS.iter().zip(cells(school, site)) {
+                // Absent values too: all points have the same properties, and a list its columns.
                 let value = match cell {
-                    Cell::Text(Some(text)) => Value::String(text),
-                    Cell::Number(Some(number)) => number_value(number),
-                    Cell::Text(None) | Cell::Number(None) => continue,
+                    Cell::Text(text) => Value::from(text),
+                    Cell::Number(number) => number.map_or(Value::Null, number_value),
                 };
                 if !matches!(*name, "latitude" | "longitude") {
                     properties.insert((*name).to_owned(), value);

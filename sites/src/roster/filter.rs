@@ -37,11 +37,12 @@ impl Filter {
             return true;
         }
         // The town of the address is another thing than the municipality, but better than nothing.
-        let named = register
-            .municipality
-            .as_ref()
-            .or(entry.address.place.as_ref());
-        named.is_some_and(|name| bare_name(name) == bare_name(wanted))
+        let is_it = |name: &String| bare_name(name) == bare_name(wanted);
+        if let Some(name) = &register.municipality {
+            return is_it(name);
+        }
+        let mut sites = entry.sites.iter();
+        sites.any(|site| site.address.place.as_ref().is_some_and(is_it))
     }
 
     fn keeps_form(&self, entry: &Entry) -> bool {

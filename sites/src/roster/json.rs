@@ -1,8 +1,9 @@
-//! A list in JSON: an array of objects, or an object with one such array in it. The keys are the columns.
+//! A list in JSON: an array of objects, an object with one such array in it, or a `GeoJSON`. The keys are the
+//! columns.
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::table::{Format, MAX_COLUMNS, Row, Table};
 use super::{Finding, RosterError};
@@ -12,6 +13,9 @@ pub(super) fn read(text: &str) -> Result<Table, RosterError> {
         serde_json::from_str(text).map_err(|error| RosterError::Json(error.to_string()))?;
     let records = match value {
         Value::Array(records) => records,
+        Value::Object(object) if object.get("type") == Some(&json!("FeatureCollection")) => {
+            features(object)
+        }
         Value::Object(mut object) => {
             let lists: Vec<String> = object
                 .iter()
@@ -34,6 +38,30 @@ pub(super) fn read(text: &str) -> Result<Table, RosterError> {
         }
     };
     table(&records)
+}
+
+/// The features of a `GeoJSON` (RFC 7946) as records: their properties, and the place of a point.
+fn features(mut collection: Map<String, Value>) -> Vec<Value> {
+    let Some(Value::Array(features)) = collection.remove("features") else {
+        return Vec::new();
+    };
+    let record = |mut feature: Value| {
+        let mut record = match feature.get_mut("properties").map(Value::take) {
+            Some(Value::Object(properties)) => properties,
+            _ => Map::new(),
+        };
+        let point = feature
+            .get("geometry")
+            .filter(|geometry| geometry.get("type") == Some(&json!("Point")));
+        if let Some(Value::Array(place)) = point.and_then(|point| point.get("coordinates")) {
+            // Longitude comes first (RFC 7946, section 3.1.1).
+            for (name, degrees) in ["longitude", "latitude"].into_iter().zip(place) {
+                record.insert(name.to_owned(), degrees.clone());
+            }
+        }
+        Value::Object(record)
+    };
+    features.into_iter().map(record).collect()
 }
 
 fn table(records: &[Value]) -> Result<Table, RosterError> {

@@ -1,7 +1,10 @@
 //! The lists that are known by their headers, and the words that headers of others are guessed by.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::counts::COUNTS;
 use super::mapping::{Columns, Mapping, Operating, position};
 use super::{Grid, folded};
 
@@ -98,7 +101,8 @@ fn nrw_schuldaten() -> Mapping {
             column: "Schulbetriebsschluessel".to_owned(),
             keep: words(&["1", "6", "0", "2"]),
         }),
-        forms: std::collections::BTreeMap::default(),
+        forms: BTreeMap::default(),
+        sites: BTreeMap::default(),
     }
 }
 
@@ -161,7 +165,8 @@ fn jedeschule() -> Mapping {
             ..Columns::default()
         },
         operating: None,
-        forms: std::collections::BTreeMap::default(),
+        forms: BTreeMap::default(),
+        sites: BTreeMap::default(),
     }
 }
 
@@ -190,7 +195,8 @@ fn gias() -> Mapping {
             column: "EstablishmentStatus (name)".to_owned(),
             keep: words(&["Open", "Open, but proposed to close"]),
         }),
-        forms: std::collections::BTreeMap::default(),
+        forms: BTreeMap::default(),
+        sites: BTreeMap::default(),
     }
 }
 
@@ -229,6 +235,32 @@ const FORM: &[&str] = &[
     "art",
     "schulkategorie",
     "bildungsgang",
+];
+const LAND_FORM: &[&str] = &["landform"];
+const SITE: &[&str] = &[
+    "site",
+    "standortnummer",
+    "standortnr",
+    "standortid",
+    "standortkennung",
+    "standortschluessel",
+    "teilstandort",
+    "teilstandortnummer",
+    "teilstandortnr",
+    "standort",
+    "siteid",
+    "sitenumber",
+];
+const SITE_NAME: &[&str] = &[
+    "sitename",
+    "standortname",
+    "namedesstandorts",
+    "standortbezeichnung",
+    "bezeichnungdesstandorts",
+    "teilstandortname",
+    "teilstandortbezeichnung",
+    "standort",
+    "teilstandort",
 ];
 const AUTHORITY: &[&str] = &[
     "traegernummer",
@@ -304,16 +336,22 @@ const PUPILS: &[&str] = &[
 ];
 const CLASSES: &[&str] = &["klassen", "klassenzahl", "anzahlklassen", "classes"];
 const TEACHERS: &[&str] = &["lehrkraefte", "lehrer", "anzahllehrkraefte", "teachers"];
+const STAFF: &[&str] = &["personal", "beschaeftigte", "staff"];
+const ROOMS_TEACHING: &[&str] = &["unterrichtsraeume", "roomsteaching"];
+const DEVICES: &[&str] = &["endgeraete", "devices"];
+
+/// The first of `words` that is a header.
+fn find(header: &[String], words: &[&str]) -> Option<String> {
+    let folded: Vec<String> = header.iter().map(|name| folded(name)).collect();
+    let at = words
+        .iter()
+        .find_map(|word| folded.iter().position(|name| name == word))?;
+    header.get(at).cloned()
+}
 
 /// A mapping guessed from the headers alone. Columns for which no header speaks are absent.
 pub(super) fn guessed(header: &[String]) -> Mapping {
-    let folded: Vec<String> = header.iter().map(|name| folded(name)).collect();
-    let find = |words: &[&str]| {
-        let at = words
-            .iter()
-            .find_map(|word| folded.iter().position(|name| name == word))?;
-        Some(header[at].clone())
-    };
+    let find = |words: &[&str]| find(header, words);
     let east = find(EAST);
     let metres = ["utmrechtswert", "rechtswert", "easting", "east"];
     let in_metres = east
@@ -328,6 +366,7 @@ pub(super) fn guessed(header: &[String]) -> Mapping {
             number: find(NUMBER).unwrap_or_default(),
             name: find(NAME).into_iter().collect(),
             form: find(FORM).into_iter().collect(),
+            land_form: find(LAND_FORM),
             authority_number: find(AUTHORITY),
             municipality: find(MUNICIPALITY),
             municipality_key: find(MUNICIPALITY_KEY),
@@ -340,8 +379,44 @@ pub(super) fn guessed(header: &[String]) -> Mapping {
             pupils: find(PUPILS),
             classes: find(CLASSES),
             teachers: find(TEACHERS),
+            staff: find(STAFF),
+            rooms_teaching: find(ROOMS_TEACHING),
+            devices: find(DEVICES),
+            ..Columns::default()
         },
         operating: None,
-        forms: std::collections::BTreeMap::default(),
+        forms: BTreeMap::default(),
+        sites: BTreeMap::default(),
+    }
+}
+
+/// Gives a mapping the column that tells the sites of a school apart, where a header speaks for one.
+///
+/// Each row is then about a site, and so are its counts, unless the list counts sites in columns of their
+/// own beside those of the school, as an export of a site file does.
+pub(super) fn tell_sites_apart(mapping: &mut Mapping, header: &[String]) {
+    // GIAS has one row for each school, and its `SiteName` is another thing.
+    if matches!(mapping.list, List::Gias | List::Jedeschule) {
+        return;
+    }
+    let find = |words: &[&str]| find(header, words);
+    let name = find(SITE_NAME);
+    let Some(site) = find(SITE).or_else(|| name.clone()) else {
+        return;
+    };
+    let columns = &mut mapping.columns;
+    columns.site_name = name.filter(|name| *name != site);
+    columns.site = Some(site);
+    columns.site_classes = find(&["siteclasses"]);
+    columns.site_pupils = find(&["sitepupils"]);
+    columns.site_teachers = find(&["siteteachers"]);
+    columns.site_staff = find(&["sitestaff"]);
+    columns.site_rooms_teaching = find(&["siteroomsteaching"]);
+    columns.site_devices = find(&["sitedevices"]);
+    let of_sites = COUNTS.map(|count| count.site_column(columns).is_some());
+    if !of_sites.contains(&true) {
+        for count in COUNTS {
+            count.ask_of_the_site(columns);
+        }
     }
 }

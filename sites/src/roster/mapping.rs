@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::known::{self, List};
 use super::{Grid, RosterError, folded, shown};
+use crate::ident::is_slug;
 use crate::site::SchoolForm;
 use crate::{nearest, toml_file};
 
@@ -33,6 +34,9 @@ pub struct Mapping {
     /// The list's own words for forms, before all others; `no-school` leaves the row out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub forms: BTreeMap<String, FormOrNone>,
+    /// The list's own words for sites, with the ids that they have in the site file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sites: BTreeMap<String, String>,
 }
 
 /// A neutral form, or that it is no school.
@@ -64,6 +68,16 @@ pub struct Columns {
     /// Its form; the first column whose word is known counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub form: Vec<String>,
+    /// The Land's own name of its form, where it has a column besides the form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub land_form: Option<String>,
+    /// The number, key or name of the site (Standort) that the row is about. Rows that repeat a school's
+    /// number are sites of one school where this column tells them apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// What people call the site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_name: Option<String>,
     /// The number of its authority.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authority_number: Option<String>,
@@ -100,6 +114,33 @@ pub struct Columns {
     /// Teachers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teachers: Option<String>,
+    /// All who work at the school, teachers included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff: Option<String>,
+    /// Rooms in which lessons are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rooms_teaching: Option<String>,
+    /// Devices in the school's network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<String>,
+    /// Classes at the row's site alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_classes: Option<String>,
+    /// Pupils at the row's site alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_pupils: Option<String>,
+    /// Teachers at the row's site alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_teachers: Option<String>,
+    /// All who work at the row's site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_staff: Option<String>,
+    /// Rooms in which lessons are given, at the row's site alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_rooms_teaching: Option<String>,
+    /// Devices at the row's site alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_devices: Option<String>,
 }
 
 /// How a list says that a school is in operation.
@@ -119,6 +160,7 @@ impl Mapping {
     /// Where no column looks like a number and a name, with what would help.
     pub fn guess(header: &[String]) -> Result<Self, RosterError> {
         let mut mapping = known::recognised(header).unwrap_or_else(|| known::guessed(header));
+        known::tell_sites_apart(&mut mapping, header);
         mapping.drop_absent(header);
         if mapping.columns.number.is_empty() || mapping.columns.name.is_empty() {
             let shown: Vec<String> = header.iter().take(40).map(|name| shown(name)).collect();
@@ -194,6 +236,12 @@ impl Mapping {
                 "the mapping names no column for the school's name".to_owned(),
             ));
         }
+        if let Some(id) = self.sites.values().find(|id| !is_slug(id)) {
+            return Err(RosterError::Mapping(format!(
+                "the id of a site is one word of lower-case letters, digits and hyphens, not `{}`",
+                shown(id)
+            )));
+        }
         match &self.state {
             Some(state) if state.len() != 2 || !state.bytes().all(|b| b.is_ascii_uppercase()) => {
                 Err(RosterError::Mapping(format!(
@@ -207,8 +255,11 @@ impl Mapping {
 }
 
 impl Columns {
-    fn single_mut(&mut self) -> [&mut Option<String>; 11] {
+    fn single_mut(&mut self) -> [&mut Option<String>; 23] {
         [
+            &mut self.land_form,
+            &mut self.site,
+            &mut self.site_name,
             &mut self.authority_number,
             &mut self.municipality,
             &mut self.municipality_key,
@@ -217,9 +268,18 @@ impl Columns {
             &mut self.east,
             &mut self.north,
             &mut self.epsg,
-            &mut self.pupils,
             &mut self.classes,
+            &mut self.pupils,
             &mut self.teachers,
+            &mut self.staff,
+            &mut self.rooms_teaching,
+            &mut self.devices,
+            &mut self.site_classes,
+            &mut self.site_pupils,
+            &mut self.site_teachers,
+            &mut self.site_staff,
+            &mut self.site_rooms_teaching,
+            &mut self.site_devices,
         ]
     }
 }

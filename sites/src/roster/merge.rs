@@ -1,19 +1,24 @@
 //! Bringing a list into a site file: what is new is added, what the list changed is changed, and what a
 //! person entered stays.
 //!
-//! The file remembers in `imported` what the list said last time. A value that still reads as it was
-//! imported follows the list; any other was entered by hand, is kept, and the difference is reported. No
-//! school is ever removed.
+//! Each school and each site of the file remembers in `imported` what the list said last time. A value
+//! that still reads as it was imported follows the list; any other was entered by hand, is kept, and the
+//! difference is reported. No school and no site is ever removed.
+
+mod site;
+mod slot;
 
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use thiserror::Error;
-use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike};
+
+use slot::{Slot, Stated};
 
 use super::entry::Entry;
 use super::reading::{LeftOut, Roster};
-use crate::site::{Authority, SchoolId};
+use crate::site::{Authority, SchoolId, SiteId};
 use crate::target::Profiles;
 use crate::toml_file::Problem;
 
@@ -25,12 +30,17 @@ pub struct Merged {
     pub text: String,
     /// Schools that the file did not have.
     pub new: Vec<New>,
+    /// Sites that the file did not have, of schools that it had.
+    pub new_sites: Vec<NewSite>,
     /// Values that follow the list.
     pub changed: Vec<Change>,
     /// Values entered by hand that the list contradicts: they stay.
     pub kept: Vec<Change>,
     /// Schools of the file that the list does not have any more: they stay.
     pub gone: Vec<Gone>,
+    /// Sites of the file that the list does not have although it has their school and tells its sites
+    /// apart: they stay.
+    pub gone_sites: Vec<GoneSite>,
     /// Schools in which nothing changed.
     pub unchanged: usize,
     /// Whether the site file is as it was.
@@ -55,11 +65,22 @@ pub struct New {
     pub name: String,
 }
 
+/// A site that was added to a school.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewSite {
+    /// Its id.
+    pub id: SiteId,
+    /// Its name.
+    pub name: String,
+}
+
 /// A value of which file and list differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The school.
     pub id: SchoolId,
+    /// The site, where the list tells sites apart and the value is of one.
+    pub site: Option<String>,
     /// Its key in the site file.
     pub field: &'static str,
     /// What the file said.
@@ -79,6 +100,17 @@ pub struct Gone {
     pub rule: Option<LeftOut>,
 }
 
+/// A site that the list has no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GoneSite {
+    /// Its id.
+    pub id: SiteId,
+    /// Its name in the file.
+    pub name: String,
+    /// The rule that left it out; absent where the list does not name it.
+    pub rule: Option<LeftOut>,
+}
+
 /// Why a list cannot be brought into a site file; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MergeError {
@@ -92,6 +124,10 @@ pub enum MergeError {
     #[error("the list has no school that was asked for: a site file needs at least one")]
     NoSchool,
 }
+
+/// What cannot be added to.
+const SHAPE: MergeError =
+    MergeError::Shape("a school of the site file is written in a way that cannot be added to");
 
 /// Brings `entries` of a list into the site file `text`; `file` is its name for problems. An empty text
 /// becomes a file of an authority called `authority`. `profiles` are those that the file may name.
@@ -131,9 +167,11 @@ pub fn merge(
     let mut merged = Merged {
         text: String::new(),
         new: Vec::new(),
+        new_sites: Vec::new(),
         changed: Vec::new(),
         kept: Vec::new(),
         gone: gone(schools, roster),
+        gone_sites: Vec::new(),
         unchanged: 0,
         same: false,
     };
@@ -145,7 +183,7 @@ pub fn merge(
     for entry in entries {
         if let Some(at) = positions_by_id.get(entry.id.as_str()) {
             if let Some(school) = schools.get_mut(*at) {
-                update(school, entry, &mut merged)?;
+                update(school, entry, roster, &mut merged)?;
             }
         } else {
             schools.push(written(entry));
@@ -170,196 +208,62 @@ fn problems(file: &str, text: &str, profiles: &Profiles) -> Vec<Problem> {
         .unwrap_or_default()
 }
 
-/// A value of the list with the place that it has in a site file.
-struct Slot {
-    /// The key in `imported`, and what people are told.
-    field: &'static str,
-    place: Place,
-    value: Stated,
-}
-
-#[derive(Clone, Copy)]
-enum Place {
-    School,
-    Facts,
-    /// A key of the address of the school's first site.
-    Address,
-    /// A key of the school's first site.
-    Site,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Stated {
-    Text(String),
-    Count(i64),
-    Place { lat: f64, lon: f64 },
-}
-
-impl Stated {
-    fn of(item: &Item) -> Option<Self> {
-        if let Some(text) = item.as_str() {
-            return Some(Self::Text(text.to_owned()));
-        }
-        if let Some(count) = item.as_integer() {
-            return Some(Self::Count(count));
-        }
-        let table = item.as_table_like()?;
-        let degrees = |key| {
-            let item = table.get(key)?;
-            item.as_float()
-                .or_else(|| item.as_integer().map(|whole| whole as f64))
-        };
-        Some(Self::Place {
-            lat: degrees("lat")?,
-            lon: degrees("lon")?,
-        })
-    }
-
-    fn to_value(&self) -> Value {
-        match self {
-            Self::Text(text) => Value::from(text.as_str()),
-            Self::Count(count) => Value::from(*count),
-            Self::Place { lat, lon } => {
-                let mut table = InlineTable::new();
-                table.insert("lat", Value::from(rounded(*lat)));
-                table.insert("lon", Value::from(rounded(*lon)));
-                Value::InlineTable(table)
-            }
-        }
-    }
-
-    /// Whether two say the same; coordinates to 10 cm.
-    fn says(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Place { lat, lon }, Self::Place { lat: a, lon: b }) => {
-                (lat - a).abs() < 1.5e-6 && (lon - b).abs() < 1.5e-6
-            }
-            _ => self == other,
-        }
-    }
-
-    fn shown(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Count(count) => count.to_string(),
-            Self::Place { lat, lon } => format!("{lat:.6} {lon:.6}"),
-        }
-    }
-}
-
-/// Six decimals of a degree are 11 cm.
-fn rounded(degrees: f64) -> f64 {
-    (degrees * 1e6).round() / 1e6
-}
-
-/// All that the list says about a school, in the order of the site file.
-fn slots(entry: &Entry) -> Vec<Slot> {
-    let mut slots = Vec::new();
-    let mut text = |field, place, value: Option<&str>| {
-        slots.extend(value.map(|value| Slot {
-            field,
-            place,
-            value: Stated::Text(value.to_owned()),
-        }));
-    };
-    let register = &entry.register;
-    text("name", Place::School, Some(&entry.name));
-    text("form", Place::School, Some(entry.form.name()));
-    text("land_form", Place::School, register.land_form.as_deref());
-    text(
-        "municipality",
-        Place::School,
-        register.municipality.as_deref(),
-    );
-    text(
-        "municipality_key",
-        Place::School,
-        register.municipality_key.as_deref(),
-    );
-    text(
-        "authority_number",
-        Place::School,
-        register.authority_number.as_deref(),
-    );
-    text("street", Place::Address, entry.address.street.as_deref());
-    text(
-        "postcode",
-        Place::Address,
-        entry.address.postcode.as_deref(),
-    );
-    text("place", Place::Address, entry.address.place.as_deref());
-    slots.extend(entry.coordinates.map(|at| Slot {
-        field: "coordinates",
-        place: Place::Site,
-        value: Stated::Place {
-            lat: at.lat,
-            lon: at.lon,
-        },
-    }));
-    for (field, count) in [
-        ("classes", entry.facts.classes),
-        ("pupils", entry.facts.pupils),
-        ("teachers", entry.facts.teachers),
-    ] {
-        slots.extend(count.map(|count| Slot {
-            field,
-            place: Place::Facts,
-            value: Stated::Count(i64::from(count)),
-        }));
-    }
-    slots
-}
-
 /// A school as a new table of the file.
 fn written(entry: &Entry) -> Table {
     let mut school = Table::new();
     school.decor_mut().set_prefix("\n");
     school.insert("id", toml_edit::value(entry.id.as_str()));
-    let mut site = Table::new();
-    site.insert("id", toml_edit::value("main"));
-    let called = entry
-        .address
-        .street
-        .as_deref()
-        .or(entry.address.place.as_deref());
-    site.insert("name", toml_edit::value(called.unwrap_or(&entry.name)));
     let mut facts = Table::new();
-    let mut address = InlineTable::new();
     let mut imported = InlineTable::new();
-    for slot in slots(entry) {
+    for slot in Slot::of_school(entry) {
         let value = slot.value.to_value();
         imported.insert(slot.field, value.clone());
-        match slot.place {
-            Place::School => school.insert(slot.field, Item::Value(value)),
-            Place::Facts => facts.insert(slot.field, Item::Value(value)),
-            Place::Site => site.insert(slot.field, Item::Value(value)),
-            Place::Address => {
-                address.insert(slot.field, value);
-                None
-            }
+        let table = if slot.group.is_some() {
+            &mut facts
+        } else {
+            &mut school
         };
-    }
-    if !address.is_empty() {
-        // Before the coordinates, as people write it.
-        let coordinates = site.remove("coordinates");
-        site.insert("address", toml_edit::value(address));
-        if let Some(coordinates) = coordinates {
-            site.insert("coordinates", coordinates);
-        }
+        table.insert(slot.field, Item::Value(value));
     }
     school.insert("imported", toml_edit::value(imported));
     if !facts.is_empty() {
         school.insert("facts", Item::Table(facts));
     }
-    let mut sites = ArrayOfTables::new();
-    sites.push(site);
+    let sites: ArrayOfTables = entry
+        .sites
+        .iter()
+        .map(|listed| site::written(entry, listed))
+        .collect();
     school.insert("site", Item::ArrayOfTables(sites));
     school
 }
 
-/// Holds a school of the file against the list, value by value.
-fn update(school: &mut Table, entry: &Entry, merged: &mut Merged) -> Result<(), MergeError> {
-    let mut imported = school
+/// Holds a school of the file against the list: its own values, then its sites.
+fn update(
+    school: &mut Table,
+    entry: &Entry,
+    roster: &Roster,
+    merged: &mut Merged,
+) -> Result<(), MergeError> {
+    let reports =
+        |merged: &Merged| merged.changed.len() + merged.kept.len() + merged.new_sites.len();
+    let before = reports(merged);
+    hold(school, &Slot::of_school(entry), (&entry.id, None), merged)?;
+    site::update(school, entry, roster, merged)?;
+    if reports(merged) == before {
+        merged.unchanged += 1;
+    }
+    Ok(())
+}
+
+/// Holds the table of a school or a site against the list, value by value.
+fn hold(
+    table: &mut dyn TableLike,
+    slots: &[Slot],
+    (id, site): (&SchoolId, Option<&str>),
+    merged: &mut Merged,
+) -> Result<(), MergeError> {
+    let mut imported = table
         .get("imported")
         .and_then(Item::as_table_like)
         .map(|table| {
@@ -369,16 +273,16 @@ fn update(school: &mut Table, entry: &Entry, merged: &mut Merged) -> Result<(), 
                 .collect::<Vec<_>>()
         })
         .unwrap_or_default();
-    let reports = merged.changed.len() + merged.kept.len();
     let mut noted = false;
-    for slot in slots(entry) {
-        let mine = read(school, &slot);
+    for slot in slots {
+        let mine = slot.read(table);
         let base = imported
             .iter()
             .find(|(key, _)| key == slot.field)
             .map(|(_, value)| value.clone());
         let change = |was: Option<&Stated>| Change {
-            id: entry.id.clone(),
+            id: id.clone(),
+            site: site.map(str::to_owned),
             field: slot.field,
             was: was.map(Stated::shown),
             list: slot.value.shown(),
@@ -389,100 +293,27 @@ fn update(school: &mut Table, entry: &Entry, merged: &mut Merged) -> Result<(), 
             _ if list_is_as_before => {}
             (Some(mine), Some(base)) if mine.says(base) => {
                 merged.changed.push(change(Some(mine)));
-                write(school, &slot)?;
+                slot.write(table)?;
             }
             (None, None) => {
                 merged.changed.push(change(None));
-                write(school, &slot)?;
+                slot.write(table)?;
             }
             // Entered, or taken out, by hand.
             (mine, _) => merged.kept.push(change(mine.as_ref())),
         }
         if !list_is_as_before {
             imported.retain(|(key, _)| key != slot.field);
-            imported.push((slot.field.to_owned(), slot.value));
+            imported.push((slot.field.to_owned(), slot.value.clone()));
             noted = true;
         }
     }
     if noted {
-        let mut table = InlineTable::new();
+        let mut written = InlineTable::new();
         for (key, value) in imported {
-            table.insert(&key, value.to_value());
+            written.insert(&key, value.to_value());
         }
-        school.insert("imported", toml_edit::value(table));
-    }
-    if merged.changed.len() + merged.kept.len() == reports {
-        merged.unchanged += 1;
-    }
-    Ok(())
-}
-
-fn first_site(school: &Table) -> Option<&dyn TableLike> {
-    match school.get("site")? {
-        Item::ArrayOfTables(sites) => sites.get(0).map(|site| site as &dyn TableLike),
-        Item::Value(Value::Array(sites)) => {
-            let site = sites.get(0)?.as_inline_table()?;
-            Some(site as &dyn TableLike)
-        }
-        _ => None,
-    }
-}
-
-fn read(school: &Table, slot: &Slot) -> Option<Stated> {
-    let item = match slot.place {
-        Place::School => school.get(slot.field),
-        Place::Facts => school.get("facts")?.as_table_like()?.get(slot.field),
-        Place::Site => first_site(school)?.get(slot.field),
-        Place::Address => {
-            let address = first_site(school)?.get("address")?;
-            address.as_table_like()?.get(slot.field)
-        }
-    };
-    Stated::of(item?)
-}
-
-/// Sets a value and leaves the comments around it where they are.
-fn set(table: &mut dyn TableLike, key: &str, value: Value) {
-    if let Some(old) = table.get_mut(key).and_then(Item::as_value_mut) {
-        let decor = old.decor().clone();
-        *old = value;
-        *old.decor_mut() = decor;
-    } else {
-        table.insert(key, Item::Value(value));
-    }
-}
-
-fn write(school: &mut Table, slot: &Slot) -> Result<(), MergeError> {
-    const SHAPE: MergeError =
-        MergeError::Shape("a school of the site file is written in a way that cannot be added to");
-    let value = slot.value.to_value();
-    match slot.place {
-        Place::School => set(school, slot.field, value),
-        Place::Facts => {
-            let facts = school
-                .entry("facts")
-                .or_insert_with(|| Item::Table(Table::new()));
-            set(facts.as_table_like_mut().ok_or(SHAPE)?, slot.field, value);
-        }
-        Place::Site | Place::Address => {
-            let sites = school.get_mut("site").ok_or(SHAPE)?;
-            let site: &mut dyn TableLike = match sites {
-                Item::ArrayOfTables(sites) => sites.get_mut(0).ok_or(SHAPE)?,
-                Item::Value(Value::Array(sites)) => sites
-                    .get_mut(0)
-                    .and_then(Value::as_inline_table_mut)
-                    .ok_or(SHAPE)?,
-                _ => return Err(SHAPE),
-            };
-            if matches!(slot.place, Place::Site) {
-                set(site, slot.field, value);
-            } else {
-                let address = site
-                    .entry("address")
-                    .or_insert_with(|| toml_edit::value(InlineTable::new()));
-                set(address.as_table_like_mut().ok_or(SHAPE)?, slot.field, value);
-            }
-        }
+        table.insert("imported", toml_edit::value(written));
     }
     Ok(())
 }

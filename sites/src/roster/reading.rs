@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::entry::{Entry, RowReader};
 use super::filter::Filter;
+use super::gather::Schools;
 use super::known::List;
 use super::mapping::Mapping;
-use super::table::{Format, Table};
+use super::table::{Format, Row, Table};
 use super::{Encoding, Finding, Grade, RosterError, doubt};
-use crate::site::SchoolId;
+use crate::site::{SchoolId, SiteId};
 
 /// The rule by which a row was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,6 +41,9 @@ pub struct Roster {
     /// The numbers of those left out, which are in the list all the same.
     #[serde(skip)]
     pub left_out_by_id: HashMap<SchoolId, LeftOut>,
+    /// The same by site, where the list tells sites apart.
+    #[serde(skip)]
+    pub left_out_by_site: HashMap<SiteId, LeftOut>,
     /// What a person should look at, in the order of the list.
     pub findings: Vec<Finding>,
     /// The schools.
@@ -64,37 +68,56 @@ impl Roster {
             left_out: BTreeMap::new(),
             forms_guessed: 0,
             left_out_by_id: HashMap::new(),
+            left_out_by_site: HashMap::new(),
             findings: table.findings.clone(),
             entries: Vec::new(),
         };
         let refused_rows = |finding: &&Finding| finding.grade == Grade::RowRefused;
         roster.rows += table.findings.iter().filter(refused_rows).count();
-        let mut lines_by_id: HashMap<SchoolId, usize> = HashMap::new();
+        let mut schools = Schools::default();
         for row in &table.rows {
-            let entry = match reader.read(row, &mut roster.findings) {
-                Ok(entry) => entry,
-                Err(rule) => {
-                    if let Some(rule) = rule {
-                        *roster.left_out.entry(rule).or_default() += 1;
-                        roster
-                            .left_out_by_id
-                            .extend(reader.id(row).ok().map(|id| (id, rule)));
-                    }
-                    continue;
+            let named = |id: &SchoolId| Some(schools.get(id)?.name.clone());
+            match reader.read(row, named, &mut roster.findings) {
+                Ok(entry) => schools.take(entry, &mut roster.findings),
+                Err(Some(rule)) => {
+                    *roster.left_out.entry(rule).or_default() += 1;
+                    roster.leave_out(&reader, row, rule);
                 }
-            };
-            if let Some(first) = lines_by_id.get(&entry.id) {
-                let reason = format!("the school {} already stands in {first}", entry.id);
-                roster.findings.push(Finding::row(row.line, reason));
-                continue;
+                Err(None) => {
+                    if let Ok(id) = reader.id(row) {
+                        schools.lacks_a_row(id);
+                    }
+                }
             }
-            lines_by_id.insert(entry.id.clone(), row.line);
-            roster.forms_guessed += usize::from(entry.form_guessed);
-            roster.entries.push(entry);
         }
+        roster.entries = schools.settled(&mapping.columns, &mut roster.findings);
+        roster.forms_guessed = roster
+            .entries
+            .iter()
+            .filter(|entry| entry.form_guessed)
+            .count();
         doubt::far_coordinates(&mut roster.entries, &mut roster.findings);
         roster.findings.sort_by_key(|finding| finding.line);
         Ok(roster)
+    }
+
+    /// Remembers whose row a rule left out.
+    fn leave_out(&mut self, reader: &RowReader<'_>, row: &Row, rule: LeftOut) {
+        let Ok(id) = reader.id(row) else {
+            return;
+        };
+        let part = reader.part(row).ok().flatten();
+        if let Some(site) = part.and_then(|part| SiteId::new(&id, &part).ok()) {
+            self.left_out_by_site.insert(site, rule);
+        }
+        self.left_out_by_id.insert(id, rule);
+    }
+
+    /// Whether the list tells the sites of a school apart.
+    #[must_use]
+    pub fn tells_sites_apart(&self) -> bool {
+        let mut sites = self.entries.iter().flat_map(|entry| &entry.sites);
+        sites.any(|site| site.part.is_some())
     }
 
     /// Forgets findings about schools that nobody asked for. Rows that gave no school stay: whose they are
@@ -104,7 +127,7 @@ impl Roster {
             .entries
             .iter()
             .filter(|entry| !filter.keeps(entry))
-            .map(|entry| entry.line)
+            .flat_map(|entry| entry.sites.iter().map(|site| site.line))
             .collect();
         self.findings.retain(|finding| {
             finding.grade == Grade::RowRefused || !unwanted.contains(&finding.line)

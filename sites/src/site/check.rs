@@ -134,6 +134,9 @@ struct WrittenFacts {
 struct WrittenSite {
     id: Spanned<String>,
     name: Spanned<String>,
+    /// What the last import wrote, as in its school.
+    #[serde(rename = "imported")]
+    _imported: Option<IgnoredAny>,
     address: Option<WrittenAddress>,
     coordinates: Option<Spanned<Coordinates>>,
     facts: Option<WrittenFacts>,

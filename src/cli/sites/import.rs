@@ -75,6 +75,7 @@ struct Report<'a> {
     #[serde(flatten)]
     roster: &'a Roster,
     schools: usize,
+    sites: usize,
     filter: &'a Filter,
     asked_for: usize,
     asked_for_by_form: BTreeMap<&'static str, usize>,
@@ -135,6 +136,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         file: name,
         roster: &roster,
         schools: roster.entries.len(),
+        sites: roster.entries.iter().map(|entry| entry.sites.len()).sum(),
         filter: &filter,
         asked_for: wanted.len(),
         asked_for_by_form: by_form,
@@ -218,9 +220,14 @@ fn in_words(report: &Report<'_>, arguments: &Arguments) -> String {
     let left_out = |rule| roster.left_out.get(&rule).copied().unwrap_or_default();
     let _ = writeln!(
         text,
-        "{} rows\n  schools    {}; left out by rule: {} not in operation, {} no schools",
+        "{} rows\n  schools    {}{}; left out by rule: {} not in operation, {} no schools",
         roster.rows,
         report.schools,
+        if roster.tells_sites_apart() {
+            format!(" with {} sites", report.sites)
+        } else {
+            String::new()
+        },
         left_out(LeftOut::Closed),
         left_out(LeftOut::NoSchool),
     );
@@ -243,7 +250,7 @@ fn in_words(report: &Report<'_>, arguments: &Arguments) -> String {
     }
     let _ = writeln!(
         text,
-        "  to look at {} rows refused, {} values refused, {} coordinates doubted; {} forms not stated and read from name or number",
+        "  to look at {} rows refused, {} values refused, {} values doubted; {} forms not stated and read from name or number",
         roster.count(Grade::RowRefused),
         roster.count(Grade::ValueRefused),
         roster.count(Grade::Doubted),
@@ -306,11 +313,9 @@ fn what_could_be_asked_for(roster: &Roster) -> String {
         (
             "municipalities",
             of(|entry| {
-                let register = &entry.register;
-                register
-                    .municipality
-                    .as_ref()
-                    .or(entry.address.place.as_ref())
+                let first = entry.sites.first();
+                let place = first.and_then(|site| site.address.place.as_ref());
+                entry.register.municipality.as_ref().or(place)
             }),
         ),
         ("forms", of(|entry| entry.register.land_form.as_ref())),
@@ -325,21 +330,30 @@ fn what_could_be_asked_for(roster: &Roster) -> String {
 fn differences(text: &mut String, merged: &Merged, file: &str) {
     let _ = writeln!(
         text,
-        "Against {file}: {} schools new, {} values changed, {} kept as entered by hand, {} schools gone, {} unchanged",
+        "Against {file}: {} schools new, {} sites new in known schools, {} values changed, {} kept as entered by hand, {} schools gone, {} sites gone, {} schools unchanged",
         merged.new.len(),
+        merged.new_sites.len(),
         merged.changed.len(),
         merged.kept.len(),
         merged.gone.len(),
+        merged.gone_sites.len(),
         merged.unchanged,
     );
     list(text, &merged.new, |new| {
         format!("+ {} {}", new.id, new.name)
     });
+    list(text, &merged.new_sites, |new| {
+        format!("+ {} {}", new.id, new.name)
+    });
+    let at = |change: &Change| match &change.site {
+        Some(site) => format!("{}/{site}", change.id),
+        None => change.id.to_string(),
+    };
     let was = |change: &Change| change.was.clone().unwrap_or_else(|| "nothing".to_owned());
     list(text, &merged.changed, |change| {
         format!(
             "~ {} {}: {} → {}",
-            change.id,
+            at(change),
             change.field,
             was(change),
             change.list
@@ -348,18 +362,23 @@ fn differences(text: &mut String, merged: &Merged, file: &str) {
     list(text, &merged.kept, |change| {
         format!(
             "= {} {}: {} stays, the list says {}",
-            change.id,
+            at(change),
             change.field,
             was(change),
             change.list
         )
     });
+    let why = |rule| match rule {
+        Some(LeftOut::Closed) => "not in operation after the list",
+        Some(LeftOut::NoSchool) => "no school after the list",
+        None => "not in the list",
+    };
     list(text, &merged.gone, |gone| {
-        let why = match gone.rule {
-            Some(LeftOut::Closed) => "not in operation after the list",
-            Some(LeftOut::NoSchool) => "no school after the list",
-            None => "not in the list",
-        };
+        let why = why(gone.rule);
+        format!("- {} {}: {why}; it stays in the file", gone.id, gone.name)
+    });
+    list(text, &merged.gone_sites, |gone| {
+        let why = why(gone.rule);
         format!("- {} {}: {why}; it stays in the file", gone.id, gone.name)
     });
 }

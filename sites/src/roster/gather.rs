@@ -1,0 +1,188 @@
+//! Rows brought together: those that share a number are sites of one school, where the list tells sites
+//! apart, and repetitions where it does not.
+
+use std::collections::{HashMap, HashSet};
+
+use super::counts::{COUNTS, Count};
+use super::entry::Entry;
+use super::mapping::Columns;
+use super::{Finding, Grade, shown};
+use crate::facts::Fact;
+use crate::site::SchoolId;
+
+/// The schools of a list, row by row.
+#[derive(Default)]
+pub(super) struct Schools {
+    entries: Vec<Entry>,
+    positions_by_id: HashMap<SchoolId, usize>,
+    lines_by_site: HashMap<(SchoolId, Option<String>), usize>,
+    /// Schools of which a row was not understood.
+    incomplete: HashSet<SchoolId>,
+}
+
+impl Schools {
+    /// What the rows before said about a school.
+    pub(super) fn get(&self, id: &SchoolId) -> Option<&Entry> {
+        self.entries.get(*self.positions_by_id.get(id)?)
+    }
+
+    /// Notes that a row about a school was not understood: its sites do not add up to it.
+    pub(super) fn lacks_a_row(&mut self, id: SchoolId) {
+        self.incomplete.insert(id);
+    }
+
+    /// Takes a row as a school of its own or as a further site of one.
+    pub(super) fn take(&mut self, row: Entry, findings: &mut Vec<Finding>) {
+        let line = row.line;
+        let part = row.sites.first().and_then(|site| site.part.clone());
+        let key = (row.id.clone(), part);
+        if let Some(first) = self.lines_by_site.get(&key) {
+            let reason = match &key {
+                (id, Some(part)) => format!("the site {id}/{part} already stands in {first}"),
+                (id, None) => format!(
+                    "the school {id} already stands in {first}; rows of one school are its sites where the mapping names the column that tells them apart ([columns] site = \"…\")"
+                ),
+            };
+            findings.push(Finding::row(line, reason));
+            return;
+        }
+        self.lines_by_site.insert(key, line);
+        let first = self.positions_by_id.get(&row.id).copied();
+        if let Some(school) = first.and_then(|at| self.entries.get_mut(at)) {
+            join(school, row, findings);
+        } else {
+            let at = self.entries.len();
+            self.positions_by_id.insert(row.id.clone(), at);
+            self.entries.push(row);
+        }
+    }
+
+    /// The schools, once all rows are taken: with what their sites count together, where the list does not
+    /// count whole schools.
+    pub(super) fn settled(self, columns: &Columns, findings: &mut Vec<Finding>) -> Vec<Entry> {
+        let mut entries = self.entries;
+        let of_sites_alone: Vec<(Count, String)> = COUNTS
+            .into_iter()
+            .filter_map(|count| match count.columns(columns) {
+                [None, Some(of_site)] if columns.site.is_some() => Some((count, of_site)),
+                _ => None,
+            })
+            .collect();
+        let incomplete = self.incomplete;
+        let whole = entries
+            .iter_mut()
+            .filter(|entry| !incomplete.contains(&entry.id));
+        for entry in whole {
+            for (count, column) in &of_sites_alone {
+                add_up(entry, *count, column, findings);
+            }
+        }
+        entries
+    }
+}
+
+/// Adds the site of a further row to its school. What the rows before have stated counts.
+fn join(school: &mut Entry, row: Entry, findings: &mut Vec<Finding>) {
+    let (line, first) = (row.line, school.line);
+    let mut differs = |what: &str, has: &str, says: &str| {
+        let id = &row.id;
+        let (has, says) = (shown(has), shown(says));
+        findings.push(Finding {
+            line,
+            column: None,
+            grade: Grade::Doubted,
+            reason: format!(
+                "the {what} of {id} is `{says}` here and `{has}` in {first}: what stands first counts"
+            ),
+        });
+    };
+    if school.name != row.name {
+        differs("name", &school.name, &row.name);
+    }
+    let other_form = school.form != row.form && !school.form_guessed && !row.form_guessed;
+    if other_form {
+        differs("form", school.form.name(), row.form.name());
+    } else if school.form_guessed && !row.form_guessed {
+        (school.form, school.form_guessed) = (row.form, false);
+    }
+    let (mine, other) = (&mut school.register, row.register);
+    for (what, mine, other) in [
+        ("land_form", &mut mine.land_form, other.land_form),
+        ("municipality", &mut mine.municipality, other.municipality),
+        (
+            "municipality_key",
+            &mut mine.municipality_key,
+            other.municipality_key,
+        ),
+        (
+            "authority_number",
+            &mut mine.authority_number,
+            other.authority_number,
+        ),
+    ] {
+        match (&*mine, &other) {
+            // The Land's name goes with the form, which was reported.
+            (Some(_), Some(_)) if what == "land_form" && other_form => {}
+            (Some(has), Some(says)) if has != says => differs(what, has, says),
+            (None, Some(_)) => *mine = other,
+            _ => {}
+        }
+    }
+    for count in COUNTS {
+        match (count.of(school.facts), count.of(row.facts)) {
+            (Some(has), Some(says)) if has != says => {
+                differs(count.fact.name(), &has.to_string(), &says.to_string());
+            }
+            (None, says) => count.set(&mut school.facts, says),
+            _ => {}
+        }
+    }
+    school.sites.extend(row.sites);
+}
+
+/// The count of a school from those of its sites: that of its only one, or their sum where it is one and
+/// all of them state their part.
+fn add_up(entry: &mut Entry, count: Count, column: &str, findings: &mut Vec<Finding>) {
+    if let [only] = entry.sites.as_mut_slice() {
+        count.set(&mut entry.facts, count.of(only.facts));
+        count.set(&mut only.facts, None);
+        return;
+    }
+    let parts: Option<Vec<u32>> = entry
+        .sites
+        .iter()
+        .map(|site| count.of(site.facts))
+        .collect();
+    let Some(parts) = parts.filter(|_| count.adds_up) else {
+        return;
+    };
+    let sum = parts
+        .iter()
+        .fold(0_u32, |sum, part| sum.saturating_add(*part));
+    let (id, what, n_sites) = (&entry.id, count.fact.name(), parts.len());
+    let mut doubt = |reason: String| {
+        findings.push(Finding {
+            line: entry.line,
+            column: Some(column.to_owned()),
+            grade: Grade::Doubted,
+            reason,
+        });
+    };
+    let most = count.fact.largest_plausible();
+    if sum > most {
+        doubt(format!(
+            "the {n_sites} sites of {id} have {sum} {what} together, more than any school has (at most {most}): the school is kept without them"
+        ));
+        return;
+    }
+    let same = parts
+        .first()
+        .is_some_and(|first| *first > 0 && parts.iter().all(|part| part == first));
+    if same && count.fact == Fact::Pupils {
+        doubt(format!(
+            "each of the {n_sites} sites of {id} states {} {what}: if they are those of the whole school, the mapping needs [columns] {what} = \"{column}\" in place of site_{what}",
+            parts.first().copied().unwrap_or_default()
+        ));
+    }
+    count.set(&mut entry.facts, Some(sum));
+}
