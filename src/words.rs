@@ -9,6 +9,8 @@ mod contract;
 mod explain;
 #[cfg(feature = "collector")]
 mod inventory;
+#[cfg(feature = "collector")]
+mod roster;
 
 use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Unit, Value};

@@ -20,6 +20,7 @@ mod known;
 mod mapping;
 mod merge;
 mod reading;
+mod reason;
 mod table;
 mod xlsx;
 
@@ -35,6 +36,7 @@ pub use known::List;
 pub use mapping::{Columns, Mapping, Operating};
 pub use merge::{Change, Gone, GoneSite, MergeError, Merged, New, NewSite, merge};
 pub use reading::{LeftOut, Roster};
+pub use reason::Reason;
 pub use table::{Format, Row, Table};
 pub(crate) use xlsx::workbook;
 
@@ -83,27 +85,18 @@ pub struct Finding {
     /// How far the row could be used.
     pub grade: Grade,
     /// What is wrong.
-    pub reason: String,
+    #[serde(flatten)]
+    pub reason: Reason,
 }
 
 impl Finding {
-    fn row(line: usize, reason: impl Into<String>) -> Self {
+    fn row(line: usize, reason: Reason) -> Self {
         Self {
             line,
             column: None,
             grade: Grade::RowRefused,
-            reason: reason.into(),
+            reason,
         }
-    }
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: ", self.line)?;
-        if let Some(column) = &self.column {
-            write!(f, "{column}: ")?;
-        }
-        f.write_str(&self.reason)
     }
 }
 

@@ -20,9 +20,14 @@ fn desk() -> TempDir {
     desk
 }
 
+/// Runs a subcommand of `sites`; in English where it speaks both languages and the line names none.
 fn sites(desk: &TempDir, line: &str) -> Output {
     let mut arguments = vec!["sites"];
     arguments.extend(line.split_whitespace());
+    let speaks_both = ["import", "inventory", "export"].contains(&arguments[1]);
+    if speaks_both && !line.contains("--lang") {
+        arguments.extend(["--lang", "en"]);
+    }
     run(desk.path(), &arguments)
 }
 
@@ -130,7 +135,7 @@ fn a_list_with_rows_that_are_not_understood_is_not_half_imported() {
         ),
         (
             billion.as_bytes(),
-            "line 2: Anzahl: 1000000000 pupils are more than any school has",
+            "line 2: Anzahl: 1000000000 (pupils) are more than any school has",
         ),
         (
             twice.as_bytes(),
@@ -278,6 +283,57 @@ fn a_list_with_a_row_for_each_site_gives_schools_of_several_sites() {
     assert_eq!(code, Some(2), "{said}");
     let twice = "line 5: the site NW-100001/2 already stands in 3";
     assert!(said.contains(twice), "{said}");
+}
+
+#[test]
+fn what_is_found_is_said_in_german_and_english_and_json_has_its_kind() {
+    let desk = desk();
+    let list = "Schulnummer;Standort;Schulform;Amtliche Bezeichnung 1;Anzahl\n\
+                100001;1;Grundschule;A;viele\n100001;1;Grundschule;A;20\n\
+                100002;1;Grundschule;B;20\n100002;2;Hauptschule;C;30\n";
+    fs::write(desk.path().join("list.csv"), list).unwrap();
+    let import = "import list.csv --into authority.toml --dry-run";
+    let said = |lang: &str| ended(&sites(&desk, &format!("{import} --lang {lang}"))).1;
+    insta::assert_snapshot!(format!("{}\n\n{}", said("de"), said("en")));
+    // German is spoken where no language is named.
+    let unasked: Vec<&str> = "sites import list.csv --into authority.toml --dry-run"
+        .split(' ')
+        .collect();
+    assert_eq!(stdout(&run(desk.path(), &unasked)), said("de"));
+    for lang in ["de", "en"] {
+        let report = json(&sites(&desk, &format!("{import} --json --lang {lang}")));
+        let kinds: Vec<&str> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|finding| finding["kind"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            kinds,
+            ["no-count", "site-twice", "contradiction", "contradiction"]
+        );
+        let twice = &report["findings"][1];
+        assert_eq!(twice["first"], 2);
+        assert_eq!(twice["reason"], "the site NW-100001/1 already stands in 2");
+    }
+    let leave_out = import.replace("--dry-run", "--leave-out-problems --lang de");
+    let (_, said) = ended(&sites(&desk, &leave_out));
+    assert!(said.contains("Geschrieben: authority.toml"), "{said}");
+    let rows = "100001;;Räume;;;viele;2026-01-15;Begehung;\n";
+    fs::write(
+        desk.path().join("sheet.csv"),
+        format!("{SHEET_HEADER}{rows}"),
+    )
+    .unwrap();
+    let inventory = "inventory sheet.csv --into authority.toml --dry-run --lang de";
+    let (_, said) = ended(&sites(&desk, inventory));
+    let wrong = "Zeile 2: Wert: „viele“: nötig ist eine ganze Zahl bis 1000";
+    assert!(said.contains(wrong), "{said}");
+    let export = succeeds(
+        &desk,
+        "export authority.toml --to csv --out a.csv --lang de",
+    );
+    assert!(export.contains("3 Standorte ohne Koordinaten"), "{export}");
 }
 
 #[test]

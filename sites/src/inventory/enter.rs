@@ -10,7 +10,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 use super::sheet::{Sheet, SheetFact, What};
 use super::{Cabling, DeviceLot, FactValue, Stated};
 use crate::Day;
-use crate::roster::{Finding, Grade};
+use crate::roster::{Finding, Grade, Reason};
 use crate::site::Authority;
 use crate::target::Profiles;
 use crate::toml_file::Problem;
@@ -91,7 +91,7 @@ pub fn enter(
         findings: Vec::new(),
     };
     for fact in &sheet.facts {
-        let mut refuse = |column: &str, reason: String| {
+        let mut refuse = |column: &str, reason: Reason| {
             entered.findings.push(Finding {
                 line: fact.line,
                 column: Some(column.to_owned()),
@@ -102,22 +102,19 @@ pub fn enter(
         let school = match positions.get(&fact.school).map(Vec::as_slice) {
             Some([at]) => schools.get_mut(*at).ok_or(EnterError::Shape)?,
             Some(_) => {
-                let reason = format!("several states have a school {}", fact.school);
-                refuse("Schulnummer", reason);
+                let school = shown_word(&fact.school);
+                refuse("Schulnummer", Reason::SeveralSchools { school });
                 continue;
             }
             None => {
-                let shown: String = fact.school.chars().take(60).collect();
-                refuse(
-                    "Schulnummer",
-                    format!("the site file has no school `{shown}`"),
-                );
+                let school = shown_word(&fact.school);
+                refuse("Schulnummer", Reason::UnknownSchool { school });
                 continue;
             }
         };
         let Some(place) = place(school, fact)? else {
-            let shown: String = fact.site.iter().flat_map(|s| s.chars()).take(60).collect();
-            refuse("Standort", format!("the school has no site `{shown}`"));
+            let site = shown_word(fact.site.as_deref().unwrap_or_default());
+            refuse("Standort", Reason::UnknownSite { site });
             continue;
         };
         let inventory = place
@@ -258,6 +255,11 @@ fn is_lot(value: &Value, lot: &DeviceLot) -> bool {
 
 fn day_of(table: &InlineTable) -> Option<Day> {
     table.get("on")?.as_str()?.parse().ok()
+}
+
+/// The first characters of a word of the sheet.
+fn shown_word(text: &str) -> String {
+    text.chars().take(60).collect()
 }
 
 /// Value, day and origin in a line.

@@ -6,7 +6,7 @@ use super::{
     Cabling, DeviceKind, DeviceLot, FactValue, InventoryFact, MOST_DEVICES, Stated, ValueKind,
     YEARS,
 };
-use crate::roster::{Finding, Grade, RosterError, Row, Table};
+use crate::roster::{Finding, Grade, Reason, RosterError, Row, Table};
 use crate::{Day, nearest};
 
 /// The columns, in the order of the template.
@@ -122,46 +122,38 @@ impl Sheet {
 }
 
 /// One row; an error names the column.
-fn fact(row: &Row, cells: [&str; COLUMNS.len()]) -> Result<SheetFact, (usize, String)> {
+fn fact(row: &Row, cells: [&str; COLUMNS.len()]) -> Result<SheetFact, (usize, Reason)> {
     let [school, site, what, kind, year, value, on, from, _] = cells;
     if school.is_empty() {
-        return Err((0, "the row names no school".to_owned()));
+        return Err((0, Reason::NoSchoolNamed));
     }
     if from.is_empty() || from.chars().count() > 200 {
-        let why = "says who states the fact, in 1 to 200 characters";
-        return Err((7, why.to_owned()));
+        return Err((7, Reason::NoOrigin));
     }
-    let on = day(on).ok_or_else(|| {
-        let why = format!("`{}` is no day (31.12.2025 or 2025-12-31)", shown(on));
-        (6, why)
-    })?;
+    let on = day(on).ok_or_else(|| (6, Reason::NoDay { text: shown(on) }))?;
     let from = from.to_owned();
     let what = if what.eq_ignore_ascii_case(DEVICES) || what == "devices" {
         What::Devices(DeviceLot {
-            kind: device_kind(kind).ok_or_else(|| {
-                let known = DeviceKind::ALL.map(DeviceKind::german);
-                (
-                    3,
-                    format!("`{}` is none of {}", shown(kind), known.join(", ")),
-                )
-            })?,
+            kind: device_kind(kind)
+                .ok_or_else(|| (3, Reason::NoDeviceKind { text: shown(kind) }))?,
             bought: year_of(year)?,
             count: value
                 .parse()
                 .ok()
                 .filter(|count| *count <= MOST_DEVICES)
                 .ok_or_else(|| {
-                    let why = format!("`{}` is no count up to {MOST_DEVICES}", shown(value));
-                    (5, why)
+                    let (text, most) = (shown(value), MOST_DEVICES);
+                    (5, Reason::NoDeviceCount { text, most })
                 })?,
             on,
             from,
         })
     } else {
         let fact = named(what).ok_or_else(|| (2, unknown(what)))?;
-        let value = fact
-            .read_german(value)
-            .ok_or_else(|| (5, format!("`{}`: {}", shown(value), fact.accepted_german())))?;
+        let value = fact.read_german(value).ok_or_else(|| {
+            let text = shown(value);
+            (5, Reason::NoFactValue { text, fact })
+        })?;
         What::Fact(fact, Stated { value, on, from })
     };
     Ok(SheetFact {
@@ -179,11 +171,13 @@ fn named(what: &str) -> Option<InventoryFact> {
         .find(|fact| fact.german().to_lowercase() == what || fact.name() == what)
 }
 
-fn unknown(what: &str) -> String {
+fn unknown(what: &str) -> Reason {
     let known = InventoryFact::ALL.map(InventoryFact::german);
-    let hint = nearest(what, known.into_iter().chain([DEVICES]))
-        .map_or_else(String::new, |word| format!("; did you mean `{word}`?"));
-    format!("`{}` is no fact of the template{hint}", shown(what))
+    let near = nearest(what, known.into_iter().chain([DEVICES]));
+    Reason::UnknownFact {
+        text: shown(what),
+        meant: near.map(ToString::to_string),
+    }
 }
 
 fn device_kind(word: &str) -> Option<DeviceKind> {
@@ -193,13 +187,13 @@ fn device_kind(word: &str) -> Option<DeviceKind> {
         .find(|kind| kind.german().to_lowercase() == word || kind.name() == word)
 }
 
-fn year_of(text: &str) -> Result<Option<u16>, (usize, String)> {
+fn year_of(text: &str) -> Result<Option<u16>, (usize, Reason)> {
     if text.is_empty() {
         return Ok(None);
     }
     let year = text.parse().ok().filter(|year| YEARS.contains(year));
     year.map(Some)
-        .ok_or_else(|| (4, format!("`{}` is no year of purchase", shown(text))))
+        .ok_or_else(|| (4, Reason::NoYear { text: shown(text) }))
 }
 
 /// A day as spreadsheets (2025-12-31) and people (31.12.2025) write it.

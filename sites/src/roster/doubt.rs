@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::entry::{Entry, ListedSite};
-use super::{Finding, Grade};
+use super::{Finding, Grade, Reason};
 use crate::site::{Coordinates, Register};
 
 /// Nearer than this is never doubted: large towns are 30 km across (project default).
@@ -42,12 +42,12 @@ pub(super) fn far_coordinates(entries: &mut [Entry], findings: &mut Vec<Finding>
                     line: site.line,
                     column: None,
                     grade: Grade::Doubted,
-                    reason: format!(
-                        "{id} ({}): {:.4} {:.4} lies {distance:.0} km from the other schools there; the school is kept without coordinates",
-                        super::shown(&town),
-                        at.lat,
-                        at.lon,
-                    ),
+                    reason: Reason::FarAway {
+                        school: id.clone(),
+                        municipality: super::shown(&town),
+                        at: format!("{:.4} {:.4}", at.lat, at.lon),
+                        km: distance.round() as u32,
+                    },
                 });
             }
         }

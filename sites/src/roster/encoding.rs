@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Finding, Grade};
+use super::{Finding, Grade, Reason};
 
 /// The code page of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -111,9 +111,9 @@ fn wrong_characters(text: &str) -> Vec<Finding> {
             continue;
         }
         let reason = if line.contains(char::REPLACEMENT_CHARACTER) {
-            "holds bytes that are no characters of the list's code page"
+            Reason::NoCharacters
         } else if READ_TWICE.iter().any(|pair| line.contains(pair)) {
-            "letters such as \"Ã¤\" show that the list was saved in the wrong code page"
+            Reason::WrongCodePage
         } else {
             continue;
         };

@@ -9,7 +9,7 @@ use super::form::{self, Meaning};
 use super::known::List;
 use super::mapping::{FormOrNone, Mapping, position};
 use super::table::{Row, Table};
-use super::{Finding, Grade, Grid, LeftOut, folded, shown};
+use super::{Finding, Grade, Grid, LeftOut, Reason, folded, shown};
 use crate::facts::{Fact, Facts};
 use crate::ident::is_slug;
 use crate::site::{Address, Coordinates, Register, SchoolForm, SchoolId};
@@ -153,7 +153,7 @@ impl<'a> RowReader<'a> {
         {
             return Err(Some(LeftOut::Closed));
         }
-        let mut refuse = |column: Option<usize>, grade, reason: String| {
+        let mut refuse = |column: Option<usize>, grade, reason: Reason| {
             findings.push(Finding {
                 line: row.line,
                 column: column.and_then(|at| self.header.get(at).cloned()),
@@ -174,15 +174,11 @@ impl<'a> RowReader<'a> {
         }
         let first_of_name = self.name.first().copied();
         if name.is_empty() {
-            refuse(
-                first_of_name,
-                Grade::RowRefused,
-                "the school has no name".to_owned(),
-            );
+            refuse(first_of_name, Grade::RowRefused, Reason::NoName);
             return Err(None);
         }
         if name.chars().count() > NAME_LIMIT {
-            let reason = format!("the name is longer than {NAME_LIMIT} characters");
+            let reason = Reason::NameTooLong { most: NAME_LIMIT };
             refuse(first_of_name, Grade::RowRefused, reason);
             return Err(None);
         }
@@ -252,7 +248,7 @@ impl<'a> RowReader<'a> {
 
     /// The id of the row's site within its school, where the list tells sites apart. A row that names none
     /// is about the main one.
-    pub(super) fn part(&self, row: &Row) -> Result<Option<String>, String> {
+    pub(super) fn part(&self, row: &Row) -> Result<Option<String>, Reason> {
         let Some(at) = self.single.site else {
             return Ok(None);
         };
@@ -266,10 +262,9 @@ impl<'a> RowReader<'a> {
         }
         let part = slug(written);
         if part.is_empty() {
-            return Err(format!(
-                "`{}` names no site: letters or digits are needed",
-                shown(written)
-            ));
+            return Err(Reason::NoSite {
+                text: shown(written),
+            });
         }
         Ok(Some(part))
     }
@@ -282,17 +277,14 @@ impl<'a> RowReader<'a> {
             .filter(|name| name.chars().any(char::is_alphabetic))
     }
 
-    pub(super) fn id(&self, row: &Row) -> Result<SchoolId, String> {
+    pub(super) fn id(&self, row: &Row) -> Result<SchoolId, Reason> {
         let number = self.number.map_or("", |at| cell(row, at));
         if number.is_empty() {
-            return Err("the school has no number".to_owned());
+            return Err(Reason::NoNumber);
         }
         let Some(state) = &self.mapping.state else {
-            return number.parse().map_err(|_| {
-                format!(
-                    "the number `{}` says no state: give one (--state NW, or state = \"NW\" in the mapping)",
-                    shown(number)
-                )
+            return number.parse().map_err(|_| Reason::NoState {
+                number: shown(number),
             });
         };
         let bare = number
@@ -302,14 +294,16 @@ impl<'a> RowReader<'a> {
         if let Some(digits) = self.mapping.number_digits
             && (bare.len() != digits || !bare.bytes().all(|byte| byte.is_ascii_digit()))
         {
-            return Err(format!("`{}` is no number of {digits} digits", shown(bare)));
+            return Err(Reason::NotSoManyDigits {
+                number: shown(bare),
+                digits,
+            });
         }
-        format!("{state}-{bare}").parse().map_err(|_| {
-            format!(
-                "`{}` is no school number (letters, digits, hyphens)",
-                shown(bare)
-            )
-        })
+        format!("{state}-{bare}")
+            .parse()
+            .map_err(|_| Reason::NoSchoolNumber {
+                number: shown(bare),
+            })
     }
 
     /// The form with the Land's name, and whether it had to be guessed.
@@ -362,7 +356,7 @@ impl<'a> RowReader<'a> {
         (!words.is_empty() && words.chars().count() <= NAME_LIMIT).then_some(words)
     }
 
-    fn coordinates(&self, row: &Row) -> Result<Option<Coordinates>, String> {
+    fn coordinates(&self, row: &Row) -> Result<Option<Coordinates>, Reason> {
         let (Some(east), Some(north)) = (self.single.east, self.single.north) else {
             return Ok(None);
         };
@@ -380,12 +374,9 @@ impl<'a> RowReader<'a> {
             .zip(degrees(north))
             .and_then(|(east, north)| grid.place(east, north))
             .map(Some)
-            .ok_or_else(|| {
-                format!(
-                    "`{} {}` is no place; the school is kept without it",
-                    shown(north),
-                    shown(east)
-                )
+            .ok_or_else(|| Reason::NoPlace {
+                north: shown(north),
+                east: shown(east),
             })
     }
 }
@@ -439,7 +430,7 @@ fn with_zero(key: String, robbed: usize, german: bool) -> String {
 }
 
 /// A count as lists write it: `1200`, `1.200`, `1200.0`.
-pub(super) fn counted(text: &str, fact: Fact) -> Result<Option<u32>, String> {
+pub(super) fn counted(text: &str, fact: Fact) -> Result<Option<u32>, Reason> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -448,17 +439,20 @@ pub(super) fn counted(text: &str, fact: Fact) -> Result<Option<u32>, String> {
     let grouped = groups[1..].iter().all(|group| group.len() == 3)
         && (groups.len() == 1 || groups[0].len() <= 3);
     let digits: String = groups.concat();
-    let name = fact.name();
     if !grouped || digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("`{}` is no count of {name}", shown(text)));
+        return Err(Reason::NoCount {
+            text: shown(text),
+            fact,
+        });
     }
-    let largest = fact.largest_plausible();
+    let most = fact.largest_plausible();
     match digits.parse::<u32>() {
-        Ok(count) if count <= largest => Ok(Some(count)),
-        _ => Err(format!(
-            "{} {name} are more than any school has (at most {largest})",
-            shown(text)
-        )),
+        Ok(count) if count <= most => Ok(Some(count)),
+        _ => Err(Reason::CountTooLarge {
+            text: shown(text),
+            fact,
+            most,
+        }),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::counts::{COUNTS, Count};
 use super::entry::Entry;
 use super::mapping::Columns;
-use super::{Finding, Grade, shown};
+use super::{Finding, Grade, Reason, shown};
 use crate::facts::Fact;
 use crate::site::SchoolId;
 
@@ -37,11 +37,10 @@ impl Schools {
         let part = row.sites.first().and_then(|site| site.part.clone());
         let key = (row.id.clone(), part);
         if let Some(first) = self.lines_by_site.get(&key) {
-            let reason = match &key {
-                (id, Some(part)) => format!("the site {id}/{part} already stands in {first}"),
-                (id, None) => format!(
-                    "the school {id} already stands in {first}; rows of one school are its sites where the mapping names the column that tells them apart ([columns] site = \"…\")"
-                ),
+            let first = *first;
+            let reason = match key {
+                (id, Some(part)) => Reason::site_twice(&id, &part, first),
+                (school, None) => Reason::SchoolTwice { school, first },
             };
             findings.push(Finding::row(line, reason));
             return;
@@ -84,16 +83,18 @@ impl Schools {
 /// Adds the site of a further row to its school. What the rows before have stated counts.
 fn join(school: &mut Entry, row: Entry, findings: &mut Vec<Finding>) {
     let (line, first) = (row.line, school.line);
-    let mut differs = |what: &str, has: &str, says: &str| {
-        let id = &row.id;
-        let (has, says) = (shown(has), shown(says));
+    let mut differs = |field: &'static str, has: &str, says: &str| {
         findings.push(Finding {
             line,
             column: None,
             grade: Grade::Doubted,
-            reason: format!(
-                "the {what} of {id} is `{says}` here and `{has}` in {first}: what stands first counts"
-            ),
+            reason: Reason::Contradiction {
+                school: row.id.clone(),
+                field,
+                has: shown(has),
+                says: shown(says),
+                first,
+            },
         });
     };
     if school.name != row.name {
@@ -159,8 +160,7 @@ fn add_up(entry: &mut Entry, count: Count, column: &str, findings: &mut Vec<Find
     let sum = parts
         .iter()
         .fold(0_u32, |sum, part| sum.saturating_add(*part));
-    let (id, what, n_sites) = (&entry.id, count.fact.name(), parts.len());
-    let mut doubt = |reason: String| {
+    let mut doubt = |reason: Reason| {
         findings.push(Finding {
             line: entry.line,
             column: Some(column.to_owned()),
@@ -170,19 +170,25 @@ fn add_up(entry: &mut Entry, count: Count, column: &str, findings: &mut Vec<Find
     };
     let most = count.fact.largest_plausible();
     if sum > most {
-        doubt(format!(
-            "the {n_sites} sites of {id} have {sum} {what} together, more than any school has (at most {most}): the school is kept without them"
-        ));
+        doubt(Reason::SumTooLarge {
+            school: entry.id.clone(),
+            sites: parts.len(),
+            fact: count.fact,
+            sum,
+            most,
+        });
         return;
     }
-    let same = parts
-        .first()
-        .is_some_and(|first| *first > 0 && parts.iter().all(|part| part == first));
-    if same && count.fact == Fact::Pupils {
-        doubt(format!(
-            "each of the {n_sites} sites of {id} states {} {what}: if they are those of the whole school, the mapping needs [columns] {what} = \"{column}\" in place of site_{what}",
-            parts.first().copied().unwrap_or_default()
-        ));
+    if let [pupils, others @ ..] = parts.as_slice()
+        && count.fact == Fact::Pupils
+        && *pupils > 0
+        && others.iter().all(|other| other == pupils)
+    {
+        doubt(Reason::SamePupils {
+            school: entry.id.clone(),
+            sites: parts.len(),
+            pupils: *pupils,
+        });
     }
     count.set(&mut entry.facts, Some(sum));
 }

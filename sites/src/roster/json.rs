@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::table::{Format, MAX_COLUMNS, Row, Table};
-use super::{Finding, RosterError};
+use super::{Finding, Reason, RosterError};
 
 pub(super) fn read(text: &str) -> Result<Table, RosterError> {
     let value: Value =
@@ -88,7 +88,7 @@ fn table(records: &[Value]) -> Result<Table, RosterError> {
     }];
     for (at, record) in records.iter().enumerate() {
         let Some(object) = record.as_object() else {
-            findings.push(Finding::row(at + 1, "the record is no object"));
+            findings.push(Finding::row(at + 1, Reason::NoRecord));
             continue;
         };
         let mut cells = vec![String::new(); header.len()];

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::encoding::{Encoding, decode};
-use super::{Finding, RosterError, SIZE_LIMIT, json, xlsx};
+use super::{Finding, Reason, RosterError, SIZE_LIMIT, json, xlsx};
 
 /// Lists have some dozens of columns; the widest that ministries publish has about 150.
 pub(super) const MAX_COLUMNS: usize = 500;
@@ -105,7 +105,7 @@ impl Table {
         }
         for row in rows {
             if table.rows.len() + table.findings.len() >= MAX_ROWS {
-                let reason = format!("more than {MAX_ROWS} rows: the rest is not read");
+                let reason = Reason::TooManyRows { most: MAX_ROWS };
                 table.findings.push(Finding::row(row.line, reason));
                 break;
             }
@@ -124,9 +124,9 @@ impl Table {
             return;
         }
         let reason = if row.cells.iter().any(|cell| cell.len() > MAX_CELL) {
-            "a cell is longer than any value: is a quote never closed?".to_owned()
+            Reason::CellTooLong
         } else if self.format == Format::Text && has != needs {
-            format!("has {has} of {needs} columns: is the list cut off here, or a quote missing?")
+            Reason::Columns { has, needs }
         } else {
             row.cells.resize(needs, String::new());
             self.rows.push(row);

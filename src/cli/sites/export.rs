@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Ending, load_authority, print, print_json};
 use crate::cli::replace::replace;
+use crate::text::{Language, Text};
 
 /// Write the schools of a site file as a table or as a map
 #[derive(Debug, Args)]
@@ -23,6 +24,9 @@ pub(super) struct Arguments {
     /// The file to write
     #[arg(long)]
     out: PathBuf,
+    /// Language
+    #[arg(long, value_enum, default_value_t)]
+    lang: Language,
     /// Print what was written as JSON
     #[arg(long)]
     json: bool,
@@ -64,10 +68,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if arguments.json {
         print_json(&written)?;
     } else {
-        print(&format!(
-            "{}: {} schools, {} sites; {without} sites have no coordinates",
-            written.file, written.schools, written.sites
-        ))?;
+        let gaps = [
+            ("file", written.file.as_str().into()),
+            ("schools", written.schools.into()),
+            ("sites", written.sites.into()),
+            ("without", without.into()),
+        ];
+        print(&Text::new(arguments.lang).say_with("export-written", &gaps))?;
     }
     Ok(Ending::Well)
 }

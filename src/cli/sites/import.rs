@@ -1,5 +1,5 @@
-//! `messnetz sites import`: a state's list of schools into the site file. What is printed is put into
-//! words here; what it means is decided in `messnetz_sites::roster`.
+//! `messnetz sites import`: a state's list of schools into the site file. What it means is decided in
+//! `messnetz_sites::roster`, and how it is said in `words`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use messnetz_sites::inventory::Sheet;
 use messnetz_sites::roster::{
-    Change, Entry, Filter, Format, Grade, LeftOut, List, Mapping, MergeError, Merged, Roster,
+    Entry, Filter, Finding, Format, Grade, LeftOut, List, Mapping, MergeError, Merged, Roster,
     Table, merge,
 };
 use messnetz_sites::site::SchoolForm;
@@ -22,6 +22,7 @@ use serde::Serialize;
 use super::{Ending, print, print_json};
 use crate::cli::replace::replace;
 use crate::collector::load_profiles;
+use crate::text::{Language, Text};
 
 /// So many lines of one kind are printed; `--json` has them all.
 const SHOWN: usize = 20;
@@ -64,6 +65,9 @@ pub(super) struct Arguments {
     /// Write what was understood although rows or values were not
     #[arg(long)]
     leave_out_problems: bool,
+    /// Language
+    #[arg(long, value_enum, default_value_t)]
+    lang: Language,
     /// Print the result as JSON, with every finding and difference
     #[arg(long)]
     json: bool,
@@ -145,6 +149,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         written: target.is_some(),
     };
     if arguments.json {
+        let mut report = serde_json::to_value(&report)?;
+        with_reasons(&mut report, &roster.findings.iter().collect::<Vec<_>>());
         print_json(&report)?;
     } else {
         print(&in_words(&report, arguments))?;
@@ -207,10 +213,24 @@ pub(super) fn refused(problems: &[Problem]) -> anyhow::Error {
     anyhow::anyhow!("nothing was written:\n{}", problems.join("\n"))
 }
 
+/// Puts the reason of each finding beside its kind, in English, whatever language people read.
+pub(super) fn with_reasons(report: &mut serde_json::Value, findings: &[&Finding]) {
+    let text = Text::new(Language::En);
+    let shown = report
+        .get_mut("findings")
+        .and_then(serde_json::Value::as_array_mut);
+    for (shown, finding) in shown.into_iter().flatten().zip(findings) {
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("reason".to_owned(), text.roster_reason(finding).into());
+        }
+    }
+}
+
 /// The report for people.
 fn in_words(report: &Report<'_>, arguments: &Arguments) -> String {
+    let say = Text::new(arguments.lang);
     let roster = report.roster;
-    let mut text = format!("{}: {}, ", report.file, roster.list);
+    let mut text = format!("{}: {}, ", report.file, say.roster_list(roster.list));
     let _ = match (roster.format, roster.encoding) {
         (Format::Text, Some(encoding)) => write!(text, "{encoding}, "),
         (Format::Xlsx, _) => write!(text, "XLSX, "),
@@ -218,79 +238,80 @@ fn in_words(report: &Report<'_>, arguments: &Arguments) -> String {
         (Format::Text, None) => Ok(()),
     };
     let left_out = |rule| roster.left_out.get(&rule).copied().unwrap_or_default();
-    let _ = writeln!(
-        text,
-        "{} rows\n  schools    {}{}; left out by rule: {} not in operation, {} no schools",
-        roster.rows,
-        report.schools,
-        if roster.tells_sites_apart() {
-            format!(" with {} sites", report.sites)
-        } else {
-            String::new()
-        },
-        left_out(LeftOut::Closed),
-        left_out(LeftOut::NoSchool),
-    );
+    let gaps = [
+        ("schools", report.schools.into()),
+        ("sites", report.sites.into()),
+        ("closed", left_out(LeftOut::Closed).into()),
+        ("noschool", left_out(LeftOut::NoSchool).into()),
+    ];
+    let schools = if roster.tells_sites_apart() {
+        say.say_with("roster-schools-and-sites", &gaps)
+    } else {
+        say.say_with("roster-schools", &gaps)
+    };
     let by_form: Vec<String> = SchoolForm::ALL
         .iter()
         .filter_map(|form| {
             let count = report.asked_for_by_form.get(form.name())?;
-            Some(format!("{} {count}", form.name()))
+            Some(format!("{} {count}", say.school_form(*form)))
         })
         .collect();
     let _ = writeln!(
         text,
-        "  asked for  {}{}{}",
-        report.asked_for,
+        "{}\n  {schools}\n  {}{}{}",
+        say.say_with("roster-rows", &[("rows", roster.rows.into())]),
+        say.say_with("roster-asked-for", &[("count", report.asked_for.into())]),
         if by_form.is_empty() { "" } else { ": " },
         by_form.join(", ")
     );
     if report.asked_for == 0 {
-        text.push_str(&what_could_be_asked_for(roster));
+        text.push_str(&what_could_be_asked_for(roster, &say));
     }
-    let _ = writeln!(
-        text,
-        "  to look at {} rows refused, {} values refused, {} values doubted; {} forms not stated and read from name or number",
-        roster.count(Grade::RowRefused),
-        roster.count(Grade::ValueRefused),
-        roster.count(Grade::Doubted),
-        roster.forms_guessed,
-    );
+    let gaps = [
+        ("rows", roster.count(Grade::RowRefused).into()),
+        ("values", roster.count(Grade::ValueRefused).into()),
+        ("doubted", roster.count(Grade::Doubted).into()),
+        ("forms", roster.forms_guessed.into()),
+    ];
+    let _ = writeln!(text, "  {}", say.say_with("roster-to-look-at", &gaps));
     if roster.list == List::Own && arguments.mapping.is_none() {
-        text.push_str(
-            "What the columns were taken for (--save-mapping FILE, correct it, --mapping FILE):\n",
-        );
+        let _ = writeln!(text, "{}", say.say("roster-columns-taken-for"));
         for line in report.mapping.to_toml().lines() {
             if !line.is_empty() && !line.starts_with('#') {
                 let _ = writeln!(text, "  {line}");
             }
         }
     }
-    let place = match roster.format {
-        Format::Text => "line",
-        Format::Xlsx => "row",
-        Format::Json => "record",
-    };
-    list(&mut text, &roster.findings, |finding| {
-        format!("{place} {finding}")
+    list(&mut text, &say, &roster.findings, |finding| {
+        say.roster_finding(roster.format, finding)
     });
     if let (Some(merged), Some(path)) = (report.merged, &arguments.into) {
-        differences(&mut text, merged, &path.display().to_string());
+        differences(&mut text, &say, merged, &path.display().to_string());
     }
     let end = match (&arguments.into, report.written) {
-        (Some(path), true) if report.merged.is_some_and(Merged::changes_nothing) => {
-            format!("{} is up to date.", path.display())
+        (Some(path), true) => {
+            let up_to_date = report.merged.is_some_and(Merged::changes_nothing);
+            written(&say, &path.display().to_string(), up_to_date)
         }
-        (Some(path), true) => format!("Written: {}", path.display()),
-        (Some(_), false) => "Nothing is written.".to_owned(),
-        (None, _) => "Nothing is written: a site file is named with --into.".to_owned(),
+        (Some(_), false) => say.say("roster-not-written"),
+        (None, _) => say.say("roster-not-written-no-file"),
     };
     text.push_str(&end);
     text
 }
 
+/// That a site file was written, or needed not be.
+pub(super) fn written(say: &Text, file: &str, up_to_date: bool) -> String {
+    let gaps = [("file", file.into())];
+    if up_to_date {
+        say.say_with("roster-up-to-date", &gaps)
+    } else {
+        say.say_with("roster-written", &gaps)
+    }
+}
+
 /// What the list has in place of what was asked for.
-fn what_could_be_asked_for(roster: &Roster) -> String {
+fn what_could_be_asked_for(roster: &Roster, say: &Text) -> String {
     let some = |words: Vec<&String>| {
         let words: BTreeSet<&String> = words.into_iter().collect();
         let first: Vec<&str> = words.iter().take(8).map(|word| word.as_str()).collect();
@@ -305,94 +326,50 @@ fn what_could_be_asked_for(roster: &Roster) -> String {
         some(roster.entries.iter().filter_map(pick).collect())
     };
     let mut text = String::new();
-    for (what, words) in [
-        (
-            "authorities",
-            of(|entry| entry.register.authority_number.as_ref()),
-        ),
-        (
-            "municipalities",
-            of(|entry| {
-                let first = entry.sites.first();
-                let place = first.and_then(|site| site.address.place.as_ref());
-                entry.register.municipality.as_ref().or(place)
-            }),
-        ),
-        ("forms", of(|entry| entry.register.land_form.as_ref())),
-    ] {
-        if let Some(words) = words {
-            let _ = writeln!(text, "  {what} of the list: {words}");
-        }
+    let authorities = of(|entry| entry.register.authority_number.as_ref());
+    let municipalities = of(|entry| {
+        let first = entry.sites.first();
+        let place = first.and_then(|site| site.address.place.as_ref());
+        entry.register.municipality.as_ref().or(place)
+    });
+    let forms = of(|entry| entry.register.land_form.as_ref());
+    let lines = [
+        authorities.map(|words| say.say_with("roster-authorities", &[("words", words.into())])),
+        municipalities
+            .map(|words| say.say_with("roster-municipalities", &[("words", words.into())])),
+        forms.map(|words| say.say_with("roster-forms", &[("words", words.into())])),
+    ];
+    for line in lines.into_iter().flatten() {
+        let _ = writeln!(text, "  {line}");
     }
     text
 }
 
-fn differences(text: &mut String, merged: &Merged, file: &str) {
-    let _ = writeln!(
-        text,
-        "Against {file}: {} schools new, {} sites new in known schools, {} values changed, {} kept as entered by hand, {} schools gone, {} sites gone, {} schools unchanged",
-        merged.new.len(),
-        merged.new_sites.len(),
-        merged.changed.len(),
-        merged.kept.len(),
-        merged.gone.len(),
-        merged.gone_sites.len(),
-        merged.unchanged,
-    );
-    list(text, &merged.new, |new| {
+fn differences(text: &mut String, say: &Text, merged: &Merged, file: &str) {
+    let _ = writeln!(text, "{}", say.merged(merged, file));
+    list(text, say, &merged.new, |new| {
         format!("+ {} {}", new.id, new.name)
     });
-    list(text, &merged.new_sites, |new| {
+    list(text, say, &merged.new_sites, |new| {
         format!("+ {} {}", new.id, new.name)
     });
-    let at = |change: &Change| match &change.site {
-        Some(site) => format!("{}/{site}", change.id),
-        None => change.id.to_string(),
-    };
-    let was = |change: &Change| change.was.clone().unwrap_or_else(|| "nothing".to_owned());
-    list(text, &merged.changed, |change| {
-        format!(
-            "~ {} {}: {} → {}",
-            at(change),
-            change.field,
-            was(change),
-            change.list
-        )
+    list(text, say, &merged.changed, |change| say.changed(change));
+    list(text, say, &merged.kept, |change| say.kept(change));
+    list(text, say, &merged.gone, |gone| {
+        say.gone(gone.rule, gone.id.as_str(), &gone.name)
     });
-    list(text, &merged.kept, |change| {
-        format!(
-            "= {} {}: {} stays, the list says {}",
-            at(change),
-            change.field,
-            was(change),
-            change.list
-        )
-    });
-    let why = |rule| match rule {
-        Some(LeftOut::Closed) => "not in operation after the list",
-        Some(LeftOut::NoSchool) => "no school after the list",
-        None => "not in the list",
-    };
-    list(text, &merged.gone, |gone| {
-        let why = why(gone.rule);
-        format!("- {} {}: {why}; it stays in the file", gone.id, gone.name)
-    });
-    list(text, &merged.gone_sites, |gone| {
-        let why = why(gone.rule);
-        format!("- {} {}: {why}; it stays in the file", gone.id, gone.name)
+    list(text, say, &merged.gone_sites, |gone| {
+        say.gone(gone.rule, &gone.id.to_string(), &gone.name)
     });
 }
 
 /// The first of `items`, one a line, and how many more there are.
-pub(super) fn list<T>(text: &mut String, items: &[T], line: impl Fn(&T) -> String) {
+pub(super) fn list<T>(text: &mut String, say: &Text, items: &[T], line: impl Fn(&T) -> String) {
     for item in items.iter().take(SHOWN) {
         let _ = writeln!(text, "  {}", line(item));
     }
     if items.len() > SHOWN {
-        let _ = writeln!(
-            text,
-            "  … and {} more (--json lists all)",
-            items.len() - SHOWN
-        );
+        let more = [("more", (items.len() - SHOWN).into())];
+        let _ = writeln!(text, "  {}", say.say_with("roster-more", &more));
     }
 }

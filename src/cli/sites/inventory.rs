@@ -1,7 +1,6 @@
 //! `messnetz sites template` and `messnetz sites inventory`: what no agent can measure, collected on a sheet
 //! and entered into the site file.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -10,12 +9,13 @@ use clap::Args;
 use messnetz_sites::inventory::{
     EnterError, Entered, FactChange, Sheet, enter, template_csv, template_xlsx,
 };
-use messnetz_sites::roster::Finding;
+use messnetz_sites::roster::{Finding, Format};
 use serde::Serialize;
 
 use super::{Ending, import, print, print_json};
 use crate::cli::replace::replace;
 use crate::collector::load_profiles;
+use crate::text::{Language, Text};
 
 /// Write an empty sheet for what no agent can measure: rooms, cabling, devices, support
 #[derive(Debug, Args)]
@@ -79,6 +79,9 @@ pub(super) struct Arguments {
     /// Write what was understood although rows were not
     #[arg(long)]
     leave_out_problems: bool,
+    /// Language
+    #[arg(long, value_enum, default_value_t)]
+    lang: Language,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -117,7 +120,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         replace(&arguments.into, entered.text.as_bytes())?;
     }
     if arguments.json {
-        print_json(&Report {
+        let mut report = serde_json::to_value(Report {
             file: name,
             rows: sheet.rows,
             examples: sheet.examples,
@@ -128,10 +131,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             findings: findings.clone(),
             written,
         })?;
+        import::with_reasons(&mut report, &findings);
+        print_json(&report)?;
     } else {
-        print(&in_words(
-            &name, &into, &sheet, &entered, &findings, written,
-        ))?;
+        let text = Text::new(arguments.lang);
+        let read = read_in_words(&text, &name, &sheet, &findings);
+        let entered = entered_in_words(&text, &into, &entered, written);
+        print(&format!("{read}{entered}"))?;
     }
     if stands_in_the_way && !arguments.dry_run {
         bail!(
@@ -146,54 +152,48 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     })
 }
 
-fn in_words(
-    name: &str,
-    into: &str,
-    sheet: &Sheet,
-    entered: &Entered,
-    findings: &[&Finding],
-    written: bool,
-) -> String {
-    let mut text = format!(
-        "{name}: {} rows, {} examples skipped, {} facts, {} rows not understood\n",
-        sheet.rows,
-        sheet.examples,
-        sheet.facts.len(),
-        findings.len(),
-    );
-    import::list(&mut text, findings, |finding| format!("row {finding}"));
-    let _ = writeln!(
-        text,
-        "Against {into}: {} facts entered, {} kept because the file has them newer, {} unchanged",
-        entered.entered.len(),
-        entered.kept.len(),
-        entered.unchanged,
-    );
-    let was = |change: &FactChange| change.was.clone().unwrap_or_else(|| "nothing".to_owned());
-    import::list(&mut text, &entered.entered, |change| {
-        format!(
-            "~ {} {}: {} → {}",
-            change.at,
-            change.fact,
-            was(change),
-            change.sheet
-        )
+/// What is in the sheet, for people.
+fn read_in_words(say: &Text, name: &str, sheet: &Sheet, findings: &[&Finding]) -> String {
+    let gaps = [
+        ("file", name.into()),
+        ("rows", sheet.rows.into()),
+        ("examples", sheet.examples.into()),
+        ("facts", sheet.facts.len().into()),
+        ("findings", findings.len().into()),
+    ];
+    let mut text = format!("{}\n", say.say_with("sheet-read", &gaps));
+    import::list(&mut text, say, findings, |finding| {
+        say.roster_finding(Format::Xlsx, finding)
     });
-    import::list(&mut text, &entered.kept, |change| {
-        format!(
-            "= {} {}: {} stays, the sheet says {}",
-            change.at,
-            change.fact,
-            was(change),
-            change.sheet
-        )
+    text
+}
+
+/// What it did, or would do, to the site file, for people.
+fn entered_in_words(say: &Text, into: &str, entered: &Entered, written: bool) -> String {
+    let gaps = [
+        ("file", into.into()),
+        ("entered", entered.entered.len().into()),
+        ("kept", entered.kept.len().into()),
+        ("unchanged", entered.unchanged.into()),
+    ];
+    let mut text = format!("{}\n", say.say_with("sheet-entered", &gaps));
+    let was = |change: &FactChange| say.or_nothing(change.was.as_deref());
+    import::list(&mut text, say, &entered.entered, |change| {
+        let was = was(change);
+        format!("~ {} {}: {was} → {}", change.at, change.fact, change.sheet)
     });
-    if written && entered.entered.is_empty() {
-        let _ = write!(text, "{into} is up to date.");
-    } else if written {
-        let _ = write!(text, "Written: {into}");
+    import::list(&mut text, say, &entered.kept, |change| {
+        let gaps = [
+            ("was", was(change).into()),
+            ("sheet", change.sheet.as_str().into()),
+        ];
+        let stays = say.say_with("sheet-stays", &gaps);
+        format!("= {} {}: {stays}", change.at, change.fact)
+    });
+    text.push_str(&if written {
+        import::written(say, into, entered.entered.is_empty())
     } else {
-        text.push_str("Nothing is written.");
-    }
+        say.say("roster-not-written")
+    });
     text
 }

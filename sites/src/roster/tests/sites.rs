@@ -119,7 +119,7 @@ fn a_total_that_stands_beside_each_site_is_doubted_and_the_mapping_can_say_so() 
     let list = TOWN.replace(";180;", ";240;").replace(";60;", ";240;");
     let roster = town(&list);
     assert!(
-        reasons(&roster).contains("pupils = \"Schüler\""),
+        reasons(&roster).contains("SamePupils"),
         "{}",
         reasons(&roster)
     );
