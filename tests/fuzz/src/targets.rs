@@ -258,9 +258,9 @@ fn kinds(findings: &[Finding]) -> String {
     let kinds: BTreeSet<String> = findings
         .iter()
         .map(|finding| {
-            let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
-            let words: Vec<&str> = finding.reason.split(' ').filter(plain).take(6).collect();
-            words.join(" ")
+            let written = format!("{:?}", finding.reason);
+            let name = written.split(|c: char| !c.is_alphanumeric()).next();
+            name.unwrap_or_default().to_owned()
         })
         .collect();
     format!("{kinds:?}")
