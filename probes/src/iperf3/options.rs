@@ -96,6 +96,8 @@ pub(super) fn apply(
 
 #[cfg(test)]
 mod tests {
+    use messnetz_metric::BitRate;
+
     use super::*;
     use crate::iperf3::parameters::Flow;
     use std::time::Duration;

@@ -21,7 +21,7 @@ fn session(reflector: SocketAddr) -> Session {
 async fn reflector(address: &str) -> SocketAddr {
     let socket = UdpSocket::bind((address, 0)).await.unwrap();
     let address = socket.local_addr().unwrap();
-    tokio::spawn(reflect(socket, Limits::default()));
+    tokio::spawn(reflect(socket, Limits::default(), |_| true));
     address
 }
 
