@@ -11,23 +11,29 @@ impl Text {
     /// A finding with its place in a list of this form.
     #[must_use]
     pub fn roster_finding(&self, format: Format, finding: &Finding) -> String {
-        let line = [("line", number(finding.line))];
-        let place = match format {
-            Format::Text => self.say_with("roster-at-line", &line),
-            Format::Xlsx => self.say_with("roster-at-row", &line),
-            Format::Json => self.say_with("roster-at-record", &line),
-        };
-        let reason = self.roster_reason(finding);
+        let place = self.roster_place(format, finding.line);
+        let reason = self.roster_reason(format, finding);
         match &finding.column {
             Some(column) => format!("{place}: {column}: {reason}"),
             None => format!("{place}: {reason}"),
         }
     }
 
-    /// What is wrong in a row.
+    /// A place in a list of this form.
+    fn roster_place(&self, format: Format, line: usize) -> String {
+        let line = [("line", number(line))];
+        match format {
+            Format::Text => self.say_with("roster-at-line", &line),
+            Format::Xlsx => self.say_with("roster-at-row", &line),
+            Format::Json => self.say_with("roster-at-record", &line),
+        }
+    }
+
+    /// What is wrong in a row of a list of this form.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "one arm for each reason there is")]
-    pub fn roster_reason(&self, finding: &Finding) -> String {
+    pub fn roster_reason(&self, format: Format, finding: &Finding) -> String {
+        let place = |line: &usize| FluentValue::from(self.roster_place(format, *line));
         match &finding.reason {
             Reason::TooManyRows { most } => {
                 self.say_with("roster-too-many-rows", &[("most", number(*most))])
@@ -80,11 +86,11 @@ impl Text {
             ),
             Reason::SchoolTwice { school, first } => self.say_with(
                 "roster-school-twice",
-                &[("school", word(school.as_str())), ("first", number(*first))],
+                &[("school", word(school.as_str())), ("first", place(first))],
             ),
             Reason::SiteTwice { site, first } => self.say_with(
                 "roster-site-twice",
-                &[("site", word(site)), ("first", number(*first))],
+                &[("site", word(site)), ("first", place(first))],
             ),
             Reason::Contradiction {
                 school,
@@ -99,7 +105,7 @@ impl Text {
                     ("field", self.roster_field(field).into()),
                     ("has", self.roster_value(field, has).into()),
                     ("says", self.roster_value(field, says).into()),
-                    ("first", number(*first)),
+                    ("first", place(first)),
                 ],
             ),
             Reason::SumTooLarge {

@@ -139,7 +139,7 @@ fn a_list_with_rows_that_are_not_understood_is_not_half_imported() {
         ),
         (
             twice.as_bytes(),
-            "line 3: the school NW-100001 already stands in 2",
+            "line 3: the school NW-100001 already stands in line 2",
         ),
         (wrong_page.as_bytes(), "line 2: letters such as \"Ã¤\" show"),
     ] {
@@ -281,7 +281,7 @@ fn a_list_with_a_row_for_each_site_gives_schools_of_several_sites() {
     list(&format!("{rows}100001;2;Grundschule Am Berg;;;\n")).unwrap();
     let (code, said) = ended(&sites(&desk, import));
     assert_eq!(code, Some(2), "{said}");
-    let twice = "line 5: the site NW-100001/2 already stands in 3";
+    let twice = "line 5: the site NW-100001/2 already stands in line 3";
     assert!(said.contains(twice), "{said}");
 }
 
@@ -314,7 +314,7 @@ fn what_is_found_is_said_in_german_and_english_and_json_has_its_kind() {
         );
         let twice = &report["findings"][1];
         assert_eq!(twice["first"], 2);
-        assert_eq!(twice["reason"], "the site NW-100001/1 already stands in 2");
+        assert_eq!(twice["reason"], "the site NW-100001/1 already stands in line 2");
     }
     let leave_out = import.replace("--dry-run", "--leave-out-problems --lang de");
     let (_, said) = ended(&sites(&desk, &leave_out));

@@ -150,7 +150,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     };
     if arguments.json {
         let mut report = serde_json::to_value(&report)?;
-        with_reasons(&mut report, &roster.findings.iter().collect::<Vec<_>>());
+        with_reasons(
+            &mut report,
+            roster.format,
+            &roster.findings.iter().collect::<Vec<_>>(),
+        );
         print_json(&report)?;
     } else {
         print(&in_words(&report, arguments))?;
@@ -214,14 +218,17 @@ pub(super) fn refused(problems: &[Problem]) -> anyhow::Error {
 }
 
 /// Puts the reason of each finding beside its kind, in English, whatever language people read.
-pub(super) fn with_reasons(report: &mut serde_json::Value, findings: &[&Finding]) {
+pub(super) fn with_reasons(report: &mut serde_json::Value, format: Format, findings: &[&Finding]) {
     let text = Text::new(Language::En);
     let shown = report
         .get_mut("findings")
         .and_then(serde_json::Value::as_array_mut);
     for (shown, finding) in shown.into_iter().flatten().zip(findings) {
         if let Some(shown) = shown.as_object_mut() {
-            shown.insert("reason".to_owned(), text.roster_reason(finding).into());
+            shown.insert(
+                "reason".to_owned(),
+                text.roster_reason(format, finding).into(),
+            );
         }
     }
 }

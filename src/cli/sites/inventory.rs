@@ -131,7 +131,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             findings: findings.clone(),
             written,
         })?;
-        import::with_reasons(&mut report, &findings);
+        import::with_reasons(&mut report, Format::Xlsx, &findings);
         print_json(&report)?;
     } else {
         let text = Text::new(arguments.lang);
