@@ -21,7 +21,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
         "messnetz",
         &["messnetz-metric", "messnetz-probes", "messnetz-sites"],
     ),
-    ("fuzz", &["messnetz-sites"]),
+    ("fuzz", &["messnetz-probes", "messnetz-sites"]),
     ("xtask", &[]),
 ];
 

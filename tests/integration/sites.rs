@@ -314,7 +314,10 @@ fn what_is_found_is_said_in_german_and_english_and_json_has_its_kind() {
         );
         let twice = &report["findings"][1];
         assert_eq!(twice["first"], 2);
-        assert_eq!(twice["reason"], "the site NW-100001/1 already stands in line 2");
+        assert_eq!(
+            twice["reason"],
+            "the site NW-100001/1 already stands in line 2"
+        );
     }
     let leave_out = import.replace("--dry-run", "--leave-out-problems --lang de");
     let (_, said) = ended(&sites(&desk, &leave_out));

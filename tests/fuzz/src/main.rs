@@ -8,6 +8,7 @@
 //! input that never ends) leaves the input behind.
 
 mod current;
+mod iperf3;
 mod mutate;
 mod targets;
 

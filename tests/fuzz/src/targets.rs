@@ -17,6 +17,8 @@ use messnetz_sites::site::{Authority, EXAMPLE};
 use messnetz_sites::target::Profiles;
 use zip::write::SimpleFileOptions;
 
+use crate::iperf3;
+
 /// One reader, with all that a user would have done to what it read.
 pub(crate) struct Target {
     /// Its name on the command line, and its folder in the corpus.
@@ -71,6 +73,12 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: || Ok(vec![EXAMPLE.as_bytes().to_vec()]),
         words: TOML_WORDS,
         run: site_file,
+    },
+    Target {
+        name: "iperf3",
+        seeds: || Ok(iperf3::seeds()),
+        words: iperf3::WORDS,
+        run: iperf3::run,
     },
     Target {
         name: "formula",

@@ -1,13 +1,14 @@
-//! `cargo xtask bench`: how long the work takes that has to be quick.
+//! `cargo xtask bench`: how long the work takes that has to be quick, and what measuring costs.
 
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result, bail};
 
+mod goodput;
 pub(crate) mod judging;
 pub(crate) mod roster;
-pub(crate) mod sweep;
+mod sweep;
 
 /// The CPU time of all processes that this one has waited for: `cutime` and `cstime` of proc(5), which
 /// Linux counts in hundredths of a second for every architecture.
@@ -26,16 +27,21 @@ fn cpu_of_children() -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 10))
 }
 
-/// The middle one; of an even number, the mean of the two in the middle; nothing of none.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+/// The middle one of an odd number of values, which are sorted by this.
+fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    match (values.get(half), values.len() % 2) {
-        (Some(middle), 1) => *middle,
-        (Some(upper), _) => values
-            .get(half - 1)
-            .map_or(*upper, |lower| (lower + upper) / 2.0),
-        (None, _) => f64::NAN,
+    values[values.len() / 2]
+}
+
+/// What measuring yields and costs beside the stock tools; all comparisons are made before one that was
+/// missed ends it.
+pub(crate) fn measuring() -> Result<()> {
+    let missed: Vec<String> = [goodput::run(), sweep::run()]
+        .into_iter()
+        .filter_map(|ended| ended.err().map(|error| format!("{error:#}")))
+        .collect();
+    if !missed.is_empty() {
+        bail!("{}", missed.join("; "));
     }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::median;
 use crate::cargo::{Call, target_dir};
 
 /// A town, and how often it is judged.
@@ -58,9 +59,4 @@ fn judged(program: &Path, schools: u32) -> Result<(f64, f64)> {
         (Some(Ok(wall)), Some(Ok(cpu))) => Ok((wall, cpu)),
         _ => bail!("{} printed no times: {text}", program.display()),
     }
-}
-
-fn median(times: &mut [f64]) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

@@ -69,9 +69,13 @@ pub(crate) fn run() -> Result<()> {
             theirs.push(fping(&list, comparison)?);
         }
         let least = |runs: &[Run]| runs.iter().map(|run| run.answered).min().unwrap_or(0);
+        let wall = |runs: &[Run]| {
+            let mut wall: Vec<f64> = runs.iter().map(|run| run.wall.as_secs_f64()).collect();
+            median(&mut wall)
+        };
         let per_ping = |runs: &[Run]| {
-            let cpu = runs.iter().map(|run| run.cpu.as_secs_f64());
-            median(cpu) * 1e6 / f64::from(comparison.targets)
+            let mut cpu: Vec<f64> = runs.iter().map(|run| run.cpu.as_secs_f64()).collect();
+            median(&mut cpu) * 1e6 / f64::from(comparison.targets)
         };
         println!(
             "{} addresses, {}, {PAIRS} pairs",
@@ -80,7 +84,7 @@ pub(crate) fn run() -> Result<()> {
         for (name, runs) in [("messnetz", &ours), ("fping", &theirs)] {
             println!(
                 "  {name:<9} {:>6.2} s wall time, {:>5.1} µs CPU time a ping, at least {} answered",
-                median(runs.iter().map(|run| run.wall.as_secs_f64())),
+                wall(runs),
                 per_ping(runs),
                 least(runs),
             );
