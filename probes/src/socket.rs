@@ -270,17 +270,27 @@ pub(crate) fn set_words<const N: usize>(
 }
 
 /// `SO_MAX_PACING_RATE` (socket(7)), which counts bytes a second.
-#[allow(unsafe_code)]
 pub(crate) fn set_max_pacing_rate(socket: &impl AsFd, rate: BitRate) -> io::Result<()> {
-    let bytes: u64 = rate.as_bps() / 8;
-    // SAFETY: the kernel reads as many bytes as `bytes` has, which outlives the call.
+    set(socket, libc::SO_MAX_PACING_RATE, rate.as_bps() / 8)
+}
+
+/// `SO_RCVLOWAT` (socket(7)): a receiver sleeps until so many bytes are there.
+pub(crate) fn wake_at(socket: &impl AsFd, bytes: i32) -> io::Result<()> {
+    set(socket, libc::SO_RCVLOWAT, bytes)
+}
+
+/// Sets an option of the socket layer that takes a whole number.
+#[allow(unsafe_code)]
+fn set<T: Into<i128> + Copy>(socket: &impl AsFd, option: libc::c_int, value: T) -> io::Result<()> {
+    // SAFETY: `value` is a whole number without padding; the kernel reads as many bytes as it has, and it
+    // outlives the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_MAX_PACING_RATE,
-            (&raw const bytes).cast(),
-            size_of::<u64>() as libc::socklen_t,
+            option,
+            (&raw const value).cast(),
+            size_of::<T>() as libc::socklen_t,
         )
     };
     if result == 0 {

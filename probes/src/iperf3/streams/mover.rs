@@ -21,9 +21,17 @@ use crate::iperf3::codec::DatagramHead;
 use crate::iperf3::datagrams::Account;
 use crate::iperf3::pacing::Pacer;
 use crate::iperf3::parameters::Parameters;
+use crate::socket;
 
 /// What one read takes at most.
 const READ: usize = 1 << 20;
+
+/// A receiver is woken once as much is there as comes in this time: on a fast line that spares most of its
+/// wake-ups, and on no line does it hold anything up that a peer could notice.
+const WAKE: Duration = Duration::from_millis(1);
+
+/// How often a receiver looks how much comes in that time.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// At a set rate a write of TCP is no more than what is due in this time, so that the rate is kept evenly.
 const PIECE: Duration = Duration::from_millis(10);
@@ -140,6 +148,7 @@ impl Mover {
             ReceivePath::Copy => MsgFlags::empty(),
         };
         let mut pacer = self.pacer();
+        let mut wakes = Wakes::new();
         while let Some(counts) = self.receives() {
             if counts && self.must_wait(pacer.as_mut()) {
                 continue;
@@ -152,6 +161,10 @@ impl Mover {
                     }
                     self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
                     self.shared.received(bytes);
+                    if let Some(bytes) = wakes.received(bytes, Instant::now()) {
+                        // Without it everything works as well, at more cost.
+                        let _ = socket::wake_at(&*self.socket, bytes);
+                    }
                 }
                 Moved::Bytes(_) | Moved::Nothing => {}
                 Moved::Ended => return,
@@ -301,6 +314,40 @@ impl Mover {
     }
 }
 
+/// How much a receiver of TCP waits for.
+struct Wakes {
+    since: Instant,
+    bytes: u64,
+    at: i32,
+}
+
+impl Wakes {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            bytes: 0,
+            at: 1,
+        }
+    }
+
+    /// So many bytes were received. What to wait for from now on, where it has changed by much.
+    fn received(&mut self, bytes: u64, now: Instant) -> Option<i32> {
+        self.bytes += bytes;
+        let elapsed = now.saturating_duration_since(self.since);
+        if elapsed < LOOK {
+            return None;
+        }
+        let share = WAKE.as_secs_f64() / elapsed.as_secs_f64();
+        let at = (self.bytes as f64 * share).clamp(1.0, READ as f64) as i32;
+        (self.since, self.bytes) = (now, 0);
+        if at.abs_diff(self.at) <= self.at.unsigned_abs() / 4 {
+            return None;
+        }
+        self.at = at;
+        Some(at)
+    }
+}
+
 /// A file of this content that has no name and lies in memory.
 fn in_memory(content: &[u8]) -> io::Result<std::fs::File> {
     use std::io::Write as _;
@@ -308,4 +355,24 @@ fn in_memory(content: &[u8]) -> io::Result<std::fs::File> {
     let mut file = std::fs::File::from(descriptor);
     file.write_all(content)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_waits_for_what_comes_in_a_millisecond_and_for_a_read_at_most() {
+        let mut wakes = Wakes::new();
+        let start = wakes.since;
+        let at = |ms| start + Duration::from_millis(ms);
+        // 100 Mbit/s are 12,500 bytes a millisecond.
+        assert_eq!(wakes.received(600_000, at(49)), None);
+        assert_eq!(wakes.received(25_000, at(50)), Some(12_500));
+        // A little more is no reason to change anything.
+        assert_eq!(wakes.received(700_000, at(100)), None);
+        assert_eq!(wakes.received(u64::from(u32::MAX), at(150)), Some(1 << 20));
+        // A line that stalls wakes at once.
+        assert_eq!(wakes.received(1, at(10_000)), Some(1));
+    }
 }
