@@ -56,6 +56,8 @@ pub(crate) fn run(bytes: &[u8]) -> String {
         assert!(length.is_none_or(|length| length <= MAX_PARAMETERS));
         length.is_some()
     });
+    // Without the length that was announced, which would make every answer a new one.
+    let document = document.map_err(|_| "too long");
     let head = DatagramHead::parse(true, bytes).is_some();
     let parameters = Parameters::parse(bytes).map(|parameters| {
         let again = Parameters::parse(&parameters.document());
@@ -78,7 +80,12 @@ pub(crate) fn run(bytes: &[u8]) -> String {
     } else {
         ""
     };
-    let short = |error: String| error.chars().take(50).collect::<String>();
+    // Without what it quotes and where that stood, which would make every answer a new one.
+    let short = |error: String| {
+        let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+        let words: Vec<&str> = error.split(' ').filter(plain).skip(6).take(4).collect();
+        words.join(" ")
+    };
     let parameters = parameters.map_err(|error| short(error.to_string()));
     let results = results.map_err(|error| short(error.to_string()));
     format!("{understood}{cookie} {document:?} {head} {parameters:?} {results:?}")
