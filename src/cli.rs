@@ -216,6 +216,20 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(print(&serde_json::to_string_pretty(value)?)?)
 }
 
+/// Whether this machine has an interface of this name; the error names those that it has.
+#[cfg(feature = "agent")]
+fn check_interface(name: Option<&str>) -> anyhow::Result<()> {
+    let Some(name) = name else { return Ok(()) };
+    let known = messnetz_probes::link::interfaces()?;
+    if !known.iter().any(|known| known == name) {
+        anyhow::bail!(
+            "this machine has no interface '{name}'; it has {}",
+            known.join(", ")
+        );
+    }
+    Ok(())
+}
+
 /// Runs async work on one thread: an agent is small.
 #[cfg(feature = "agent")]
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

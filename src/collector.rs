@@ -9,7 +9,6 @@ mod config;
 mod dashboard;
 mod door;
 mod ingest;
-mod listener;
 mod places;
 mod run;
 mod schedule;

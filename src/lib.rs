@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod clock;
 pub mod identity;
+mod listener;
 mod sqlite;
 pub mod text;
 pub mod wire;

@@ -6,11 +6,12 @@
 //! "lost". [`is_up`] is the quick question whether somebody answers at all, and measures nothing.
 //!
 //! Layers: `codec` turns bytes into messages, `accounts` keeps the books of one burst in virtual
-//! time, `driver` owns the socket and the clock.
+//! time, `form` knows the two kinds of socket, `driver` owns one and the clock.
 
 mod accounts;
 mod codec;
 mod driver;
+mod form;
 pub mod sweep;
 mod up;
 

@@ -14,6 +14,7 @@
 
 mod client;
 pub mod codec;
+mod control;
 mod datagrams;
 mod number;
 mod options;

@@ -12,3 +12,10 @@ pub(crate) fn octets<const N: usize>(attempt: &str) -> Result<[u8; N], Failure> 
     })?;
     Ok(octets)
 }
+
+/// Spreads a number over all bits (the finalizer of `SplitMix64`; Steele, Lea & Flood, OOPSLA 2014).
+pub(crate) const fn mix(mut number: u64) -> u64 {
+    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}

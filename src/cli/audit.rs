@@ -10,7 +10,7 @@ use clap::Args;
 use fluent_bundle::FluentValue;
 use indicatif::{ProgressBar, ProgressStyle};
 use messnetz_metric::{Medium, Metric, Outcome, Segment, Value};
-use messnetz_probes::link::{self, Duplex, LinkState};
+use messnetz_probes::link::{Duplex, LinkState};
 use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_sites::calendar::SchoolCalendar;
 use messnetz_sites::facts::Facts;
@@ -20,7 +20,7 @@ use messnetz_sites::site::{Address, Authority, Register, School, SchoolForm, Sit
 use messnetz_sites::target::{ProfileId, Profiles, Target};
 use messnetz_sites::verdict::{NotMeasured, Standing};
 
-use super::{Ending, asked_to_stop, block_on, print, print_json, write_new};
+use super::{Ending, asked_to_stop, block_on, check_interface, print, print_json, write_new};
 use crate::audit::{Audit, Finding, Visit, audit};
 use crate::measure::TestServer;
 use crate::text::{Language, Text};
@@ -176,18 +176,6 @@ fn save(audit: &Audit, out: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 }
 
 /// An interface that does not exist is a mistake of the command line, not a finding.
-fn check_interface(name: Option<&str>) -> anyhow::Result<()> {
-    let Some(name) = name else { return Ok(()) };
-    let known = link::interfaces()?;
-    if !known.iter().any(|known| known == name) {
-        bail!(
-            "this machine has no interface '{name}'; it has {}",
-            known.join(", ")
-        );
-    }
-    Ok(())
-}
-
 fn progress() -> Option<ProgressBar> {
     io::stderr().is_terminal().then(|| {
         let bar = ProgressBar::new(1);

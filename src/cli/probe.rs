@@ -13,12 +13,11 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use messnetz_metric::{Failure, FailureReason, Micros, UnixMillis};
-use messnetz_probes::{Binding, RttSummary, link};
+use messnetz_metric::{Direction, Failure, FailureReason, Micros, UnixMillis, Value};
+use messnetz_probes::{Binding, RttSummary};
 use serde::Serialize;
 
-use super::{Ending, block_on, print, print_json};
-use crate::clock;
+use super::{Ending, block_on, check_interface, print, print_json};
 use crate::text::{Language, Text};
 
 /// Measure one thing now, from here: round trips, connections, names, pages, loss by direction, throughput.
@@ -38,9 +37,12 @@ pub(super) struct Arguments {
 enum Command {
     Icmp(burst::Icmp),
     Stamp(burst::Stamp),
-    Tcp(attempts::Tcp),
-    Dns(attempts::Dns),
-    Http(attempts::Http),
+    /// Time to connect by TCP
+    Tcp(attempts::Tries<attempts::Tcp>),
+    /// Time until a resolver answers
+    Dns(attempts::Tries<attempts::Dns>),
+    /// Time to fetch a page, phase by phase
+    Http(attempts::Tries<attempts::Http>),
     Iperf3(Box<iperf3::Iperf3>),
     Ndt7(ndt7::Ndt7),
     Sweep(sweep::Sweep),
@@ -59,15 +61,9 @@ struct Look {
 
 impl Look {
     fn binding(&self) -> anyhow::Result<Binding> {
-        let Some(name) = &self.interface else {
-            return Ok(Binding::any());
-        };
-        let known = link::interfaces()?;
-        if !known.contains(name) {
-            let known = known.join(", ");
-            bail!("this machine has no interface '{name}'; it has {known}");
-        }
-        Ok(Binding::interface(name))
+        check_interface(self.interface.as_deref())?;
+        let bound = self.interface.as_ref().map(Binding::interface);
+        Ok(bound.unwrap_or_else(Binding::any))
     }
 
     /// A bar on stderr, where somebody looks.
@@ -192,7 +188,7 @@ fn words() -> Text {
 
 fn times(rtt: &RttSummary) -> String {
     let text = words();
-    let time = |time: Micros| text.value(messnetz_metric::Value::Time(time));
+    let time = |time: Micros| text.value(Value::Time(time));
     format!(
         "min {}, median {}, p95 {}, max {}",
         time(rtt.min),
@@ -211,8 +207,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "it is no number of seconds from 0.001 to 3600".to_owned())
 }
 
-fn now() -> UnixMillis {
-    clock::now()
+const fn way(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Down => "down",
+        Direction::Up => "up",
+    }
 }
 
 #[cfg(test)]

@@ -8,14 +8,15 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::listener::{self, MAX_CONNECTIONS};
 use super::run::Collector;
 use super::token::AdminToken;
 use crate::judging::Report;
+use crate::listener::{self, MAX_CONNECTIONS};
 use crate::report::chart::Chart;
 use crate::report::charts;
 use crate::store::StoreError;
@@ -55,8 +56,8 @@ pub(super) async fn serve(
         .route("/api/v1/coverage", get(coverage))
         .layer(guard)
         .with_state(collector);
-    let router = move |_, _| router.clone();
-    listener::serve(listener, tls, MAX_CONNECTIONS, router).await;
+    let service = move |_, _| Some(TowerToHyperService::new(router.clone()));
+    listener::serve(listener, tls, MAX_CONNECTIONS, service).await;
 }
 
 /// The answer to whoever may not see this, or `None` to whoever may.

@@ -17,6 +17,7 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use messnetz_probes::ndt7::server as ndt7;
 use messnetz_probes::tcp_info::TcpHandle;
 use tokio::net::TcpListener;
@@ -24,10 +25,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::body::{Bodies, BodyRefused, Bound};
 use super::ingest::{BatchRefused, Unverified, quoted};
-use super::listener::{self, MAX_CONNECTIONS};
 use super::places::Places;
 use super::run::Collector;
 use crate::clock;
+use crate::listener::{self, MAX_CONNECTIONS};
 use crate::store::{StoreError, Stored};
 use crate::wire::{
     Acknowledgement, BATCH_PATH, ENROL_PATH, EnrolRequest, EnrolResponse, MAX_BATCH_BYTES, Refusal,
@@ -95,7 +96,8 @@ async fn serve_within(
         .route("/ndt/v7/{direction}", get(ndt7_test))
         .with_state(door);
     listener::serve(listener, tls, bounds.connections, move |peer, tcp| {
-        router.clone().layer(Extension(Connection { peer, tcp }))
+        let router = router.clone().layer(Extension(Connection { peer, tcp }));
+        Some(TowerToHyperService::new(router))
     })
     .await;
 }

@@ -285,3 +285,42 @@ fn who_is_not_on_the_list_is_served_by_nobody() {
     let (said, code) = place.say(&["stamp", "127.0.0.1:8862", "-c", "2", "--timeout", "0.2"]);
     assert_eq!(code, Some(1), "{said}");
 }
+
+#[test]
+fn a_served_machine_sends_no_faster_than_it_is_told_and_ends_in_time() {
+    let _quiet = quiet();
+    let lab = enter();
+    let place = Place {
+        namespace: lab.namespace("capped").unwrap(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    // 0.003 h are 10.8 s.
+    let options = [
+        "--listen",
+        "127.0.0.1",
+        "--plain",
+        "--rate",
+        "40 Mbit/s",
+        "--for",
+        "0.003",
+    ];
+    let (mut serving, serves) = Serving::start(&place, &options);
+    assert!(serves["fingerprint"].is_null(), "{serves}");
+    let ndt7 = ["ndt7", "127.0.0.1:4443", "--plain", "-d", "down", "-t", "2"];
+    let (ndt7, code) = place.probe(&ndt7);
+    assert_eq!(code, Some(0), "{ndt7}");
+    let iperf3 = ["iperf3", "127.0.0.1", "--time", "2", "--reverse"];
+    let (iperf3, code) = place.probe(&iperf3);
+    assert_eq!(code, Some(0), "{iperf3}");
+    for rate in [
+        &ndt7["tests"][0]["report"]["goodput_bps"],
+        &iperf3["report"]["down"]["received"]["rate_bps"],
+    ] {
+        let mbps = rate.as_f64().unwrap() / 1e6;
+        assert!(
+            (20.0..=45.0).contains(&mbps),
+            "{mbps} Mbit/s: {ndt7} {iperf3}"
+        );
+    }
+    assert!(serving.child.wait().unwrap().success());
+}

@@ -6,12 +6,13 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use messnetz_metric::{Failure, FailureReason};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::accounts::Accounts;
-use super::codec::{self, Filter, Label, Version};
+use super::codec::{self, Label, Version};
+use super::form::Form;
 use super::{Echo, EchoReport};
 use crate::failure::from_io;
 use crate::random;
@@ -87,9 +88,7 @@ struct Wire {
     /// What is being done, for error messages.
     attempt: String,
     target: IpAddr,
-    version: Version,
-    /// Whether received IPv4 packets come with their IP header.
-    raw: bool,
+    form: Form,
     identifier: u16,
     data: Vec<u8>,
 }
@@ -104,14 +103,13 @@ enum Queues {
 impl Wire {
     fn open(echo: &Echo) -> Result<Self, Failure> {
         let attempt = format!("ICMP echo to {}", echo.target);
-        let version = Version::of(echo.target);
-        let (socket, raw) = open_socket(version, &attempt)?;
+        let (socket, form) = Form::open(Version::of(echo.target), &attempt)?;
         echo.binding.apply(&socket)?;
         let mut data = vec![0; echo.payload];
         for (octet, token) in data.iter_mut().zip(random::octets::<TOKEN>(&attempt)?) {
             *octet = token;
         }
-        let configure = || -> io::Result<u16> {
+        let configure = || -> io::Result<()> {
             let per_reply = echo.payload.saturating_add(OVERHEAD_PER_REPLY);
             let queue = per_reply
                 .saturating_mul(usize::from(echo.count))
@@ -120,34 +118,18 @@ impl Wire {
             socket.set_nonblocking(true)?;
             socket::stamp_transmission(&socket)?;
             socket::receive_errors(&socket, &echo.target)?;
-            if raw {
-                match codec::only_replies(version) {
-                    Filter::V4(words) => {
-                        socket::set_words(&socket, libc::SOL_RAW, ICMP_FILTER, words)?;
-                    }
-                    Filter::V6(words) => {
-                        socket::set_words(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, words)?;
-                    }
-                }
-            }
+            form.let_replies_in(&socket)?;
             // Connected, the socket gets its packets and errors for this target only.
-            socket.connect(&SocketAddr::new(echo.target, 0).into())?;
-            // For a datagram socket the kernel writes the identifier: its local "port" (icmp(7)).
-            Ok(socket.local_addr()?.as_socket().map_or(0, |a| a.port()))
+            socket.connect(&SocketAddr::new(echo.target, 0).into())
         };
-        let local = configure().map_err(|e| from_io(&attempt, &e))?;
-        let identifier = if raw {
-            u16::from_be_bytes(random::octets(&attempt)?)
-        } else {
-            local
-        };
+        configure().map_err(|e| from_io(&attempt, &e))?;
+        let identifier = form.identifier(&socket, &attempt)?;
         let socket = register(socket).map_err(|e| from_io(&attempt, &e))?;
         Ok(Self {
             socket,
             attempt,
             target: echo.target,
-            version,
-            raw,
+            form,
             identifier,
             data,
         })
@@ -159,7 +141,7 @@ impl Wire {
             identifier: self.identifier,
             sequence,
         };
-        let packet = codec::request(self.version, label, &self.data);
+        let packet = codec::request(self.form.version, label, &self.data);
         let mut now = start.elapsed();
         let mut wall = SystemTime::now();
         let mut sent = self.socket.get_ref().send(&packet);
@@ -190,7 +172,7 @@ impl Wire {
                 Ok(Notice::Transmitted { key, at }) => accounts.handle_departure(key, at),
                 Ok(Notice::Unreachable { length }) => {
                     let quoted = buffer.get(..length).unwrap_or(&buffer);
-                    if let Some(label) = codec::quoted_request(self.version, quoted)
+                    if let Some(label) = codec::quoted_request(self.form.version, quoted)
                         && label.identifier == self.identifier
                     {
                         accounts.handle_unreachable(label.sequence);
@@ -230,20 +212,11 @@ impl Wire {
 
     /// The sequence number of our request that `bytes` answer, if they do.
     fn answered(&self, bytes: &[u8]) -> Option<u16> {
-        let message = if self.raw && self.version == Version::V4 {
-            codec::inside_ipv4(bytes)?
-        } else {
-            bytes
-        };
-        let reply = codec::reply(self.version, message)?;
+        let reply = self.form.reply(bytes)?;
         let ours = reply.label.identifier == self.identifier && reply.data == self.data;
         ours.then_some(reply.label.sequence)
     }
 }
-
-/// `linux/icmp.h` and `linux/icmpv6.h`; not in the libc crate.
-pub(super) const ICMP_FILTER: libc::c_int = 1;
-pub(super) const ICMP6_FILTER: libc::c_int = 1;
 
 /// Has the runtime watch the socket's queue and its error queue.
 #[allow(unsafe_code)]
@@ -252,28 +225,6 @@ fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a `Socket` owns its descriptor, always returns the same one, and closes it when it is
     // dropped, which is after the `AsyncFd` has taken it off the watch.
     Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
-}
-
-/// Opens the socket that needs the least rights, and says whether it is a raw one.
-pub(super) fn open_socket(version: Version, attempt: &str) -> Result<(Socket, bool), Failure> {
-    let (domain, protocol) = match version {
-        Version::V4 => (Domain::IPV4, Protocol::ICMPV4),
-        Version::V6 => (Domain::IPV6, Protocol::ICMPV6),
-    };
-    if let Ok(socket) = Socket::new(domain, Type::DGRAM, Some(protocol)) {
-        return Ok((socket, false));
-    }
-    match Socket::new(domain, Type::RAW, Some(protocol)) {
-        Ok(socket) => Ok((socket, true)),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure::new(
-            FailureReason::Permission,
-            format_args!(
-                "{attempt}: needs the group in net.ipv4.ping_group_range, or the capability \
-                 CAP_NET_RAW: {error}"
-            ),
-        )),
-        Err(error) => Err(from_io(attempt, &error)),
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use messnetz_metric::{Failure, FailureReason};
 use socket2::Socket;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::client::{Client, Event, Patience};
 use super::codec::{COOKIE_OCTETS, Cookie, UDP_HELLO, is_udp_answer};
+use super::control::heard;
 use super::options;
 use super::parameters::{Flow, Parameters, Protocol};
 use super::report::{Interval, Recorder, Report, Role};
@@ -213,13 +214,9 @@ impl<W: FnMut(Progress<'_>)> Running<'_, W> {
                 }
             };
             tokio::select! {
-                read = self.control.read(&mut buffer) => match read {
-                    Ok(0) => self.engine.handle_end()?,
-                    Ok(length) => {
-                        let octets = buffer.get(..length).unwrap_or_default();
-                        self.engine.handle_input(self.start.elapsed(), octets)?;
-                    }
-                    Err(error) => return Err(failure::from_io(&self.attempt, &error)),
+                heard = heard(&mut self.control, &mut buffer, &self.attempt) => match heard? {
+                    Some(octets) => self.engine.handle_input(self.start.elapsed(), octets)?,
+                    None => self.engine.handle_end()?,
                 },
                 () = enough => self.engine.enough(self.start.elapsed()),
                 () = sleep_until(deadline) => self.engine.handle_timeout(self.start.elapsed())?,

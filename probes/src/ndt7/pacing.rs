@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::random;
+
 /// The size that a test starts with (ndt7, "Protocol description").
 pub const FIRST_MESSAGE_SIZE: usize = 1 << 13;
 
@@ -74,10 +76,7 @@ impl SplitMix64 {
     /// The next number.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        random::mix(self.0)
     }
 }
 

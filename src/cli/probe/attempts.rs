@@ -11,15 +11,16 @@ use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_probes::{Binding, RttSummary, dns, http as page, tcp};
 use serde::Serialize;
 
-use super::{Came, Look, ending_of, now, resolve, seconds, split, words};
+use super::{Came, Look, ending_of, resolve, seconds, split, words};
 use crate::cli::{Ending, asked_to_stop, print, print_json};
+use crate::clock;
 
 /// Largest page that is read to its end.
 const MAX_PAGE: u64 = 64 * 1024 * 1024;
 
 /// How often something is tried.
 #[derive(Debug, Args)]
-pub(super) struct Pace {
+struct Pace {
     /// How often to try
     #[arg(long, short, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
@@ -31,16 +32,27 @@ pub(super) struct Pace {
     timeout: Duration,
 }
 
+/// What is tried, how often, and from where.
+#[derive(Debug, Args)]
+pub(super) struct Tries<A: Args> {
+    #[command(flatten)]
+    attempt: A,
+    #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
+    look: Look,
+}
+
 /// Something that is tried by single attempts.
-pub(super) trait Attempt {
+pub(super) trait Attempt: Args {
     /// What one attempt reports.
     type Report: Serialize;
 
-    fn name(&self) -> &'static str;
+    /// The probe, as it is called on the command line.
+    const NAME: &'static str;
+
     fn target(&self) -> String;
-    fn pace(&self) -> &Pace;
-    fn look(&self) -> &Look;
-    async fn once(&self, binding: &Binding) -> Result<Self::Report, Failure>;
+    async fn once(&self, binding: &Binding, deadline: Duration) -> Result<Self::Report, Failure>;
     /// The time that the summary is about; `None` where the attempt was no success.
     fn time(report: &Self::Report) -> Option<Micros>;
     fn shown(report: &Self::Report) -> String;
@@ -66,17 +78,21 @@ struct All<'a, R> {
 }
 
 /// Tries as often as asked for, or until somebody presses Ctrl-C; each attempt is shown as it ends.
-pub(super) async fn run<A: Attempt>(attempt: &A) -> anyhow::Result<Ending> {
-    let look = attempt.look();
+pub(super) async fn run<A: Attempt>(tries: &Tries<A>) -> anyhow::Result<Ending> {
+    let Tries {
+        attempt,
+        pace,
+        look,
+    } = tries;
     let binding = look.binding()?;
     let mut done: Vec<One<A::Report>> = Vec::new();
-    let mut tick = tokio::time::interval(attempt.pace().interval);
+    let mut tick = tokio::time::interval(pace.interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(asked_to_stop());
-    while done.len() < attempt.pace().count as usize {
+    while done.len() < pace.count as usize {
         let one = async {
             tick.tick().await;
-            (now(), attempt.once(&binding).await)
+            (clock::now(), attempt.once(&binding, pace.timeout).await)
         };
         let (at, result) = tokio::select! {
             one = one => one,
@@ -101,7 +117,7 @@ pub(super) async fn run<A: Attempt>(attempt: &A) -> anyhow::Result<Ending> {
     let summary = RttSummary::of(&times);
     if look.json {
         print_json(&All {
-            probe: attempt.name(),
+            probe: A::NAME,
             target: attempt.target(),
             interface: look.interface.as_deref(),
             attempts: &done,
@@ -130,7 +146,7 @@ fn time<A: Attempt>(one: &One<A::Report>) -> Option<Duration> {
     .map(|time| Duration::from_micros(time.as_micros()))
 }
 
-/// Time to connect by TCP
+/// With whom a connection is tried.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  messnetz probe tcp school-cloud.example\n  messnetz probe tcp 10.0.0.5:5432 --count 10 --interval 0.5 --json"
@@ -139,37 +155,23 @@ pub(super) struct Tcp {
     /// With whom: HOST or HOST:PORT [default port: 443]
     #[arg(value_parser = |target: &str| split(target, 443))]
     target: (String, u16),
-    #[command(flatten)]
-    pace: Pace,
-    #[command(flatten)]
-    look: Look,
 }
 
 impl Attempt for Tcp {
     type Report = tcp::ConnectReport;
 
-    fn name(&self) -> &'static str {
-        "tcp"
-    }
+    const NAME: &'static str = "tcp";
 
     fn target(&self) -> String {
         format!("{}:{}", self.target.0, self.target.1)
     }
 
-    fn pace(&self) -> &Pace {
-        &self.pace
-    }
-
-    fn look(&self) -> &Look {
-        &self.look
-    }
-
-    async fn once(&self, binding: &Binding) -> Result<Self::Report, Failure> {
+    async fn once(&self, binding: &Binding, deadline: Duration) -> Result<Self::Report, Failure> {
         let (host, port) = &self.target;
         tcp::connect(&tcp::Connect {
             target: resolve(host, *port).await?,
             binding: binding.clone(),
-            deadline: self.pace.timeout,
+            deadline,
         })
         .await
     }
@@ -196,7 +198,7 @@ enum Record {
     Aaaa,
 }
 
-/// Time until a resolver answers
+/// What a resolver is asked.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  messnetz probe dns www.example.org\n  messnetz probe dns www.example.org --server 10.0.0.2 --record aaaa --json"
@@ -213,32 +215,18 @@ pub(super) struct Dns {
     /// Addresses to ask for
     #[arg(long, value_enum, default_value_t = Record::A)]
     record: Record,
-    #[command(flatten)]
-    pace: Pace,
-    #[command(flatten)]
-    look: Look,
 }
 
 impl Attempt for Dns {
     type Report = dns::DnsReport;
 
-    fn name(&self) -> &'static str {
-        "dns"
-    }
+    const NAME: &'static str = "dns";
 
     fn target(&self) -> String {
         self.name.clone()
     }
 
-    fn pace(&self) -> &Pace {
-        &self.pace
-    }
-
-    fn look(&self) -> &Look {
-        &self.look
-    }
-
-    async fn once(&self, binding: &Binding) -> Result<Self::Report, Failure> {
+    async fn once(&self, binding: &Binding, deadline: Duration) -> Result<Self::Report, Failure> {
         let server = match self.server {
             Some(server) => SocketAddr::new(server, self.port),
             None => *dns::system_resolvers()?.first().ok_or_else(|| {
@@ -256,7 +244,7 @@ impl Attempt for Dns {
                 Record::Aaaa => dns::Record::Aaaa,
             },
             binding: binding.clone(),
-            deadline: self.pace.timeout,
+            deadline,
         })
         .await
     }
@@ -286,7 +274,7 @@ impl Attempt for Dns {
     }
 }
 
-/// Time to fetch a page, phase by phase
+/// Which page is fetched.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  messnetz probe http https://www.example.org/\n  messnetz probe http https://messnetz.example:8443/v1/hello --fingerprint 3f… --json\n\nNo redirect is followed and no cache is used."
@@ -298,10 +286,6 @@ pub(super) struct Http {
     /// SHA-256 fingerprint of the server's certificate, where no public authority vouches for it
     #[arg(long, value_name = "HEX")]
     fingerprint: Option<Fingerprint>,
-    #[command(flatten)]
-    pace: Pace,
-    #[command(flatten)]
-    look: Look,
 }
 
 fn url(text: &str) -> Result<Uri, String> {
@@ -315,29 +299,19 @@ fn url(text: &str) -> Result<Uri, String> {
 impl Attempt for Http {
     type Report = page::Report;
 
-    fn name(&self) -> &'static str {
-        "http"
-    }
+    const NAME: &'static str = "http";
 
     fn target(&self) -> String {
         self.url.to_string()
     }
 
-    fn pace(&self) -> &Pace {
-        &self.pace
-    }
-
-    fn look(&self) -> &Look {
-        &self.look
-    }
-
-    async fn once(&self, binding: &Binding) -> Result<Self::Report, Failure> {
+    async fn once(&self, binding: &Binding, deadline: Duration) -> Result<Self::Report, Failure> {
         page::Fetch {
             url: self.url.clone(),
             address: None,
             binding: binding.clone(),
             trust: self.fingerprint.map_or(Trust::Web, Trust::Pinned),
-            deadline: self.pace.timeout,
+            deadline,
             max_body: MAX_PAGE,
         }
         .run()

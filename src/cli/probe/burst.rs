@@ -7,9 +7,11 @@ use messnetz_metric::{Direction, Failure, Ppm, Value};
 use messnetz_probes::icmp::{self, EchoReport};
 use messnetz_probes::stamp::{self, StampReport};
 use messnetz_probes::{Binding, Stamps};
+use serde::Serialize;
 
-use super::{Look, ending_of, now, resolve, seconds, split, tell, times, words};
+use super::{Look, ending_of, resolve, seconds, split, tell, times, words};
 use crate::cli::Ending;
+use crate::clock;
 
 /// How packets are sent.
 #[derive(Debug, Args)]
@@ -51,6 +53,26 @@ impl Pace {
     }
 }
 
+/// Sends a burst and tells what it came to, `shown` for people.
+async fn run<R: Serialize>(
+    named: (&'static str, &str),
+    pace: &Pace,
+    look: &Look,
+    burst: impl AsyncFnOnce(Binding) -> Result<R, Failure>,
+    shown: impl Fn(&R) -> String,
+    is_good: impl Fn(&R) -> bool,
+) -> anyhow::Result<Ending> {
+    let binding = look.binding()?;
+    let at = clock::now();
+    let result = pace.show(look, burst(binding)).await;
+    tell(named, look, at, &result, shown)?;
+    match &result {
+        Ok(report) if is_good(report) => Ok(Ending::Well),
+        Ok(_) => Ok(Ending::Findings),
+        Err(failure) => ending_of(failure),
+    }
+}
+
 /// Round trips and loss by ICMP echo
 #[derive(Debug, Args)]
 #[command(
@@ -70,18 +92,10 @@ pub(super) struct Icmp {
 
 impl Icmp {
     pub(super) async fn run(&self) -> anyhow::Result<Ending> {
-        let binding = self.look.binding()?;
-        let at = now();
-        let result = self
-            .pace
-            .show(&self.look, async { self.measure(binding).await })
-            .await;
-        tell(("icmp", &self.target), &self.look, at, &result, echoes)?;
-        match &result {
-            Ok(report) if report.received > 0 => Ok(Ending::Well),
-            Ok(_) => Ok(Ending::Findings),
-            Err(failure) => ending_of(failure),
-        }
+        let named = ("icmp", self.target.as_str());
+        let is_good = |report: &EchoReport| report.received > 0;
+        let burst = async |binding| self.measure(binding).await;
+        run(named, &self.pace, &self.look, burst, echoes, is_good).await
     }
 
     async fn measure(&self, binding: Binding) -> Result<EchoReport, Failure> {
@@ -158,15 +172,10 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) async fn run(&self) -> anyhow::Result<Ending> {
-        let binding = self.look.binding()?;
-        let at = now();
-        let result = self
-            .pace
-            .show(&self.look, async { self.measure(binding).await })
-            .await;
         let target = format!("{}:{}", self.target.0, self.target.1);
-        tell(("stamp", &target), &self.look, at, &result, reflections)?;
-        result.map_or_else(|failure| ending_of(&failure), |_| Ok(Ending::Well))
+        let burst = async |binding| self.measure(binding).await;
+        let named = ("stamp", target.as_str());
+        run(named, &self.pace, &self.look, burst, reflections, |_| true).await
     }
 
     async fn measure(&self, binding: Binding) -> Result<StampReport, Failure> {

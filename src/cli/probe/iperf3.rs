@@ -12,8 +12,9 @@ use messnetz_probes::iperf3::{
     MAX_TCP_LENGTH, Parameters, Patience, Progress, Protocol, Report, Summary, Test, Transfer,
 };
 
-use super::{Look, ending_of, now, resolve, seconds, tell, words};
+use super::{Look, ending_of, resolve, seconds, tell, way, words};
 use crate::cli::{Ending, print};
+use crate::clock;
 
 /// Throughput of TCP streams, or the fate of datagrams, with an iperf3 server
 ///
@@ -119,7 +120,7 @@ impl Iperf3 {
     pub(super) async fn run(&self) -> anyhow::Result<Ending> {
         let binding = self.look.binding()?;
         let parameters = self.parameters()?;
-        let at = now();
+        let at = clock::now();
         let result = self.test(parameters, binding).await;
         let target = format!("{}:{}", self.host, self.port);
         tell(("iperf3", &target), &self.look, at, &result, shown)?;
@@ -166,13 +167,6 @@ fn line(interval: &Interval) -> String {
         line.push_str("  (left out)");
     }
     line
-}
-
-const fn way(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Down => "down",
-        Direction::Up => "up",
-    }
 }
 
 fn rate(transfer: &Transfer) -> String {

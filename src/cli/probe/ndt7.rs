@@ -11,8 +11,9 @@ use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::{Fingerprint, Trust};
 use serde::Serialize;
 
-use super::{Came, Look, ending_of, now, resolve, split, words};
+use super::{Came, Look, ending_of, resolve, split, way, words};
 use crate::cli::{Ending, print, print_json};
+use crate::clock;
 
 /// Time for everything besides the data: connecting, TLS, taking leave.
 const AROUND: Duration = Duration::from_secs(10);
@@ -97,7 +98,7 @@ impl Ndt7 {
         let mut tests = Vec::new();
         let mut ending = Ending::Well;
         for &direction in self.direction.directions() {
-            let at = now();
+            let at = clock::now();
             let outcome = match self.test(direction, &binding).await {
                 Ok(report) => {
                     if !self.look.json {
@@ -171,13 +172,6 @@ impl Ndt7 {
                 server_name: host.trim_matches(['[', ']']).to_owned(),
             },
         }
-    }
-}
-
-const fn way(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Down => "down",
-        Direction::Up => "up",
     }
 }
 

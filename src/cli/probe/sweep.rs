@@ -15,8 +15,9 @@ use messnetz_metric::{Failure, Ppm, Value};
 use messnetz_probes::icmp::sweep::{self, Progress, SweepReport, Targets};
 use serde::Serialize;
 
-use super::{Look, ending_of, now, seconds, tell, times, words};
+use super::{Look, ending_of, seconds, tell, times, words};
 use crate::cli::{Ending, asked_to_stop};
+use crate::clock;
 
 /// Largest list of known devices.
 const MAX_LIST: u64 = 16 * 1024 * 1024;
@@ -110,7 +111,7 @@ impl Sweep {
             rounds: self.tries,
             timeout: self.timeout,
         };
-        let at = now();
+        let at = clock::now();
         let result = self.swept(sweep).await?.map(|report| {
             let devices = known.into_iter().map(|(address, name)| Device {
                 up: report.is_up(address) == Some(true),

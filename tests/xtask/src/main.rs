@@ -28,7 +28,7 @@ Commands:
   bench roster
         Import lists of 5,407 and 33,000 schools and hold the time against the limits
   fuzz [TARGET] [SECONDS] [SEED]
-        Give damaged input to whatever reads lists, sheets and formulas; all targets, 10 s each
+        Give damaged input to whatever reads lists, sheets, formulas and peers; all targets, 10 s each
   size  Build both release programs and hold their sizes, and the memory of an idle agent, against
         the limits
   help  Print this

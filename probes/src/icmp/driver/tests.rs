@@ -61,8 +61,8 @@ fn with_ping_groups(range: &'static str, test: impl AsyncFnOnce() + Send + 'stat
 #[test]
 fn a_datagram_socket_measures_both_versions() {
     with_ping_groups("0 2147483647", async || {
-        let (_, raw) = open_socket(Version::V4, "test").unwrap();
-        assert!(!raw);
+        let (_, form) = Form::open(Version::V4, "test").unwrap();
+        assert!(!form.raw);
         all_answered(&burst("127.0.0.1")).await;
         all_answered(&burst("::1")).await;
     });
@@ -71,8 +71,8 @@ fn a_datagram_socket_measures_both_versions() {
 #[test]
 fn a_raw_socket_measures_both_versions() {
     with_ping_groups("1 0", async || {
-        let (_, raw) = open_socket(Version::V4, "test").unwrap();
-        assert!(raw);
+        let (_, form) = Form::open(Version::V4, "test").unwrap();
+        assert!(form.raw);
         all_answered(&burst("127.0.0.1")).await;
         all_answered(&burst("::1")).await;
     });

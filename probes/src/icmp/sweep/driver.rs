@@ -17,8 +17,8 @@ use socket2::Socket;
 use super::accounts::{Accounts, Progress};
 use super::{Sweep, SweepReport};
 use crate::failure::from_io;
-use crate::icmp::codec::{self, Filter, Label, Version};
-use crate::icmp::driver::{ICMP_FILTER, ICMP6_FILTER, open_socket};
+use crate::icmp::codec::{self, Label, Version};
+use crate::icmp::form::Form;
 use crate::random;
 use crate::socket::{self, Notice};
 
@@ -91,9 +91,7 @@ pub fn run(
 struct Wire {
     socket: Socket,
     attempt: String,
-    version: Version,
-    /// Whether received IPv4 packets come with their IP header.
-    raw: bool,
+    form: Form,
     identifier: u16,
     key: u64,
     unreachable: u64,
@@ -111,7 +109,7 @@ impl Wire {
         } else {
             Version::V6
         };
-        let (socket, raw) = open_socket(version, &attempt)?;
+        let (socket, form) = Form::open(version, &attempt)?;
         sweep.binding.apply(&socket)?;
         let any: IpAddr = match version {
             Version::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
@@ -122,31 +120,15 @@ impl Wire {
             socket.set_recv_buffer_size(QUEUE_BYTES)?;
             socket.set_nonblocking(true)?;
             socket::receive_errors(&socket, &any)?;
-            if raw {
-                match codec::only_replies(version) {
-                    Filter::V4(words) => {
-                        socket::set_words(&socket, libc::SOL_RAW, ICMP_FILTER, words)?;
-                    }
-                    Filter::V6(words) => {
-                        socket::set_words(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, words)?;
-                    }
-                }
-            } else {
-                // The kernel chooses the identifier: the socket's local "port" (icmp(7)).
-                socket.bind(&SocketAddr::new(any, 0).into())?;
-            }
-            Ok(socket.local_addr()?.as_socket().map_or(0, |a| a.port()))
+            form.let_replies_in(&socket)?;
+            // The kernel gives a datagram socket its identifier now, and a raw one every address.
+            socket.bind(&SocketAddr::new(any, 0).into())
         };
-        let local = configure().map_err(|error| from_io(&attempt, &error))?;
-        let identifier = if raw {
-            u16::from_be_bytes(random::octets(&attempt)?)
-        } else {
-            local
-        };
+        configure().map_err(|error| from_io(&attempt, &error))?;
+        let identifier = form.identifier(&socket, &attempt)?;
         Ok(Self {
             socket,
-            version,
-            raw,
+            form,
             identifier,
             key: u64::from_be_bytes(random::octets(&attempt)?),
             unreachable: 0,
@@ -166,7 +148,7 @@ impl Wire {
         };
         let packets: Vec<Vec<u8>> = due
             .iter()
-            .map(|&target| codec::request(self.version, label, &self.data(target, now)))
+            .map(|&target| codec::request(self.form.version, label, &self.data(target, now)))
             .collect();
         let addresses: Vec<Option<SockaddrStorage>> = due
             .iter()
@@ -253,12 +235,7 @@ impl Wire {
 
     /// The round and the time of the request to `target` that `bytes` answer, if they do.
     fn answered(&self, bytes: &[u8], target: usize) -> Option<(u8, Duration)> {
-        let message = if self.raw && self.version == Version::V4 {
-            codec::inside_ipv4(bytes)?
-        } else {
-            bytes
-        };
-        let reply = codec::reply(self.version, message)?;
+        let reply = self.form.reply(bytes)?;
         let sent = u64::from_be_bytes(reply.data.get(..8)?.try_into().ok()?);
         let sent = Duration::from_nanos(sent);
         let is_ours =
@@ -269,7 +246,7 @@ impl Wire {
 
     fn data(&self, target: usize, sent: Duration) -> [u8; DATA] {
         let nanos = sent.as_nanos() as u64;
-        let token = mix(self.key ^ mix(nanos ^ mix(target as u64)));
+        let token = random::mix(self.key ^ random::mix(nanos ^ random::mix(target as u64)));
         let mut data = [0; DATA];
         data[..8].copy_from_slice(&nanos.to_be_bytes());
         data[8..].copy_from_slice(&token.to_be_bytes());
@@ -328,11 +305,4 @@ fn address(address: &SockaddrStorage) -> Option<IpAddr> {
         }
         _ => None,
     }
-}
-
-/// Spreads a number over all bits (the finalizer of `SplitMix64`; Steele, Lea & Flood, OOPSLA 2014).
-const fn mix(mut number: u64) -> u64 {
-    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }

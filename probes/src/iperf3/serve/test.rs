@@ -14,6 +14,7 @@ use super::hall::{Expected, Greeting, Hall, Incoming, Seat};
 use super::{Config, busy, refuse, udp_socket};
 use crate::failure;
 use crate::iperf3::codec::{Cookie, udp_answer};
+use crate::iperf3::control::heard;
 use crate::iperf3::options;
 use crate::iperf3::parameters::{Flow, Parameters, Protocol};
 use crate::iperf3::report::{Recorder, Report, Role};
@@ -138,13 +139,9 @@ impl Visit<'_> {
                 }
             };
             tokio::select! {
-                read = self.control.read(&mut buffer) => match read {
-                    Ok(0) => self.engine.handle_end()?,
-                    Ok(length) => {
-                        let octets = buffer.get(..length).unwrap_or_default();
-                        self.engine.handle_input(self.start.elapsed(), octets)?;
-                    }
-                    Err(error) => return Err(failure::from_io(&self.attempt, &error)),
+                heard = heard(&mut self.control, &mut buffer, &self.attempt) => match heard? {
+                    Some(octets) => self.engine.handle_input(self.start.elapsed(), octets)?,
+                    None => self.engine.handle_end()?,
                 },
                 brought = brought => self.bring(brought)?,
                 () = sampling => self.sample(),
@@ -161,13 +158,9 @@ impl Visit<'_> {
             self.flush().await?;
             let tell = sleep(TELL_PLACE);
             tokio::select! {
-                read = self.control.read(&mut buffer) => match read {
-                    Ok(0) => self.engine.handle_end()?,
-                    Ok(length) => {
-                        let octets = buffer.get(..length).unwrap_or_default();
-                        self.engine.handle_input(self.start.elapsed(), octets)?;
-                    }
-                    Err(error) => return Err(failure::from_io(&self.attempt, &error)),
+                heard = heard(&mut self.control, &mut buffer, &self.attempt) => match heard? {
+                    Some(octets) => self.engine.handle_input(self.start.elapsed(), octets)?,
+                    None => self.engine.handle_end()?,
                 },
                 () = tell => {}
                 () = self.seat.changed() => {}
