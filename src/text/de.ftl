@@ -434,6 +434,7 @@ roster-at-line = Zeile { $line }
 roster-at-row = Zeile { $line }
 roster-at-record = Datensatz { $line }
 roster-too-many-rows = mehr als { $most } Zeilen: der Rest wird nicht gelesen
+roster-quote-open = ein Anführungszeichen wird nicht geschlossen: ist die Liste hier abgeschnitten?
 roster-cell-too-long = eine Zelle ist länger als jeder Wert: fehlt ein schließendes Anführungszeichen?
 roster-columns = hat { $has } von { $needs } Spalten: ist die Liste hier abgeschnitten, oder fehlt ein Anführungszeichen?
 roster-no-record = der Datensatz ist kein Objekt

@@ -434,6 +434,7 @@ roster-at-line = line { $line }
 roster-at-row = row { $line }
 roster-at-record = record { $line }
 roster-too-many-rows = more than { $most } rows: the rest is not read
+roster-quote-open = a quote is never closed: is the list cut off here?
 roster-cell-too-long = a cell is longer than any value: is a quote never closed?
 roster-columns = has { $has } of { $needs } columns: is the list cut off here, or a quote missing?
 roster-no-record = the record is no object

@@ -39,6 +39,7 @@ impl Text {
                 self.say_with("roster-too-many-rows", &[("most", number(*most))])
             }
             Reason::CellTooLong => self.say("roster-cell-too-long"),
+            Reason::QuoteOpen => self.say("roster-quote-open"),
             Reason::Columns { has, needs } => self.say_with(
                 "roster-columns",
                 &[("has", number(*has)), ("needs", number(*needs))],

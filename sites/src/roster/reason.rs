@@ -18,6 +18,8 @@ pub enum Reason {
     TooManyRows { most: usize },
     /// A cell is longer than any value, perhaps because a quote is never closed.
     CellTooLong,
+    /// A quote in the row is never closed: the list ends within it.
+    QuoteOpen,
     /// The row has another number of columns than the header.
     Columns { has: usize, needs: usize },
     /// A record of a JSON list is no object.

@@ -1,6 +1,8 @@
 //! A list as a table: a header and rows of texts, each with its line. What stands in which column is no
 //! matter here.
 
+use std::io::Read as _;
+
 use serde::Serialize;
 
 use super::encoding::{Encoding, decode};
@@ -152,6 +154,39 @@ fn cleaned(cell: &str) -> String {
     }
 }
 
+/// Counts the lines of a text from one place to the next.
+struct Lines<'a> {
+    text: &'a [u8],
+    counted: usize,
+    breaks: usize,
+}
+
+impl<'a> Lines<'a> {
+    const fn of(text: &'a str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            counted: 0,
+            breaks: 0,
+        }
+    }
+
+    /// The line, from 1, of a row that begins at `at` or, as the reader tells it, before the line break that
+    /// stands in front of it. Rows come in their order.
+    fn line_of(&mut self, at: usize) -> usize {
+        let rest = self.text.get(at..).unwrap_or_default();
+        let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let begin = at + breaks.count();
+        let passed = self.text.get(self.counted..begin).unwrap_or_default();
+        self.breaks += passed.split(|byte| *byte == b'\n').count() - 1;
+        self.counted = begin.max(self.counted);
+        self.breaks + 1
+    }
+}
+
+/// Put behind a list, this is a row of its own, unless the list ends within quotes. No list has it in a row:
+/// it is a control character (ETX of ISO 646).
+const END: &str = "\n\u{3}";
+
 fn read_text(text: &str) -> Result<Table, RosterError> {
     let first = text.lines().next().unwrap_or_default().trim();
     // Excel's own line in front of the header names the delimiter.
@@ -175,22 +210,29 @@ fn read_text(text: &str) -> Result<Table, RosterError> {
         .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
-        .from_reader(body.as_bytes());
-    let mut rows = Vec::new();
+        .from_reader(body.as_bytes().chain(END.as_bytes()));
+    let mut rows: Vec<Row> = Vec::new();
+    let mut lines = Lines::of(body);
+
     for record in reader.records() {
         let record = record.map_err(|error| RosterError::Mapping(error.to_string()))?;
-        let line = record
-            .position()
-            .map_or(0, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
+        let at = record.position().map_or(0, csv::Position::byte);
         rows.push(Row {
-            line: line.saturating_add(skipped),
+            line: lines.line_of(usize::try_from(at).unwrap_or(usize::MAX)) + skipped,
             cells: record.iter().map(str::to_owned).collect(),
         });
         if rows.len() > MAX_ROWS + 1 {
-            break;
+            return Table::of(Format::Text, rows);
         }
     }
-    Table::of(Format::Text, rows)
+    let is_end = |row: &Row| matches!(&row.cells[..], [cell] if cell == END.trim_start());
+    // Where the last row is not that of the end, it has swallowed it, and nobody knows what else.
+    let open = rows.pop().filter(|row| !is_end(row));
+    let mut table = Table::of(Format::Text, rows)?;
+    table
+        .findings
+        .extend(open.map(|row| Finding::row(row.line, Reason::QuoteOpen)));
+    Ok(table)
 }
 
 /// The delimiter that the header has most of.

@@ -446,6 +446,35 @@ fn workbook() -> Vec<u8> {
     to_xlsx(&authority).unwrap()
 }
 
+#[test]
+fn lines_are_counted_alike_whatever_ends_them() {
+    let list = "sep=;\nNummer;Name;Adresse\n\nNW-100001;A;\"Weg\n1\"\n\n;B;x\n;C;y\n";
+    for text in [list.to_owned(), list.replace('\n', "\r\n")] {
+        let found = read(text.as_bytes()).findings;
+        let lines: Vec<usize> = found.iter().map(|one| one.line).collect();
+        assert_eq!(lines, [7, 8], "{text:?}");
+    }
+}
+
+#[test]
+fn a_list_that_ends_within_quotes_is_not_taken_for_whole() {
+    const ROWS: &str =
+        "Nummer;Name;Adresse\r\nNW-100001;A;\"Weg 1\"\r\nNW-100002;B;\"Weg, \"\"2\"\"\"";
+    let opens = ROWS.rfind(";\"Weg").unwrap() + 1;
+    assert_eq!(read(ROWS.as_bytes()).entries.len(), 2);
+    for end in opens + 1..ROWS.len() {
+        let cut = read(&ROWS.as_bytes()[..end]);
+        // Behind the second quote of a pair the cell may be over.
+        if ROWS[opens + 1..end].matches('"').count() % 2 == 1 {
+            continue;
+        }
+        assert_eq!(cut.entries.len(), 1, "{end}");
+        let found = &cut.findings[..];
+        let is_named = matches!(found, [one] if one.line == 3 && one.reason == Reason::QuoteOpen);
+        assert!(is_named, "{end}: {found:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
