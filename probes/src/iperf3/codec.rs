@@ -48,7 +48,7 @@ pub enum CodecError {
     #[error("the peer sent JSON that cannot be read: {0}")]
     Json(String),
     /// A parameter is outside of what the protocol allows.
-    #[error("the peer asks for {name} = {value}, which is outside of {allowed}")]
+    #[error("{name} = {value} was asked for, which is outside of {allowed}")]
     Parameter {
         /// The parameter's key on the wire.
         name: &'static str,

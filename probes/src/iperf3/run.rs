@@ -78,7 +78,6 @@ impl Test {
     pub async fn run(&self, watch: impl FnMut(Progress<'_>)) -> Result<Report, Failure> {
         let attempt = format!("iperf3 test with {}", self.server);
         self.parameters.check().map_err(|error| {
-            let error = error.to_string().replace("the peer asks", "it asks");
             Failure::new(FailureReason::Protocol, format_args!("{attempt}: {error}"))
         })?;
         let random = random::octets::<COOKIE_OCTETS>(&attempt)?;
