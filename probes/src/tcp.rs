@@ -104,10 +104,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_port_refuses() {
-        let address = {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            listener.local_addr().unwrap()
-        };
+        // Held, but nothing listens: no other test can come to listen there meanwhile.
+        let held = TcpSocket::new_v4().unwrap();
+        held.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = held.local_addr().unwrap();
         let failure = connect(&to(address)).await.unwrap_err();
         assert_eq!(failure.reason, FailureReason::Refused);
     }

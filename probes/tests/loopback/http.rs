@@ -13,7 +13,7 @@ use messnetz_probes::http::{Fetch, exchange};
 use messnetz_probes::ndt7::server::Limits;
 use messnetz_probes::tls::{Fingerprint, Trust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::server::{self, Server};
 
@@ -149,8 +149,9 @@ async fn the_web_does_not_vouch_for_a_self_signed_certificate() {
 
 #[tokio::test]
 async fn a_closed_port_is_refused() {
+    let (_held, address) = closed_port();
     let failure = Fetch {
-        address: Some(closed_port().await),
+        address: Some(address),
         url: Uri::from_static("http://messnetz.example/"),
         binding: Binding::any(),
         trust: Trust::Web,
@@ -248,8 +249,11 @@ async fn post(
     exchange(connection, request, DEADLINE, max_body).await
 }
 
-/// A port that nothing listens on any more.
-pub(crate) async fn closed_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// A port where nothing listens. The socket holds it, so that nothing else of these tests comes to listen
+/// there meanwhile.
+pub(crate) fn closed_port() -> (TcpSocket, SocketAddr) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = held.local_addr().unwrap();
+    (held, address)
 }

@@ -18,6 +18,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::http::closed_port;
+
 /// As short as stock peers can be asked to test; none of the tests asserts a speed.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -649,8 +651,8 @@ async fn our_client_ends_in_a_reason_whatever_the_server_does() {
         let failure = timeout(5 * SECOND, running).await.unwrap().unwrap();
         assert_eq!(failure.unwrap_err().reason, reason, "{said:?}");
     }
-    drop(listener);
-    let failure = Test::new(address, tcp(Flow::Up, 1))
+    let (_held, closed) = closed_port();
+    let failure = Test::new(closed, tcp(Flow::Up, 1))
         .run(|_| {})
         .await
         .unwrap_err();

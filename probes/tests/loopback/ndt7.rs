@@ -167,7 +167,8 @@ async fn a_bad_query_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_closed_port_is_refused() {
-    let failure = test(Direction::Down, closed_port().await, None)
+    let (_held, address) = closed_port();
+    let failure = test(Direction::Down, address, None)
         .run()
         .await
         .unwrap_err();
@@ -176,9 +177,10 @@ async fn a_closed_port_is_refused() {
 
 #[tokio::test]
 async fn an_interface_that_is_not_there_is_named() {
+    let (_held, address) = closed_port();
     let bound = Test {
         binding: Binding::interface("absent0"),
-        ..test(Direction::Down, closed_port().await, None)
+        ..test(Direction::Down, address, None)
     };
     let failure = bound.run().await.unwrap_err();
     assert_eq!(failure.reason, FailureReason::Interface);
