@@ -27,6 +27,8 @@ mod replace;
 mod serve;
 #[cfg(feature = "collector")]
 mod sites;
+#[cfg(feature = "agent")]
+mod stamp_key;
 #[cfg(feature = "collector")]
 mod targets;
 

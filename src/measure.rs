@@ -308,6 +308,7 @@ async fn one_way_loss(
         count: burst.count.clamp(1, MAX_BURST),
         interval: burst.interval().clamp(INTERVAL.0, INTERVAL.1),
         timeout: burst.timeout().min(ANSWER),
+        key: None,
     };
     Ok(stamp::measure(&session).await?.readings())
 }

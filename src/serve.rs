@@ -73,6 +73,8 @@ pub struct Config {
     pub iperf3: Option<u16>,
     /// Port of the STAMP reflector.
     pub stamp: Option<u16>,
+    /// The key that STAMP packets have to be sealed with.
+    pub stamp_key: Option<stamp::Key>,
     /// Port of ndt7.
     pub ndt7: Option<u16>,
     /// What ndt7 is served with; `None` for `ws`, without TLS.
@@ -207,7 +209,8 @@ impl Doors {
                 return std::future::pending().await;
             };
             let is_allowed = move |address| allowed.includes(address);
-            stamp::reflect(socket, stamp::Limits::default(), is_allowed).await
+            let key = config.stamp_key.clone();
+            stamp::reflect(socket, stamp::Limits::default(), key, is_allowed).await
         };
         let by_ndt7 = async {
             let Some(listener) = ndt7 else {

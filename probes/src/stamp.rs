@@ -1,4 +1,5 @@
-//! Packet loss by direction: STAMP, RFC 8762, unauthenticated mode with the base packets of 44 octets.
+//! Packet loss by direction: STAMP, RFC 8762, with base packets of 44 octets, or of 112 where both ends share
+//! a key.
 //!
 //! A round trip cannot say which way lost a packet, and a line's two directions fail for different
 //! reasons. A *stateful* reflector (RFC 8762, section 4.3) numbers its own replies, so the sender learns
@@ -22,6 +23,7 @@
 
 mod codec;
 mod driver;
+mod key;
 mod reflector;
 mod sender;
 
@@ -32,6 +34,7 @@ use messnetz_metric::{Direction, Failure, FailureReason, Micros, Ppm, Quantity, 
 use serde::Serialize;
 
 pub use driver::{measure, reflect};
+pub use key::{Key, KeyLength};
 pub use reflector::Limits;
 
 use crate::Binding;
@@ -53,6 +56,8 @@ pub struct Session {
     pub interval: Duration,
     /// How long to wait for a reply after the last closing packet.
     pub timeout: Duration,
+    /// The key that the reflector has too; without one the session is unauthenticated.
+    pub key: Option<Key>,
 }
 
 /// What [`measure`] tells about, in the order of [`StampReport::readings`].

@@ -12,7 +12,7 @@ use ipnetwork::IpNetwork;
 use messnetz_metric::{BitRate, Direction, Value};
 use serde::Serialize;
 
-use super::{Ending, asked_to_stop, print};
+use super::{Ending, asked_to_stop, print, stamp_key};
 use crate::identity::{self, Identity};
 use crate::serve::{Allowed, Config, Doors, Served};
 use crate::text::{Language, Text};
@@ -39,6 +39,9 @@ pub(super) struct Arguments {
     /// Port of the STAMP reflector; `off` for none. The assigned one, 862, needs the right to open low ports
     #[arg(long, default_value = "8862", value_name = "PORT", value_parser = port)]
     stamp: Port,
+    /// File with a key of 16 octets or more: STAMP answers only what is sealed with it (RFC 8762)
+    #[arg(long, value_name = "FILE")]
+    stamp_key: Option<PathBuf>,
     /// Port of ndt7; `off` for none
     #[arg(long, default_value = "4443", value_name = "PORT", value_parser = port)]
     ndt7: Port,
@@ -132,10 +135,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     } else {
         Allowed::only(arguments.allow.clone())
     };
+    let key = arguments.stamp_key.as_deref().map(stamp_key::read);
     let config = Config {
         address: arguments.listen,
         iperf3: arguments.iperf3.0,
         stamp: arguments.stamp.0,
+        stamp_key: key.transpose()?,
         ndt7: arguments.ndt7.0,
         tls: identity.as_ref().map(|one| one.server.clone()),
         allowed,

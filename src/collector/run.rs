@@ -376,7 +376,7 @@ pub async fn run(
     tokio::select! {
         () = door::serve(listeners.agents, tls, Arc::clone(&collector)) => {}
         () = dashboard::serve(listeners.dashboard, dashboard_tls, token, Arc::clone(&collector)) => {}
-        ended = stamp::reflect(listeners.reflector, stamp::Limits::default(), |_| true) => {
+        ended = stamp::reflect(listeners.reflector, stamp::Limits::default(), None, |_| true) => {
             let Err(failure) = ended;
             tracing::error!(%failure, "the STAMP reflector ended");
         }

@@ -287,6 +287,35 @@ fn who_is_not_on_the_list_is_served_by_nobody() {
 }
 
 #[test]
+fn a_reflector_with_a_key_answers_only_those_who_have_it() {
+    let lab = enter();
+    let place = Place {
+        namespace: lab.namespace("sealed").unwrap(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    std::fs::write(place.path().join("stamp.key"), "a key of the school\n").unwrap();
+    std::fs::write(place.path().join("other.key"), "a key of somebody\n").unwrap();
+    std::fs::write(place.path().join("short.key"), "short\n").unwrap();
+    let only_stamp = ["--iperf3", "off", "--ndt7", "off", "--listen", "127.0.0.1"];
+    let sealed = [&only_stamp[..], &["--stamp-key", "stamp.key"]].concat();
+    let (_serving, _) = Serving::start(&place, &sealed);
+    let session = ["stamp", "127.0.0.1:8862", "-c", "3", "-i", "0.01"];
+    let asked = |key| place.probe(&[&session[..], &["--timeout", "0.2"], key].concat());
+
+    let (stamp, code) = asked(&["--key", "stamp.key"]);
+    assert_eq!(code, Some(0), "{stamp}");
+    assert_eq!(stamp["report"]["lost_up"], 0, "{stamp}");
+    for key in [&[][..], &["--key", "other.key"]] {
+        let (stamp, code) = asked(key);
+        assert_eq!(code, Some(1), "{stamp}");
+        assert_eq!(stamp["failure"]["reason"], "timeout", "{stamp}");
+    }
+    let (said, code) = place.say(&[&session[..], &["--key", "short.key"]].concat());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("short.key: a key of 5 octets"), "{said}");
+}
+
+#[test]
 fn a_served_machine_sends_no_faster_than_it_is_told_and_ends_in_time() {
     let _quiet = quiet();
     let lab = enter();

@@ -1,10 +1,133 @@
-//! The two packets of RFC 8762, sections 4.2.1 and 4.3.1, with the SSID of RFC 8972, section 3, and
-//! the time stamps in them.
+//! The two packets of RFC 8762, sections 4.2 and 4.3, unauthenticated and authenticated, with the SSID of
+//! RFC 8972, section 3, and the time stamps in them.
 
 use std::time::{Duration, SystemTime};
 
+use super::key::{Key, TAG};
+
 /// Octets of a base packet, either way.
 pub(super) const LENGTH: usize = 44;
+
+/// Octets of an authenticated base packet, either way; the last of them are the HMAC.
+pub(super) const SEALED_LENGTH: usize = 112;
+
+/// Octets of what a TWAMP-Light reflector answers at least (RFC 5357, section 4.2.1): up to the TTL.
+pub(super) const TWAMP_LENGTH: usize = 41;
+
+/// Octets of a TWAMP-Light sender's packet without its padding (RFC 4656, section 4.1.2).
+const TWAMP_TEST_LENGTH: usize = 14;
+
+/// Where the fields of both packets begin. The first field is the sequence number, and what the sender sends
+/// has the first fields alone.
+struct Layout {
+    length: usize,
+    sent: usize,
+    error: usize,
+    ssid: usize,
+    received: usize,
+    test_sequence: usize,
+    test_sent: usize,
+    test_error: usize,
+    ttl: usize,
+}
+
+impl Layout {
+    /// RFC 8762, sections 4.2.1 and 4.3.1.
+    const OPEN: Self = Self {
+        length: LENGTH,
+        sent: 4,
+        error: 12,
+        ssid: 14,
+        received: 16,
+        test_sequence: 24,
+        test_sent: 28,
+        test_error: 36,
+        ttl: 40,
+    };
+
+    /// RFC 8762, sections 4.2.2 and 4.3.2.
+    const SEALED: Self = Self {
+        length: SEALED_LENGTH,
+        sent: 16,
+        error: 24,
+        ssid: 26,
+        received: 32,
+        test_sequence: 48,
+        test_sent: 64,
+        test_error: 72,
+        ttl: 80,
+    };
+
+    const fn of(key: Option<&Key>) -> &'static Self {
+        match key {
+            None => &Self::OPEN,
+            Some(_) => &Self::SEALED,
+        }
+    }
+}
+
+/// A base packet as it goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packet {
+    octets: [u8; SEALED_LENGTH],
+    length: usize,
+}
+
+impl Packet {
+    fn new(layout: &Layout) -> Self {
+        Self {
+            octets: [0; SEALED_LENGTH],
+            length: layout.length,
+        }
+    }
+
+    /// The packet that these octets begin with; `None` where they are too few, or are not sealed with the
+    /// key. What a TWAMP-Light peer leaves out at the end counts as zeros.
+    fn read(octets: &[u8], key: Option<&Key>) -> Option<Self> {
+        let layout = Layout::of(key);
+        let base = &octets[..octets.len().min(layout.length)];
+        match key {
+            None => (base.len() >= TWAMP_LENGTH).then_some(())?,
+            Some(key) => {
+                let (text, tag) = base.split_last_chunk::<TAG>()?;
+                (base.len() == SEALED_LENGTH && key.has_sealed(text, tag)).then_some(())?;
+            }
+        }
+        let mut packet = Self::new(layout);
+        packet
+            .octets
+            .iter_mut()
+            .zip(base)
+            .for_each(|(own, theirs)| *own = *theirs);
+        Some(packet)
+    }
+
+    /// Its octets.
+    pub(super) fn octets(&self) -> &[u8] {
+        self.octets.get(..self.length).unwrap_or(&self.octets)
+    }
+
+    fn put<const N: usize>(&mut self, start: usize, field: [u8; N]) {
+        self.octets
+            .iter_mut()
+            .skip(start)
+            .zip(field)
+            .for_each(|(octet, value)| *octet = value);
+    }
+
+    fn field<const N: usize>(&self, start: usize) -> [u8; N] {
+        std::array::from_fn(|i| self.octets.get(start + i).copied().unwrap_or_default())
+    }
+
+    /// The whole packet, with its HMAC where there is a key (RFC 8762, section 4.4).
+    fn seal(mut self, key: Option<&Key>) -> Self {
+        if let (Some(key), Some((text, _))) = (key, self.octets.split_last_chunk::<TAG>()) {
+            let tag = key.seal(text);
+            self.put(SEALED_LENGTH - TAG, tag);
+        }
+        self
+    }
+}
 
 /// Tells the sessions of one address and port apart (RFC 8972, section 3); 0 stands for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,66 +231,80 @@ pub(super) struct Reflected {
 }
 
 impl Test {
-    pub(super) fn encode(&self) -> [u8; LENGTH] {
-        let mut bytes = [0; LENGTH];
-        bytes[..4].copy_from_slice(&self.sequence.to_be_bytes());
-        bytes[4..12].copy_from_slice(&self.sent.0.to_be_bytes());
-        bytes[12..14].copy_from_slice(&self.error.0.to_be_bytes());
-        bytes[14..16].copy_from_slice(&self.ssid.0.to_be_bytes());
-        bytes
+    /// The packet, sealed where there is a key.
+    pub(super) fn encode(&self, key: Option<&Key>) -> Packet {
+        let layout = Layout::of(key);
+        let mut packet = Packet::new(layout);
+        packet.put(0, self.sequence.to_be_bytes());
+        packet.put(layout.sent, self.sent.0.to_be_bytes());
+        packet.put(layout.error, self.error.0.to_be_bytes());
+        packet.put(layout.ssid, self.ssid.0.to_be_bytes());
+        packet.seal(key)
     }
 
-    /// The test packet in the first 44 octets; `None` where there are fewer.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; LENGTH] = bytes.first_chunk()?;
+    /// The test packet at the beginning of these octets; `None` where they are too few for it, or not sealed
+    /// with the key that there is.
+    ///
+    /// A TWAMP-Light sender has padding where STAMP has the SSID and zeros (RFC 8762, section 4.6), and the
+    /// padding may be random: a packet that has something else than zeros there is of no session by SSID.
+    pub(super) fn decode(octets: &[u8], key: Option<&Key>) -> Option<Self> {
+        let packet = Packet::read(octets, key)?;
+        let layout = Layout::of(key);
+        let after_ssid = packet.octets().get(TWAMP_TEST_LENGTH + 2..)?;
+        let is_padded = key.is_none() && after_ssid.iter().any(|octet| *octet != 0);
+        let ssid = if is_padded {
+            Ssid(0)
+        } else {
+            Ssid(u16::from_be_bytes(packet.field(layout.ssid)))
+        };
         Some(Self {
-            sequence: u32::from_be_bytes(field(bytes, 0)),
-            sent: Timestamp(u64::from_be_bytes(field(bytes, 4))),
-            error: ErrorEstimate(u16::from_be_bytes(field(bytes, 12))),
-            ssid: Ssid(u16::from_be_bytes(field(bytes, 14))),
+            sequence: u32::from_be_bytes(packet.field(0)),
+            sent: Timestamp(u64::from_be_bytes(packet.field(layout.sent))),
+            error: ErrorEstimate(u16::from_be_bytes(packet.field(layout.error))),
+            ssid,
         })
     }
 }
 
 impl Reflected {
-    pub(super) fn encode(&self) -> [u8; LENGTH] {
-        let mut bytes = [0; LENGTH];
-        bytes[..4].copy_from_slice(&self.sequence.to_be_bytes());
-        bytes[4..12].copy_from_slice(&self.sent.0.to_be_bytes());
-        bytes[12..14].copy_from_slice(&self.error.0.to_be_bytes());
-        bytes[14..16].copy_from_slice(&self.ssid.0.to_be_bytes());
-        bytes[16..24].copy_from_slice(&self.received.0.to_be_bytes());
-        bytes[24..28].copy_from_slice(&self.test.sequence.to_be_bytes());
-        bytes[28..36].copy_from_slice(&self.test.sent.0.to_be_bytes());
-        bytes[36..38].copy_from_slice(&self.test.error.0.to_be_bytes());
-        bytes[40] = self.ttl;
-        bytes
+    /// The packet, sealed where there is a key.
+    pub(super) fn encode(&self, key: Option<&Key>) -> Packet {
+        let layout = Layout::of(key);
+        let mut packet = Packet::new(layout);
+        packet.put(0, self.sequence.to_be_bytes());
+        packet.put(layout.sent, self.sent.0.to_be_bytes());
+        packet.put(layout.error, self.error.0.to_be_bytes());
+        packet.put(layout.ssid, self.ssid.0.to_be_bytes());
+        packet.put(layout.received, self.received.0.to_be_bytes());
+        packet.put(layout.test_sequence, self.test.sequence.to_be_bytes());
+        packet.put(layout.test_sent, self.test.sent.0.to_be_bytes());
+        packet.put(layout.test_error, self.test.error.0.to_be_bytes());
+        packet.put(layout.ttl, [self.ttl]);
+        packet.seal(key)
     }
 
-    /// The reflected packet in the first 44 octets; `None` where there are fewer.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; LENGTH] = bytes.first_chunk()?;
-        let ssid = Ssid(u16::from_be_bytes(field(bytes, 14)));
+    /// The reflected packet at the beginning of these octets; `None` where they are too few for it, or not
+    /// sealed with the key that there is.
+    pub(super) fn decode(octets: &[u8], key: Option<&Key>) -> Option<Self> {
+        let packet = Packet::read(octets, key)?;
+        let layout = Layout::of(key);
+        let ssid = Ssid(u16::from_be_bytes(packet.field(layout.ssid)));
+        let [ttl] = packet.field(layout.ttl);
         Some(Self {
-            sequence: u32::from_be_bytes(field(bytes, 0)),
-            sent: Timestamp(u64::from_be_bytes(field(bytes, 4))),
-            error: ErrorEstimate(u16::from_be_bytes(field(bytes, 12))),
+            sequence: u32::from_be_bytes(packet.field(0)),
+            sent: Timestamp(u64::from_be_bytes(packet.field(layout.sent))),
+            error: ErrorEstimate(u16::from_be_bytes(packet.field(layout.error))),
             ssid,
-            received: Timestamp(u64::from_be_bytes(field(bytes, 16))),
+            received: Timestamp(u64::from_be_bytes(packet.field(layout.received))),
             test: Test {
-                sequence: u32::from_be_bytes(field(bytes, 24)),
-                sent: Timestamp(u64::from_be_bytes(field(bytes, 28))),
-                error: ErrorEstimate(u16::from_be_bytes(field(bytes, 36))),
+                sequence: u32::from_be_bytes(packet.field(layout.test_sequence)),
+                sent: Timestamp(u64::from_be_bytes(packet.field(layout.test_sent))),
+                error: ErrorEstimate(u16::from_be_bytes(packet.field(layout.test_error))),
                 ssid,
             },
-            ttl: bytes[40],
+            ttl,
         })
     }
-}
-
-/// The `N` octets at `start`, a constant inside the packet.
-fn field<const N: usize>(bytes: &[u8; LENGTH], start: usize) -> [u8; N] {
-    std::array::from_fn(|i| bytes[start + i])
 }
 
 #[cfg(test)]
@@ -190,7 +327,7 @@ mod tests {
             1, 2, 3, 4, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x21, 0x22, 0x31, 0x32,
         ];
         expected.resize(44, 0);
-        assert_eq!(test_packet().encode()[..], expected);
+        assert_eq!(test_packet().encode(None).octets(), expected);
     }
 
     #[test]
@@ -214,7 +351,57 @@ mod tests {
             0x21, 0x22, 0, 0, // sender's error estimate
             63, 0, 0, 0, // sender's TTL
         ];
-        assert_eq!(reflected.encode(), expected);
+        assert_eq!(reflected.encode(None).octets(), expected);
+    }
+
+    #[test]
+    fn an_authenticated_test_packet_is_laid_out_as_rfc_8762_draws_it() {
+        let key = Key::new(b"a key of sixteen").unwrap();
+        let packet = test_packet().encode(Some(&key));
+        let mut expected = vec![1, 2, 3, 4];
+        expected.resize(16, 0);
+        expected.extend([
+            0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x21, 0x22, 0x31, 0x32,
+        ]);
+        expected.resize(96, 0);
+        let (text, tag) = packet.octets().split_at(96);
+        assert_eq!(text, expected);
+        assert_eq!(tag, key.seal(text));
+    }
+
+    #[test]
+    fn an_authenticated_reflected_packet_is_laid_out_as_rfc_8762_draws_it() {
+        let key = Key::new(b"a key of sixteen").unwrap();
+        let reflected = Reflected {
+            sequence: 5,
+            sent: Timestamp(6),
+            error: ErrorEstimate(7),
+            ssid: Ssid(0x3132),
+            received: Timestamp(8),
+            test: test_packet(),
+            ttl: 63,
+        };
+        let packet = reflected.encode(Some(&key));
+        let mut expected = vec![0; 96];
+        expected[3] = 5; // sequence number
+        expected[23] = 6; // T3
+        expected[24..28].copy_from_slice(&[0, 7, 0x31, 0x32]); // error estimate, SSID
+        expected[39] = 8; // T2
+        expected[48..52].copy_from_slice(&[1, 2, 3, 4]); // sender's sequence number
+        expected[64..72].copy_from_slice(&[0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18]); // T1
+        expected[72..74].copy_from_slice(&[0x21, 0x22]); // sender's error estimate
+        expected[80] = 63; // sender's TTL
+        assert_eq!(&packet.octets()[..96], expected);
+        assert_eq!(packet.octets().len(), 112);
+    }
+
+    #[test]
+    fn the_padding_of_a_twamp_light_sender_is_no_session_number() {
+        let mut packet = test_packet().encode(None).octets()[..TWAMP_LENGTH].to_vec();
+        packet[14..].fill(0xa5);
+        let test = Test::decode(&packet, None).unwrap();
+        assert_eq!((test.sequence, test.ssid), (0x0102_0304, Ssid(0)));
+        assert_eq!(Test::decode(&packet[..TWAMP_LENGTH - 1], None), None);
     }
 
     #[test]
@@ -253,7 +440,7 @@ mod tests {
                 error: ErrorEstimate(error),
                 ssid: Ssid(ssid),
             };
-            prop_assert_eq!(Test::decode(&test.encode()), Some(test));
+            let key = Key::new(b"a key of sixteen").unwrap();
             let reflected = Reflected {
                 sequence: u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
                 sent: Timestamp(words[1]),
@@ -263,15 +450,32 @@ mod tests {
                 test,
                 ttl: bytes[8],
             };
-            prop_assert_eq!(Reflected::decode(&reflected.encode()), Some(reflected));
+            for key in [None, Some(&key)] {
+                let packet = test.encode(key);
+                prop_assert_eq!(Test::decode(packet.octets(), key), Some(test));
+                let packet = reflected.encode(key);
+                prop_assert_eq!(Reflected::decode(packet.octets(), key), Some(reflected));
+            }
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            prop_assert_eq!(Test::decode(&bytes).is_some(), bytes.len() >= LENGTH);
-            if let Some(packet) = Reflected::decode(&bytes) {
+            prop_assert_eq!(Test::decode(&bytes, None).is_some(), bytes.len() >= TWAMP_LENGTH);
+            if let Some(packet) = Reflected::decode(&bytes, None) {
                 let _ = packet.sent.since(packet.received, packet.error.format());
             }
+        }
+
+        #[test]
+        fn what_is_not_sealed_with_the_key_is_no_packet(
+            bytes in prop::collection::vec(any::<u8>(), 0..200), octet in 0..SEALED_LENGTH, bit in 0..8,
+        ) {
+            let key = Key::new(b"a key of sixteen").unwrap();
+            prop_assert_eq!(Test::decode(&bytes, Some(&key)), None);
+            prop_assert_eq!(Reflected::decode(&bytes, Some(&key)), None);
+            let mut altered = test_packet().encode(Some(&key)).octets().to_vec();
+            altered[octet] ^= 1_u8 << bit;
+            prop_assert_eq!(Test::decode(&altered, Some(&key)), None);
         }
     }
 }

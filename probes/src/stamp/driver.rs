@@ -11,10 +11,10 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::codec::{Reflected, Ssid, Timestamp};
+use super::codec::{Ssid, Timestamp};
 use super::reflector::{Limits, Received, Reflector};
 use super::sender::Sender;
-use super::{Session, StampReport};
+use super::{Key, Session, StampReport};
 use crate::failure::from_io;
 use crate::random;
 use crate::socket;
@@ -72,12 +72,14 @@ pub async fn measure(session: &Session) -> Result<StampReport, Failure> {
 }
 
 /// Answers test packets of those sources that are allowed, until the socket fails; drop the future to stop.
+/// With a key it answers those alone that are sealed with it.
 ///
 /// # Errors
 /// Where the socket does not take the options that are needed, or fails again and again.
 pub async fn reflect(
     socket: UdpSocket,
     limits: Limits,
+    key: Option<Key>,
     is_allowed: impl Fn(IpAddr) -> bool,
 ) -> Result<Infallible, Failure> {
     let failed = |error: io::Error| from_io("reflecting STAMP packets", &error);
@@ -88,7 +90,7 @@ pub async fn reflect(
         .set_recv_buffer_size(QUEUE_BYTES)
         .map_err(failed)?;
     let port = socket.local_addr().map_err(failed)?.port();
-    let mut reflector = Reflector::new(limits, port);
+    let mut reflector = Reflector::new(limits, key, port);
     let mut buffer = vec![0; LARGEST_PACKET];
     let mut failures = 0;
     let start = Instant::now();
@@ -155,7 +157,7 @@ fn send(socket: &UdpSocket, sender: &mut Sender, start: Instant) -> io::Result<b
     let mut refused = false;
     loop {
         let (now, wall) = (start.elapsed(), SystemTime::now());
-        match SockRef::from(socket).send(&sender.packet(wall).encode()) {
+        match SockRef::from(socket).send(sender.packet(wall).octets()) {
             Ok(_) => sender.sent(now, wall),
             Err(error) if socket::is_full(&error) => sender.attempted(now),
             // The answer to an earlier packet, which this call only hands over (udp(7)): once.
@@ -181,7 +183,7 @@ fn take_all(socket: &UdpSocket, sender: &mut Sender, start: Instant) -> Result<b
             Ok(arrival) => {
                 let now = start.elapsed();
                 let bytes = buffer.get(..arrival.length).unwrap_or(&buffer);
-                if let Some(reply) = Reflected::decode(bytes) {
+                if let Some(reply) = sender.read(bytes) {
                     sender.handle_reply(now, &reply, arrival.stamp)?;
                 }
             }

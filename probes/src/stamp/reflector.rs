@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::codec::{ErrorEstimate, LENGTH, Reflected, Ssid, Test, Timestamp};
+use super::Key;
+use super::codec::{ErrorEstimate, Reflected, Ssid, Test, Timestamp};
 use crate::stamps::Moment;
 
 /// How many sessions a reflector keeps, and for how long.
@@ -48,6 +49,7 @@ pub(super) struct Received<'a> {
 /// The counters of all sessions.
 pub(super) struct Reflector {
     limits: Limits,
+    key: Option<Key>,
     port: u16,
     sources: HashMap<IpAddr, Sessions>,
     /// How many sessions all sources have together.
@@ -66,10 +68,11 @@ struct State {
 }
 
 impl Reflector {
-    /// A reflector on `port`.
-    pub(super) fn new(limits: Limits, port: u16) -> Self {
+    /// A reflector on `port`; with a key, for authenticated sessions alone.
+    pub(super) fn new(limits: Limits, key: Option<Key>, port: u16) -> Self {
         Self {
             limits,
+            key,
             port,
             sources: HashMap::new(),
             sessions: 0,
@@ -79,22 +82,24 @@ impl Reflector {
 
     /// The reply to a packet, stamped to leave at `leaves`; `None` where none is due:
     ///
-    /// 1. The packet is shorter than 44 octets. TWAMP Light senders may send such packets (RFC 8762,
-    ///    section 4.6), but the reply would be longer than the question, and forged questions would
-    ///    make this an amplifier.
+    /// 1. The packet is shorter than 41 octets, what a TWAMP-Light sender sends whose packets are as long as
+    ///    their replies (RFC 5357, section 4.2.1). Others may send less (RFC 8762, section 4.6), but the reply
+    ///    would be longer than the question, and forged questions would make this an amplifier.
     /// 2. It comes from our own port or from [`super::PORT`]: another reflector's reply. Two
     ///    reflectors would answer each other for ever.
-    /// 3. The table, or the source's part of it, is full of sessions that are still at work.
+    /// 3. There is a key, and the packet is not sealed with it.
+    /// 4. The table, or the source's part of it, is full of sessions that are still at work.
     ///
     /// The reply is as long as the packet (RFC 8762, section 4.3): octets beyond the base packet are
-    /// returned as they came, as padding.
+    /// returned as they came, as padding. Extensions (RFC 8972, section 4) therefore return with the U flag
+    /// that their sender has set: not understood here.
     pub(super) fn reflect(
         &mut self,
         now: Moment,
         packet: Received<'_>,
         leaves: Timestamp,
     ) -> Option<Vec<u8>> {
-        let test = Test::decode(packet.bytes)?;
+        let test = Test::decode(packet.bytes, self.key.as_ref())?;
         let port = packet.source.port();
         if port == self.port || port == super::PORT {
             return None;
@@ -110,7 +115,11 @@ impl Reflector {
             ttl: packet.ttl,
         };
         let mut reply = packet.bytes.to_vec();
-        reply[..LENGTH].copy_from_slice(&reflected.encode());
+        let base = reflected.encode(self.key.as_ref());
+        reply
+            .iter_mut()
+            .zip(base.octets())
+            .for_each(|(octet, value)| *octet = *value);
         Some(reply)
     }
 
@@ -186,6 +195,7 @@ fn longest_silent(sessions: &Sessions) -> Option<((u16, Ssid), Moment)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::codec::{LENGTH, TWAMP_LENGTH};
     use super::*;
     use proptest::prelude::*;
 
@@ -217,9 +227,14 @@ mod tests {
             error: ErrorEstimate::OURS,
             ssid: Ssid(ssid),
         };
-        answer_from(reflector, now, (address, port).into(), &test.encode())
-            .and_then(|reply| Reflected::decode(&reply))
-            .map(|reply| reply.sequence)
+        answer_from(
+            reflector,
+            now,
+            (address, port).into(),
+            test.encode(None).octets(),
+        )
+        .and_then(|reply| Reflected::decode(&reply, None))
+        .map(|reply| reply.sequence)
     }
 
     fn answer(reflector: &mut Reflector, now: Moment, port: u16, bytes: &[u8]) -> Option<Vec<u8>> {
@@ -243,7 +258,7 @@ mod tests {
 
     #[test]
     fn each_session_counts_its_own_packets() {
-        let mut reflector = Reflector::new(Limits::default(), 862);
+        let mut reflector = Reflector::new(Limits::default(), None, 862);
         assert_eq!(ask(&mut reflector, s(0), 1000, 5), Some(0));
         assert_eq!(ask(&mut reflector, s(0), 1000, 5), Some(1));
         assert_eq!(ask(&mut reflector, s(0), 1000, 6), Some(0));
@@ -253,15 +268,15 @@ mod tests {
 
     #[test]
     fn the_reply_carries_the_test_packet_and_its_times() {
-        let mut reflector = Reflector::new(Limits::default(), 862);
+        let mut reflector = Reflector::new(Limits::default(), None, 862);
         let test = Test {
             sequence: 9,
             sent: Timestamp(8),
             error: ErrorEstimate(7),
             ssid: Ssid(6),
         };
-        let reply = answer(&mut reflector, s(0), 1000, &test.encode()).unwrap();
-        let reply = Reflected::decode(&reply).unwrap();
+        let reply = answer(&mut reflector, s(0), 1000, test.encode(None).octets()).unwrap();
+        let reply = Reflected::decode(&reply, None).unwrap();
         assert_eq!(reply.test, test);
         assert_eq!((reply.received, reply.sent), (Timestamp(2), Timestamp(3)));
         assert_eq!((reply.ttl, reply.ssid), (61, Ssid(6)));
@@ -269,7 +284,7 @@ mod tests {
 
     #[test]
     fn an_idle_session_starts_again() {
-        let mut reflector = Reflector::new(LIMITS, 862);
+        let mut reflector = Reflector::new(LIMITS, None, 862);
         assert_eq!(ask(&mut reflector, s(0), 1000, 5), Some(0));
         assert_eq!(ask(&mut reflector, s(899), 1000, 5), Some(1));
         assert_eq!(ask(&mut reflector, s(1799), 1000, 5), Some(0));
@@ -277,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_full_table_gives_up_the_longest_silent_session_but_none_at_work() {
-        let mut reflector = Reflector::new(LIMITS, 862);
+        let mut reflector = Reflector::new(LIMITS, None, 862);
         assert_eq!(ask(&mut reflector, s(0), 1, 0), Some(0));
         assert_eq!(ask(&mut reflector, s(5), 2, 0), Some(0));
         assert_eq!(ask(&mut reflector, s(9), 3, 0), None);
@@ -290,7 +305,7 @@ mod tests {
     #[test]
     fn one_source_address_cannot_fill_the_table() {
         let limits = Limits::default();
-        let mut reflector = Reflector::new(limits, 9000);
+        let mut reflector = Reflector::new(limits, None, 9000);
         for port in 1_000..60_000 {
             ask(&mut reflector, s(0), port, 0);
         }
@@ -306,7 +321,7 @@ mod tests {
             sessions: 100,
             ..LIMITS
         };
-        let mut reflector = Reflector::new(limits, 862);
+        let mut reflector = Reflector::new(limits, None, 862);
         let other = [192, 0, 2, 2];
         assert_eq!(ask_from(&mut reflector, s(0), other, 1, 0), Some(0));
         assert_eq!(ask(&mut reflector, s(1), 1, 0), Some(0));
@@ -320,18 +335,54 @@ mod tests {
 
     #[test]
     fn another_reflector_is_not_answered() {
-        let mut reflector = Reflector::new(Limits::default(), 9000);
+        let mut reflector = Reflector::new(Limits::default(), None, 9000);
         assert_eq!(ask(&mut reflector, s(0), 862, 0), None);
         assert_eq!(ask(&mut reflector, s(0), 9000, 0), None);
     }
 
     #[test]
     fn padding_is_returned_as_it_came() {
-        let mut reflector = Reflector::new(Limits::default(), 862);
+        let mut reflector = Reflector::new(Limits::default(), None, 862);
         let mut bytes = vec![0; LENGTH];
         bytes.extend(b"padding");
         let reply = answer(&mut reflector, s(0), 1000, &bytes).unwrap();
         assert_eq!(reply[LENGTH..], *b"padding");
+    }
+
+    #[test]
+    fn packets_of_a_twamp_light_sender_with_random_padding_are_one_session() {
+        let mut reflector = Reflector::new(Limits::default(), None, 862);
+        for n in 0..5_u8 {
+            let mut packet = vec![n.wrapping_mul(37) | 1; TWAMP_LENGTH];
+            packet[..4].copy_from_slice(&[0, 0, 0, n]);
+            let reply = answer(&mut reflector, s(0), 1000, &packet).unwrap();
+            assert_eq!(reply.len(), TWAMP_LENGTH);
+            let reply = Reflected::decode(&reply, None).unwrap();
+            assert_eq!((reply.sequence, reply.test.sequence), (n.into(), n.into()));
+            assert_eq!((reply.ttl, reply.ssid), (61, Ssid(0)));
+        }
+    }
+
+    #[test]
+    fn with_a_key_only_what_is_sealed_with_it_is_answered() {
+        let key = Key::new(b"a key of sixteen").unwrap();
+        let mut reflector = Reflector::new(Limits::default(), Some(key.clone()), 862);
+        let test = Test {
+            sequence: 9,
+            sent: Timestamp(8),
+            error: ErrorEstimate(7),
+            ssid: Ssid(6),
+        };
+        let other = Key::new(b"another sixteen!").unwrap();
+        let open = test.encode(None);
+        let forged = test.encode(Some(&other));
+        for packet in [open, forged] {
+            assert_eq!(answer(&mut reflector, s(0), 1000, packet.octets()), None);
+        }
+        assert_eq!(reflector.sessions, 0);
+        let reply = answer(&mut reflector, s(0), 1000, test.encode(Some(&key)).octets());
+        let reply = Reflected::decode(&reply.unwrap(), Some(&key)).unwrap();
+        assert_eq!((reply.sequence, reply.test, reply.ttl), (0, test, 61));
     }
 
     proptest! {
@@ -339,11 +390,11 @@ mod tests {
         fn no_packet_is_answered_with_more_bytes_than_it_had(
             bytes in prop::collection::vec(any::<u8>(), 0..200)
         ) {
-            let mut reflector = Reflector::new(Limits::default(), 862);
+            let mut reflector = Reflector::new(Limits::default(), None, 862);
             let reply = answer(&mut reflector, s(0), 1000, &bytes);
             prop_assert_eq!(
                 reply.map(|r| r.len()),
-                (bytes.len() >= LENGTH).then_some(bytes.len())
+                (bytes.len() >= TWAMP_LENGTH).then_some(bytes.len())
             );
         }
     }

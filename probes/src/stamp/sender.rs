@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use messnetz_metric::{Failure, FailureReason};
 
-use super::codec::{ErrorEstimate, Reflected, Ssid, Test, Timestamp};
+use super::codec::{ErrorEstimate, Packet, Reflected, Ssid, Test, Timestamp};
 use super::{Session, StampReport};
 use crate::stamps::{Moment, round_trip};
 use crate::statistics::{RttSummary, jitter};
@@ -69,13 +69,19 @@ impl Sender {
     }
 
     /// The next packet, stamped with `wall`.
-    pub(super) fn packet(&self, wall: SystemTime) -> Test {
-        Test {
+    pub(super) fn packet(&self, wall: SystemTime) -> Packet {
+        let test = Test {
             sequence: self.sent.len() as u32,
             sent: Timestamp::ntp(wall),
             error: ErrorEstimate::OURS,
             ssid: self.ssid,
-        }
+        };
+        test.encode(self.session.key.as_ref())
+    }
+
+    /// What arrived, where it is a reply that the session's key has sealed.
+    pub(super) fn read(&self, octets: &[u8]) -> Option<Reflected> {
+        Reflected::decode(octets, self.session.key.as_ref())
     }
 
     /// The kernel took [`Self::packet`]. `now` and `wall` were read just before.

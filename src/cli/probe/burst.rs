@@ -1,5 +1,6 @@
 //! Bursts of packets: ICMP echo and STAMP.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,7 +11,7 @@ use messnetz_probes::{Binding, Stamps};
 use serde::Serialize;
 
 use super::{Look, ending_of, resolve, seconds, split, tell, times, words};
-use crate::cli::Ending;
+use crate::cli::{Ending, stamp_key};
 use crate::clock;
 
 /// How packets are sent.
@@ -158,7 +159,7 @@ fn echoes(report: &EchoReport) -> String {
 /// Loss by direction and round trips by STAMP (RFC 8762)
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  messnetz probe stamp collector.example\n  messnetz probe stamp collector.example:8862 --count 1000 --interval 0.01 --json\n\nThe far end has to be a stateful reflector, such as a collector."
+    after_help = "Examples:\n  messnetz probe stamp collector.example\n  messnetz probe stamp collector.example:8862 --count 1000 --interval 0.01 --json\n  messnetz probe stamp 192.168.1.10:8862 --key stamp.key\n\nThe far end has to be a stateful reflector, such as a collector or 'messnetz serve'."
 )]
 pub(super) struct Stamp {
     /// Reflector: HOST or HOST:PORT [default port: 862]
@@ -166,6 +167,10 @@ pub(super) struct Stamp {
     target: (String, u16),
     #[command(flatten)]
     pace: Pace,
+    /// File with the key that the reflector has too, 16 octets or more: what is not sealed with it counts as
+    /// lost (HMAC-SHA-256, RFC 8762)
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     #[command(flatten)]
     look: Look,
 }
@@ -173,12 +178,17 @@ pub(super) struct Stamp {
 impl Stamp {
     pub(super) async fn run(&self) -> anyhow::Result<Ending> {
         let target = format!("{}:{}", self.target.0, self.target.1);
-        let burst = async |binding| self.measure(binding).await;
+        let key = self.key.as_deref().map(stamp_key::read).transpose()?;
+        let burst = async |binding| self.measure(binding, key).await;
         let named = ("stamp", target.as_str());
         run(named, &self.pace, &self.look, burst, reflections, |_| true).await
     }
 
-    async fn measure(&self, binding: Binding) -> Result<StampReport, Failure> {
+    async fn measure(
+        &self,
+        binding: Binding,
+        key: Option<stamp::Key>,
+    ) -> Result<StampReport, Failure> {
         let (host, port) = &self.target;
         stamp::measure(&stamp::Session {
             reflector: resolve(host, *port).await?,
@@ -186,6 +196,7 @@ impl Stamp {
             count: self.pace.count,
             interval: self.pace.interval,
             timeout: self.pace.timeout,
+            key,
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::super::codec::{LENGTH, Test};
+use super::super::codec::{Reflected, TWAMP_LENGTH, Test};
 use super::*;
 use crate::Binding;
 use messnetz_metric::{Direction, FailureReason};
@@ -14,15 +14,43 @@ fn session(reflector: SocketAddr) -> Session {
         count: 50,
         interval: Duration::from_millis(2),
         timeout: Duration::from_secs(5),
+        key: None,
     }
 }
 
 /// A reflector on a port of its own, at work until the test ends.
 async fn reflector(address: &str) -> SocketAddr {
+    reflector_with(address, None).await
+}
+
+async fn reflector_with(address: &str, key: Option<Key>) -> SocketAddr {
     let socket = UdpSocket::bind((address, 0)).await.unwrap();
     let address = socket.local_addr().unwrap();
-    tokio::spawn(reflect(socket, Limits::default(), |_| true));
+    tokio::spawn(reflect(socket, Limits::default(), key, |_| true));
     address
+}
+
+#[tokio::test]
+async fn a_session_with_a_key_loses_nothing_and_one_with_another_key_is_not_answered() {
+    let key = Key::new(b"the schools' key").unwrap();
+    let reflector = reflector_with("127.0.0.1", Some(key.clone())).await;
+    let session = Session {
+        key: Some(key),
+        ..session(reflector)
+    };
+    let report = measure(&session).await.unwrap();
+    assert_eq!((report.lost_up, report.lost_down), (0, 0), "{report:?}");
+    for other in [None, Key::new(b"somebody's, else").ok()] {
+        let failure = measure(&Session {
+            key: other,
+            count: 3,
+            timeout: Duration::from_millis(100),
+            ..session.clone()
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(failure.reason, FailureReason::Timeout, "{failure}");
+    }
 }
 
 #[tokio::test]
@@ -110,10 +138,10 @@ async fn losses_on_real_sockets_are_split_exactly() {
 
 #[tokio::test]
 async fn a_port_where_nothing_listens_is_refused() {
-    let address = {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        socket.local_addr().unwrap()
-    };
+    // It holds the port, and hears one other port only: what anybody else sends there is refused.
+    let held = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    held.connect("127.0.0.1:9").await.unwrap();
+    let address = held.local_addr().unwrap();
     let failure = measure(&Session {
         count: 3,
         timeout: Duration::from_millis(100),
@@ -155,12 +183,13 @@ async fn the_reflector_tells_the_ttl_and_ignores_short_packets() {
             error: super::super::codec::ErrorEstimate::OURS,
             ssid: Ssid(3),
         };
-        let packet = test.encode();
-        socket.send(&packet[..LENGTH - 1]).await.unwrap();
-        socket.send(&packet).await.unwrap();
+        let packet = test.encode(None);
+        let packet = packet.octets();
+        socket.send(&packet[..TWAMP_LENGTH - 1]).await.unwrap();
+        socket.send(packet).await.unwrap();
         let mut buffer = [0; 100];
         let length = socket.recv(&mut buffer).await.unwrap();
-        let reply = Reflected::decode(&buffer[..length]).unwrap();
+        let reply = Reflected::decode(&buffer[..length], None).unwrap();
         // The first reply is the first of the session: the short packet was not counted either.
         assert_eq!((reply.sequence, reply.ttl), (0, 42));
         assert_eq!(reply.test, test);

@@ -40,6 +40,7 @@ fn session(count: u16) -> Session {
         count,
         interval: INTERVAL,
         timeout: Duration::from_secs(1),
+        key: None,
     }
 }
 
@@ -50,7 +51,7 @@ fn run(
     mut down: impl FnMut(usize) -> Fate,
 ) -> (Result<StampReport, Failure>, Truth) {
     let mut sender = Sender::new(&session(count), Ssid(7));
-    let mut reflector = Reflector::new(Limits::default(), 862);
+    let mut reflector = Reflector::new(Limits::default(), None, 862);
     let mut truth = Truth::default();
     // (when, order, towards the reflector?, bytes): the order makes equal times first in, first out.
     let mut path = BinaryHeap::<Reverse<(Moment, usize, bool, Vec<u8>)>>::new();
@@ -60,13 +61,13 @@ fn run(
     let work = Duration::from_millis(3);
     while !sender.is_complete(now) {
         if sender.is_due(now) {
-            let bytes = sender.packet(wall(now)).encode();
+            let bytes = sender.packet(wall(now)).octets().to_vec();
             let fate = up(truth.arrived.len());
             truth.arrived.push(!fate.is_empty());
             for delay in fate {
                 order += 1;
                 let at = now + Duration::from_millis(delay);
-                path.push(Reverse((at, order, true, bytes.to_vec())));
+                path.push(Reverse((at, order, true, bytes.clone())));
             }
             sender.sent(now, wall(now));
         }
@@ -101,7 +102,7 @@ fn run(
                 path.push(Reverse((at, order, false, reply.clone())));
             }
         } else {
-            let reply = Reflected::decode(&bytes).unwrap();
+            let reply = sender.read(&bytes).unwrap();
             if let Err(failure) = sender.handle_reply(now, &reply, Some(wall(now))) {
                 return (Err(failure), truth);
             }
@@ -220,7 +221,8 @@ fn three_sent() -> (Sender, Reflected) {
     for _ in 0..2 {
         sender.sent(Moment::ZERO, wall(Moment::ZERO));
     }
-    let test = sender.packet(wall(Moment::ZERO));
+    let packet = sender.packet(wall(Moment::ZERO));
+    let test = Test::decode(packet.octets(), None).unwrap();
     sender.sent(Moment::ZERO, wall(Moment::ZERO));
     let reply = Reflected {
         sequence: 2,
