@@ -4,6 +4,7 @@
 //! One task measures, one uploads; they meet only in the spool. The agent knows no target and judges
 //! nothing.
 
+mod budget;
 mod due;
 mod enrolment;
 mod key;

@@ -288,7 +288,11 @@ mod tests {
     #[test]
     fn without_a_test_server_the_line_is_not_tried() {
         let tasks = tasks(&visit(), &[]);
-        assert!(!tasks.iter().any(|task| task.probe.saturates()));
+        assert!(
+            !tasks
+                .iter()
+                .any(|task| task.probe.saturates_for().is_some())
+        );
         assert!(
             !tasks
                 .iter()

@@ -3,6 +3,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[cfg(feature = "agent")]
+use jiff::{Zoned, civil::DateTime};
 use messnetz_metric::UnixMillis;
 
 /// Now.
@@ -12,4 +14,11 @@ pub fn now() -> UnixMillis {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Now, on the calendar and the clocks of where this machine stands; UTC where it does not know its time zone.
+#[cfg(feature = "agent")]
+#[must_use]
+pub fn local() -> DateTime {
+    Zoned::now().datetime()
 }

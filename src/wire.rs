@@ -11,7 +11,7 @@ use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use schedule::{Burst, MAX_TASKS, Peer, Probe, Schedule, Task};
+pub use schedule::{Budget, Burst, Hours, MAX_TASKS, NoHours, Peer, Probe, Schedule, Task};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 
 /// Names the form of a batch, and separates its signature from signatures over anything else.

@@ -176,6 +176,7 @@ impl Text {
             FailureReason::Permission => self.say("failure-permission"),
             FailureReason::Interface => self.say("failure-interface"),
             FailureReason::Busy => self.say("failure-busy"),
+            FailureReason::Budget => self.say("failure-budget"),
         };
         format!("{reason} ({})", failure.detail)
     }

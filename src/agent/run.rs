@@ -1,23 +1,25 @@
 //! The agent at work: one loop measures, one uploads.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use http::StatusCode;
-use messnetz_metric::{Failure, FailureReason, UnixMillis};
+use messnetz_metric::{Failure, FailureReason, Observation};
+use messnetz_probes::link;
 use messnetz_probes::tls::Trust;
 use thiserror::Error;
 use tokio::sync::watch::error::RecvError;
 use tokio::sync::{Mutex, watch};
 
+use super::budget::{Cost, Ledger};
 use super::due::next_due;
 use super::key::AgentKey;
 use super::spool::{SealedBatch, Spool, SpoolError};
 use super::state::{Enrolment, StateDirectory, StateError};
 use super::upload::{self, UploadError};
 use crate::clock;
-use crate::measure::{Surroundings, TestServer, left_out, measure};
-use crate::wire::{Acknowledgement, MAX_TASKS, Schedule};
+use crate::measure::{Surroundings, TestServer, default_route, left_out, measure};
+use crate::wire::{Acknowledgement, MAX_TASKS, Schedule, Task};
 
 /// A saturating test that comes this late would run into the next school's turn: it is left out.
 const LATEST_START: Duration = Duration::from_secs(2);
@@ -52,6 +54,23 @@ struct Agent {
     spool: Mutex<Spool>,
     /// Held while the line is being filled, so that an upload does not disturb the test.
     line: Mutex<()>,
+    /// Whether this agent itself fills the line.
+    filled: watch::Sender<bool>,
+    /// What tests have cost.
+    ledger: Mutex<Ledger>,
+}
+
+impl Agent {
+    fn new(state: StateDirectory, spool: Spool) -> Result<Self, StateError> {
+        Ok(Self {
+            key: state.key()?,
+            spool: Mutex::new(spool),
+            line: Mutex::new(()),
+            filled: watch::Sender::new(false),
+            ledger: Mutex::new(state.ledger()),
+            state,
+        })
+    }
 }
 
 /// Measures and uploads until `stop` resolves.
@@ -67,15 +86,9 @@ pub async fn run(state: StateDirectory, stop: impl Future<Output = ()>) -> Resul
         source,
     };
     let spool = Spool::open(&state.spool_file(), clock::now()).map_err(spool_error)?;
-    let key = state.key()?;
+    let agent = Agent::new(state, spool)?;
     tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
     let (new_schedule, schedule) = watch::channel(enrolment.schedule.clone());
-    let agent = Arc::new(Agent {
-        state,
-        key,
-        spool: Mutex::new(spool),
-        line: Mutex::new(()),
-    });
     let server = TestServer {
         address: enrolment.collector.clone(),
         trust: Trust::Pinned(enrolment.fingerprint),
@@ -99,62 +112,69 @@ async fn measure_for_ever(
 ) {
     loop {
         let current = schedule.borrow_and_update().clone();
-        if follow(agent, around, &current, &mut schedule)
-            .await
-            .is_err()
-        {
+        if follow(agent, around, &current, &schedule).await.is_err() {
             return;
         }
     }
 }
 
-/// Works through one schedule, task by task, until there is another: probes never run beside each
-/// other, since each would disturb the other's numbers. Whether there is another schedule is looked at
-/// between the tasks only, because a probe that is cut short loses what it measured.
+/// Works through one schedule until there is another. What loads nothing runs beside the rest; the rest runs
+/// task by task, since each probe would disturb the other's numbers.
 async fn follow(
     agent: &Agent,
     around: &Surroundings,
     schedule: &Schedule,
-    changes: &mut watch::Receiver<Schedule>,
+    changes: &watch::Receiver<Schedule>,
 ) -> Result<(), RecvError> {
-    let tasks = &schedule.tasks[..schedule.tasks.len().min(MAX_TASKS)];
+    let tasks = schedule.tasks.iter().take(MAX_TASKS);
+    let (watches, others): (Vec<&Task>, Vec<&Task>) = tasks.partition(|task| task.probe.is_watch());
+    let lanes = watches.chunks(1).chain([others.as_slice()]);
+    let lanes = lanes.map(|lane| work_through(agent, around, (schedule, lane), changes.clone()));
+    try_join_all(lanes).await.map(drop)
+}
+
+/// Works through some tasks of a schedule, one after another, until there is another schedule. Whether there
+/// is one is looked at between the tasks only, because a probe that is cut short loses what it measured.
+async fn work_through(
+    agent: &Agent,
+    around: &Surroundings,
+    (schedule, tasks): (&Schedule, &[&Task]),
+    mut changes: watch::Receiver<Schedule>,
+) -> Result<(), RecvError> {
     let now = now_ms();
     let mut due: Vec<u64> = tasks.iter().map(|task| next_due(task, now)).collect();
     while !changes.has_changed()? {
-        let Some(index) = (0..due.len()).min_by_key(|&index| due[index]) else {
+        let next = tasks.iter().zip(&mut due).min_by_key(|(_, due)| **due);
+        let Some((task, due)) = next else {
             return changes.changed().await;
         };
-        let (task, at) = (&tasks[index], due[index]);
-        let wait = Duration::from_millis(at.saturating_sub(now_ms()));
+        let wait = Duration::from_millis(due.saturating_sub(now_ms()));
         // In steps, so that a clock that is set forward or back is noticed.
         if !wait.is_zero() {
             if let Ok(changed) = tokio::time::timeout(wait.min(IDLE), changes.changed()).await {
                 return changed;
             }
             if wait > IDLE {
-                due[index] = next_due(task, now_ms());
+                *due = next_due(task, now_ms());
             }
             continue;
         }
-        let saturates = task.probe.saturates();
-        let _line = if saturates {
-            Some(agent.line.lock().await)
+        let observations = if task.probe.is_watch() {
+            *due = next_due(task, now_ms() + 1);
+            agent.watch(task, around).await
+        } else if let Some(length) = task.probe.saturates_for() {
+            let _line = agent.line.lock().await;
+            let late = Duration::from_millis(now_ms().saturating_sub(*due));
+            *due = next_due(task, now_ms() + 1);
+            match agent.may_begin(schedule, task, length, late).await {
+                Ok(()) => agent.saturate(task, around).await,
+                Err(failure) => {
+                    tracing::warn!(?task, %failure);
+                    left_out(task, &failure)
+                }
+            }
         } else {
-            None
-        };
-        let late = Duration::from_millis(now_ms().saturating_sub(at));
-        due[index] = next_due(task, now_ms() + 1);
-        let observations = if saturates && late > LATEST_START {
-            let failure = Failure::new(
-                FailureReason::Busy,
-                format_args!(
-                    "the capacity test came {} ms too late and was left out: it would have run into another site's turn",
-                    late.as_millis()
-                ),
-            );
-            tracing::warn!(?task, %failure);
-            left_out(task, &failure)
-        } else {
+            *due = next_due(task, now_ms() + 1);
             measure(task, around).await
         };
         if let Err(error) = agent.spool.lock().await.keep(&observations) {
@@ -165,6 +185,84 @@ async fn follow(
         }
     }
     Ok(())
+}
+
+impl Agent {
+    /// Does a task beside others. Nothing comes of it where a saturating test begins meanwhile: what a packet
+    /// meets in a line that this agent itself has filled says nothing about the line.
+    async fn watch(&self, task: &Task, around: &Surroundings) -> Vec<Observation> {
+        let mut filled = self.filled.subscribe();
+        if filled.wait_for(|filled| !filled).await.is_err() {
+            return Vec::new();
+        }
+        tokio::select! {
+            observations = measure(task, around) => observations,
+            _ = filled.wait_for(|filled| *filled) => Vec::new(),
+        }
+    }
+
+    /// Whether a saturating test may begin that comes so late, and takes so long.
+    async fn may_begin(
+        &self,
+        schedule: &Schedule,
+        task: &Task,
+        length: Duration,
+        late: Duration,
+    ) -> Result<(), Failure> {
+        if late > LATEST_START {
+            return Err(Failure::new(
+                FailureReason::Busy,
+                format_args!(
+                    "the capacity test came {} ms too late and was left out: it would have run into another site's turn",
+                    late.as_millis()
+                ),
+            ));
+        }
+        let interface = port_of(task);
+        let ledger = self.ledger.lock().await;
+        ledger.allows(
+            &schedule.budgets,
+            interface.as_deref(),
+            clock::local(),
+            length,
+        )
+    }
+
+    /// Does a task that fills the line, and notes what it cost.
+    async fn saturate(&self, task: &Task, around: &Surroundings) -> Vec<Observation> {
+        let interface = port_of(task);
+        let bytes = || interface.as_deref().and_then(bytes_through);
+        let (began, before) = (Instant::now(), bytes());
+        self.filled.send_replace(true);
+        let observations = measure(task, around).await;
+        self.filled.send_replace(false);
+        if let (Some(interface), Some(before), Some(after)) = (&interface, before, bytes()) {
+            // Counters that begin anew have counted at least what they show.
+            let bytes = after.checked_sub(before).unwrap_or(after);
+            let mut ledger = self.ledger.lock().await;
+            let cost = Cost::new(bytes, began.elapsed());
+            ledger.spend(interface, clock::local().date(), cost);
+            if let Err(error) = self.state.keep_ledger(&ledger) {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what a test has cost could not be kept: a restart forgets it"
+                );
+            }
+        }
+        observations
+    }
+}
+
+/// The interface that a task goes through: its own, or that of the default route.
+fn port_of(task: &Task) -> Option<String> {
+    let own = task.interface.clone();
+    own.or_else(|| default_route().map(|route| route.interface))
+}
+
+/// Bytes that an interface has sent and received so far.
+fn bytes_through(interface: &str) -> Option<u64> {
+    let counters = link::counters(interface).ok()?;
+    Some(counters.rx_bytes.saturating_add(counters.tx_bytes))
 }
 
 async fn upload_for_ever(
@@ -341,8 +439,7 @@ fn check(acknowledgement: &Acknowledgement, batch: &SealedBatch) -> Result<(), U
 }
 
 fn now_ms() -> u64 {
-    let UnixMillis(now) = clock::now();
-    u64::try_from(now).unwrap_or_default()
+    u64::try_from(clock::now().0).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -351,19 +448,14 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::wire::{Probe, Task};
-    use messnetz_metric::Direction;
+    use crate::wire::{Budget, Burst, Peer, Probe};
+    use messnetz_metric::{Direction, UnixMillis};
 
     fn agent() -> (tempfile::TempDir, Agent) {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDirectory::new(folder.path());
-        let agent = Agent {
-            key: state.key().unwrap(),
-            spool: Mutex::new(Spool::open(&state.spool_file(), UnixMillis(1)).unwrap()),
-            line: Mutex::new(()),
-            state,
-        };
-        (folder, agent)
+        let spool = Spool::open(&state.spool_file(), UnixMillis(1)).unwrap();
+        (folder, Agent::new(state, spool).unwrap())
     }
 
     /// A schedule of one task that is due at once, and then not for an hour.
@@ -371,6 +463,7 @@ mod tests {
         let every_ms = 3_600_000;
         Schedule {
             upload_every_ms: 1_000,
+            budgets: Vec::new(),
             tasks: vec![Task {
                 every_ms,
                 phase_ms: (now_ms() + 200) % every_ms,
@@ -422,6 +515,7 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             new_schedule.send_replace(Schedule {
                 upload_every_ms: 1,
+                budgets: Vec::new(),
                 tasks: Vec::new(),
             });
             std::thread::sleep(Duration::from_millis(200));
@@ -461,5 +555,67 @@ mod tests {
         };
         assert!(body.contains("\"line.up\""), "{body}");
         assert!(body.contains("\"reason\":\"busy\""), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_capacity_test_beyond_the_budget_is_kept_as_a_failure() {
+        let (_folder, agent) = agent();
+        let none = Budget {
+            bytes_a_month: Some(0),
+            ..Budget::default()
+        };
+        let (_new_schedule, schedule) = watch::channel(Schedule {
+            budgets: vec![none],
+            ..at_once(Probe::Ndt7 {
+                direction: Direction::Down,
+                duration_ms: 1_000,
+                congestion: None,
+            })
+        });
+        let around = Surroundings::default();
+        let body = tokio::select! {
+            () = measure_for_ever(&agent, &around, schedule) => unreachable!("the sender lives on"),
+            body = kept(&agent) => body,
+        };
+        assert!(body.contains("\"reason\":\"budget\""), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_watch_gives_way_to_a_test_that_fills_the_line_and_comes_back() {
+        let (_folder, agent) = agent();
+        let watch = Task {
+            every_ms: 60_000,
+            phase_ms: 0,
+            interface: None,
+            probe: Probe::Icmp {
+                peer: Peer::Collector,
+                burst: Burst {
+                    count: 59,
+                    interval_ms: 1_000,
+                    timeout_ms: 1_500,
+                },
+            },
+        };
+        // Without a server it fails at once: a watch that was not let go would yield that.
+        let around = Surroundings::default();
+        agent.filled.send_replace(true);
+        let waiting = agent.watch(&watch, &around);
+        let before = tokio::time::timeout(Duration::from_millis(100), waiting).await;
+        assert!(before.is_err());
+        agent.filled.send_replace(false);
+        assert!(!agent.watch(&watch, &around).await.is_empty());
+
+        let silent = TestServer {
+            address: "192.0.2.1:9".to_owned(),
+            trust: Trust::Web,
+        };
+        let around = Surroundings {
+            server: Some(silent),
+        };
+        let (observations, ()) = tokio::join!(agent.watch(&watch, &around), async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            agent.filled.send_replace(true);
+        });
+        assert!(observations.is_empty(), "{observations:?}");
     }
 }

@@ -9,12 +9,14 @@ use messnetz_probes::tls::Fingerprint;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::budget::Ledger;
 use super::key::AgentKey;
 use crate::wire::{AgentId, Schedule};
 
 const KEY_FILE: &str = "agent-key.pk8";
 const ENROLMENT_FILE: &str = "enrolment.json";
 const SPOOL_FILE: &str = "spool.db";
+const LEDGER_FILE: &str = "budget.json";
 
 /// What the agent knows of its collector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +171,37 @@ impl StateDirectory {
         write_private(&path, &text)
     }
 
+    /// What saturating tests have cost so far; nothing where none was kept, and where what was kept cannot be
+    /// read: an agent does not stop measuring for its books.
+    pub(super) fn ledger(&self) -> Ledger {
+        let path = self.path.join(LEDGER_FILE);
+        let kept = match fs::read(&path) {
+            Ok(kept) => kept,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ledger::default(),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "what tests have cost cannot be read: the budget begins anew");
+                return Ledger::default();
+            }
+        };
+        serde_json::from_slice(&kept).unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "what tests have cost is damaged: the budget begins anew");
+            Ledger::default()
+        })
+    }
+
+    /// Keeps what saturating tests have cost so far.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn keep_ledger(&self, ledger: &Ledger) -> Result<(), StateError> {
+        let path = self.path.join(LEDGER_FILE);
+        let text = serde_json::to_vec(ledger).map_err(|error| StateError::Damaged {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })?;
+        write_private(&path, &text)
+    }
+
     /// The agent's key pair; made where there is none.
     ///
     /// # Errors
@@ -270,6 +303,20 @@ mod tests {
         fs::write(folder.path().join(ENROLMENT_FILE), text).unwrap();
         let enrolment = StateDirectory::new(folder.path()).enrolment().unwrap();
         assert_eq!(enrolment.site, "XX-100001/main");
+    }
+
+    #[test]
+    fn a_damaged_ledger_begins_anew_and_a_kept_one_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDirectory::new(folder.path());
+        assert_eq!(state.ledger(), Ledger::default());
+        let mut ledger = Ledger::default();
+        let cost = super::super::budget::Cost::new(5, std::time::Duration::from_secs(1));
+        ledger.spend("wwan0", jiff::civil::date(2026, 11, 23), cost);
+        state.keep_ledger(&ledger).unwrap();
+        assert_eq!(state.ledger(), ledger);
+        fs::write(folder.path().join(LEDGER_FILE), "[").unwrap();
+        assert_eq!(state.ledger(), Ledger::default());
     }
 
     #[test]

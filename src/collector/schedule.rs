@@ -7,7 +7,7 @@ use messnetz_metric::Direction;
 use messnetz_probes::tcp_info::Congestion;
 use serde::Deserialize;
 
-use crate::wire::{Burst, MAX_TASKS, Peer, Probe, Schedule, Task};
+use crate::wire::{Budget, Burst, Hours, MAX_TASKS, Peer, Probe, Schedule, Task};
 
 /// A saturating test may take this part of its period at most.
 const LARGEST_SHARE: u64 = 6;
@@ -21,6 +21,12 @@ const SHORTEST_PERIOD_MS: u64 = 100;
 /// Longest burst in milliseconds: while it lasts nothing else is measured.
 const LONGEST_BURST_MS: u32 = 60_000;
 
+/// Longest burst of a watch, beside which everything else is measured: it is told of when it is over.
+const LONGEST_WATCH_MS: u32 = 600_000;
+
+/// Most budgets in a schedule.
+const MAX_BUDGETS: usize = 16;
+
 /// Longest name or address in a task, in characters.
 const LONGEST_TEXT: usize = 200;
 
@@ -32,6 +38,38 @@ pub(super) struct WrittenSchedule {
     upload_every_ms: u64,
     #[serde(default)]
     task: Vec<ConfiguredTask>,
+    #[serde(default)]
+    budget: Vec<WrittenBudget>,
+}
+
+/// A budget as the operator writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenBudget {
+    interface: Option<String>,
+    bytes_a_day: Option<u64>,
+    bytes_a_month: Option<u64>,
+    seconds_a_day: Option<u32>,
+    hours: Option<Hours>,
+}
+
+impl From<WrittenBudget> for Budget {
+    fn from(written: WrittenBudget) -> Self {
+        let WrittenBudget {
+            interface,
+            bytes_a_day,
+            bytes_a_month,
+            seconds_a_day,
+            hours,
+        } = written;
+        Self {
+            interface,
+            bytes_a_day,
+            bytes_a_month,
+            seconds_a_day,
+            hours,
+        }
+    }
 }
 
 fn default_upload_every_ms() -> u64 {
@@ -46,6 +84,12 @@ impl WrittenSchedule {
     /// what would be right.
     pub(super) fn check(self, sites: usize) -> Result<Schedule, String> {
         let tasks: Vec<Task> = self.task.into_iter().map(|task| task.0).collect();
+        if self.budget.len() > MAX_BUDGETS {
+            return Err(format!(
+                "{} budgets are more than {MAX_BUDGETS}",
+                self.budget.len()
+            ));
+        }
         if tasks.len() > MAX_TASKS {
             return Err(format!("{} tasks are more than {MAX_TASKS}", tasks.len()));
         }
@@ -64,6 +108,7 @@ impl WrittenSchedule {
             )),
             _ => Ok(Schedule {
                 upload_every_ms: self.upload_every_ms,
+                budgets: self.budget.into_iter().map(Budget::from).collect(),
                 tasks,
             }),
         }
@@ -227,9 +272,14 @@ impl WrittenTask {
             return Err("count and interval_ms are at least 1".to_owned());
         }
         let length = u32::from(count).saturating_mul(interval_ms);
-        if length > LONGEST_BURST_MS {
+        let longest = if interval_ms < Burst::WATCH_INTERVAL_MS {
+            LONGEST_BURST_MS
+        } else {
+            LONGEST_WATCH_MS
+        };
+        if length > longest {
             return Err(format!(
-                "a burst of {count} packets every {interval_ms} ms takes {length} ms; {LONGEST_BURST_MS} are possible"
+                "a burst of {count} packets every {interval_ms} ms takes {length} ms; {longest} are possible"
             ));
         }
         let timeout_ms = self.timeout_ms.unwrap_or(Burst::DEFAULT_TIMEOUT_MS);

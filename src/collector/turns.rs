@@ -49,6 +49,7 @@ mod tests {
         };
         Schedule {
             upload_every_ms: 1,
+            budgets: Vec::new(),
             tasks: vec![task],
         }
     }

@@ -158,6 +158,7 @@ mod tests {
         let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
         let mut schedule = Schedule {
             upload_every_ms: 30_000,
+            budgets: Vec::new(),
             tasks: [Direction::Down, Direction::Up].map(test_of).to_vec(),
         };
         let down = |schedule: &Schedule| {

@@ -46,6 +46,7 @@ failure-protocol = die Antwort war nicht, wie sie sein soll
 failure-permission = auf diesem Gerät nicht erlaubt
 failure-interface = der Anschluss fehlt oder ist aus
 failure-busy = die Gegenstelle war beschäftigt
+failure-budget = ausgelassen, um das Budget der Leitung einzuhalten
 
 ## Ziele
 targets-list-heading = Profil, Land, Status, Ziele (gemessen + aus dem Bestand), Titel:

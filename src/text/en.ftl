@@ -46,6 +46,7 @@ failure-protocol = the answer was not as it should be
 failure-permission = not permitted on this machine
 failure-interface = the interface is missing or down
 failure-busy = the peer was busy
+failure-budget = left out, to keep within the line's budget
 
 ## Targets
 targets-list-heading = Profile, country, status, targets (measured + from the inventory), title:

@@ -1,6 +1,7 @@
 //! What an agent measures, and when: sent by the collector, kept by the agent.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use messnetz_metric::Direction;
 use messnetz_probes::tcp_info::Congestion;
 use serde::{Deserialize, Deserializer, Serialize};
+use thiserror::Error;
 
 /// Most tasks that an agent accepts in one schedule.
 pub const MAX_TASKS: usize = 64;
@@ -19,6 +21,9 @@ pub struct Schedule {
     /// How often the agent uploads what it has measured, in milliseconds.
     #[serde(default = "Schedule::default_upload_every_ms")]
     pub upload_every_ms: u64,
+    /// What saturating tests may cost. All of them apply that name the test's interface, or none.
+    #[serde(default, rename = "budget", skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
     /// The tasks, in order of preference where two are due at once.
     #[serde(default, rename = "task", deserialize_with = "known_tasks")]
     pub tasks: Vec<Task>,
@@ -103,6 +108,95 @@ impl Peer {
     }
 }
 
+/// What saturating tests may cost on a line that is paid for by volume, such as a backup over LTE. What is not
+/// given is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The interface that it is about; all of them where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// Most bytes in a day, both directions, with headers and what was sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_a_day: Option<u64>,
+    /// Most bytes in a calendar month, counted the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_a_month: Option<u64>,
+    /// Most seconds of testing in a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_a_day: Option<u32>,
+    /// The hours of the agent's day in which tests may begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+}
+
+/// A part of the day, over midnight where it ends before it begins: `20:00-06:00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hours {
+    /// Minutes from midnight at which it begins.
+    from: u16,
+    /// Minutes from midnight at which it is over.
+    to: u16,
+}
+
+/// A text is no part of a day.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("'{0}' is no part of a day: write it like 20:00-06:00")]
+pub struct NoHours(String);
+
+impl Hours {
+    /// Whether so many minutes after midnight lie within.
+    #[must_use]
+    pub const fn include(self, minute: u16) -> bool {
+        if self.from < self.to {
+            self.from <= minute && minute < self.to
+        } else {
+            self.from <= minute || minute < self.to
+        }
+    }
+}
+
+impl TryFrom<String> for Hours {
+    type Error = NoHours;
+
+    fn try_from(text: String) -> Result<Self, NoHours> {
+        let minute = |time: &str| {
+            let (hour, minute) = time.split_once(':')?;
+            let two = |digits: &str, below: u16| {
+                let is_two =
+                    digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
+                let number = digits.parse::<u16>().ok().filter(|number| *number < below);
+                number.filter(|_| is_two)
+            };
+            Some(two(hour, 24)? * 60 + two(minute, 60)?)
+        };
+        let hours = text.split_once('-').and_then(|(from, to)| {
+            let (from, to) = (minute(from)?, minute(to)?);
+            (from != to).then_some(Self { from, to })
+        });
+        hours.ok_or(NoHours(text))
+    }
+}
+
+impl From<Hours> for String {
+    fn from(hours: Hours) -> Self {
+        hours.to_string()
+    }
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to } = self;
+        let (hour, minute) = (from / 60, from % 60);
+        write!(
+            formatter,
+            "{hour:02}:{minute:02}-{:02}:{:02}",
+            to / 60,
+            to % 60
+        )
+    }
+}
+
 /// A kind of measurement with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "probe", rename_all = "lowercase")]
@@ -171,6 +265,9 @@ impl Burst {
     /// lessons could live with.
     pub const DEFAULT_TIMEOUT_MS: u32 = 1_500;
 
+    /// Packets that lie this far apart, in milliseconds, disturb no other measurement: a kilobit a second.
+    pub const WATCH_INTERVAL_MS: u32 = 500;
+
     /// How far apart.
     #[must_use]
     pub fn interval(self) -> Duration {
@@ -203,10 +300,35 @@ impl Probe {
         }
     }
 
-    /// Whether it fills the line, so that nothing else may be measured beside it.
+    /// Whether it loads nothing, so that it runs beside other tasks: a burst of at most two packets a second.
+    /// Repeated without a pause it is a watch around the clock.
     #[must_use]
-    pub const fn saturates(&self) -> bool {
-        matches!(self, Self::Ndt7 { .. })
+    pub fn is_watch(&self) -> bool {
+        match self {
+            Self::Icmp { burst, .. } | Self::Stamp { burst } => {
+                burst.interval_ms >= Burst::WATCH_INTERVAL_MS
+            }
+            Self::Ndt7 { .. }
+            | Self::Dns { .. }
+            | Self::Tcp { .. }
+            | Self::Http { .. }
+            | Self::Link => false,
+        }
+    }
+
+    /// For how long it fills the line, so that nothing else may be measured beside it; `None` where it does
+    /// not.
+    #[must_use]
+    pub fn saturates_for(&self) -> Option<Duration> {
+        match self {
+            Self::Ndt7 { duration_ms, .. } => Some(Duration::from_millis((*duration_ms).into())),
+            Self::Icmp { .. }
+            | Self::Stamp { .. }
+            | Self::Dns { .. }
+            | Self::Tcp { .. }
+            | Self::Http { .. }
+            | Self::Link => None,
+        }
     }
 }
 
@@ -235,13 +357,49 @@ mod tests {
     }
 
     #[test]
+    fn hours_may_go_over_midnight_and_nonsense_is_refused() {
+        let hours = |text: &str| Hours::try_from(text.to_owned());
+        let night = hours("20:00-06:00").unwrap();
+        let within = [0, 359, 360, 719, 1_199, 1_200, 1_439].map(|minute| night.include(minute));
+        assert_eq!(within, [true, true, false, false, false, true, true]);
+        let noon = hours("11:30-12:15").unwrap();
+        assert!(noon.include(690) && noon.include(734) && !noon.include(735));
+        for text in [
+            "",
+            "20:00",
+            "8:00-9:00",
+            "24:00-06:00",
+            "06:00-06:00",
+            "20:60-21:00",
+            "+1:00-02:00",
+        ] {
+            assert_eq!(hours(text), Err(NoHours(text.to_owned())));
+        }
+        assert_eq!(night.to_string(), "20:00-06:00");
+    }
+
+    #[test]
+    fn a_watch_is_a_slow_burst() {
+        let stamp = |interval_ms| Probe::Stamp {
+            burst: Burst {
+                count: 59,
+                interval_ms,
+                timeout_ms: 1_500,
+            },
+        };
+        assert!(stamp(1_000).is_watch() && !stamp(100).is_watch());
+        assert!(!Probe::Link.is_watch());
+    }
+
+    #[test]
     fn a_schedule_survives_json_and_toml() {
         let schedule: Schedule = toml::from_str(
             "[[task]]\nprobe = \"ndt7\"\ndirection = \"down\"\nduration_ms = 10_000\nevery_ms = 5\n\
-             [[task]]\nprobe = \"stamp\"\ncount = 50\ninterval_ms = 20\nevery_ms = 6\n",
+             [[task]]\nprobe = \"stamp\"\ncount = 50\ninterval_ms = 20\nevery_ms = 6\n\
+             [[budget]]\ninterface = \"wwan0\"\nbytes_a_month = 1_000\nhours = \"22:00-05:00\"\n",
         )
         .unwrap();
-        assert_eq!(schedule.tasks.len(), 2);
+        assert_eq!((schedule.tasks.len(), schedule.budgets.len()), (2, 1));
         let json = serde_json::to_string(&schedule).unwrap();
         assert_eq!(serde_json::from_str::<Schedule>(&json).unwrap(), schedule);
     }

@@ -42,11 +42,13 @@ pub enum FailureReason {
     Interface,
     /// The peer is at work for somebody else.
     Busy,
+    /// It was left out, to keep within what measuring may cost on this line.
+    Budget,
 }
 
 impl FailureReason {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Timeout,
         Self::Refused,
         Self::Unreachable,
@@ -56,6 +58,7 @@ impl FailureReason {
         Self::Permission,
         Self::Interface,
         Self::Busy,
+        Self::Budget,
     ];
 
     /// The name used on the wire and in logs.
@@ -71,6 +74,7 @@ impl FailureReason {
             Self::Permission => "permission",
             Self::Interface => "interface",
             Self::Busy => "busy",
+            Self::Budget => "budget",
         }
     }
 }
