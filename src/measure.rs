@@ -12,7 +12,7 @@ use messnetz_probes::connection::Tls;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::Trust;
 use messnetz_probes::witness::Witness;
-use messnetz_probes::{Binding, dns, http, icmp, link, ndt7, stamp, tcp};
+use messnetz_probes::{Binding, dns, http, icmp, iperf3, link, ndt7, stamp, tcp};
 
 use crate::clock;
 use crate::pinned;
@@ -37,6 +37,9 @@ const MAX_TEST: Duration = Duration::from_secs(10);
 /// A capacity test that ended before this share of its time is no measurement.
 const SHORTEST_SHARE: f64 = 0.8;
 
+/// Payload of a full TCP segment over Ethernet, with time stamps (RFC 7323).
+const SEGMENT: u64 = 1448;
+
 /// Largest page that is read.
 const MAX_PAGE: u64 = 1024 * 1024;
 
@@ -45,6 +48,9 @@ const DNS_PORT: u16 = 53;
 
 /// The peer of what the box saw of itself.
 const THIS_BOX: &str = "agent";
+
+/// The peer of a test inside where there is none to test against.
+const NO_ENDPOINT: &str = "endpoint";
 
 /// Data bytes of an echo request, as `ping` sends them.
 const ECHO_PAYLOAD: usize = 56;
@@ -153,13 +159,22 @@ pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
 /// What a capacity test leaves behind that was not begun: its failure. Nothing for other tasks.
 #[must_use]
 pub fn left_out(task: &Task, failure: &Failure) -> Vec<Observation> {
-    let Probe::Ndt7 { direction, .. } = task.probe else {
-        return Vec::new();
+    let vantage = vantage(task.interface.as_deref());
+    let (way, peer) = match &task.probe {
+        Probe::Ndt7 { direction, .. } => ((Segment::Line, *direction), Peer::Collector.name()),
+        Probe::Iperf3 {
+            direction,
+            endpoint,
+            ..
+        } => {
+            let peer = endpoint.as_deref().unwrap_or(NO_ENDPOINT);
+            ((inside(&vantage), *direction), peer)
+        }
+        _ => return Vec::new(),
     };
-    let quantities = [Quantity::Goodput(direction)];
-    let peer = Peer::Collector.name();
-    let measured = Measured::new(Segment::Line, peer, &quantities, Err(failure.clone()));
-    observations(measured, clock::now(), &vantage(task.interface.as_deref()))
+    let quantities = [Quantity::Goodput(way.1)];
+    let measured = Measured::new(way.0, peer, &quantities, Err(failure.clone()));
+    observations(measured, clock::now(), &vantage)
 }
 
 fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Observation> {
@@ -219,7 +234,19 @@ async fn probe(
             congestion,
         } => {
             let duration = Duration::from_millis((*duration_ms).into()).min(MAX_TEST);
-            return capacity(*direction, duration, *congestion, binding, vantage, around).await;
+            let test = through_line(*direction, duration, *congestion, binding, around);
+            return capacity((Segment::Line, *direction), collector, vantage, test).await;
+        }
+        Probe::Iperf3 {
+            endpoint,
+            direction,
+            duration_ms,
+            streams,
+        } => {
+            let duration = Duration::from_millis((*duration_ms).into()).min(MAX_TEST);
+            let peer = endpoint.as_deref().unwrap_or(NO_ENDPOINT);
+            let test = through_lan(endpoint.as_deref(), *direction, duration, *streams, binding);
+            return capacity((inside(vantage), *direction), peer, vantage, test).await;
         }
         Probe::Dns { name, server } => resolver(name, *server, binding).await,
         Probe::Tcp { target } => {
@@ -236,27 +263,37 @@ async fn probe(
     vec![measured]
 }
 
+/// What a capacity test came to.
+struct Carried {
+    /// Bytes that arrived.
+    bytes: u64,
+    /// While the test ran.
+    during: Duration,
+    /// Bytes that this side sent again.
+    again: u64,
+    readings: Vec<Reading>,
+}
+
 /// A capacity test, and what the box saw of itself meanwhile.
 async fn capacity(
-    direction: Direction,
-    duration: Duration,
-    congestion: Option<Congestion>,
-    binding: &Binding,
+    (segment, direction): (Segment, Direction),
+    peer: &str,
     vantage: &Vantage,
-    around: &Surroundings,
+    test: impl Future<Output = Result<Carried, Failure>>,
 ) -> Vec<Measured> {
     let port = vantage.interface.as_deref();
     let state = port.map(link::read);
     let witness = Witness::begin(port);
-    let report = goodput(direction, duration, congestion, binding, around).await;
+    let carried = test.await;
     let mut also = Vec::new();
-    if let Ok(report) = &report {
-        let during = Duration::from_micros(report.elapsed.as_micros());
-        let again = match direction {
-            Direction::Up => report.sender.and_then(|sender| sender.bytes_retrans),
-            Direction::Down => None,
-        };
-        let seen = witness.end(direction, report.bytes, during, again.unwrap_or_default());
+    if let Ok(carried) = &carried {
+        let Carried {
+            bytes,
+            during,
+            again,
+            ..
+        } = carried;
+        let seen = witness.end(direction, *bytes, *during, *again);
         let mut of_port = seen.of_port();
         if let Some(Ok(state)) = state {
             of_port.extend(state.readings());
@@ -271,13 +308,97 @@ async fn capacity(
         ));
     }
     let mut measured = vec![Measured::new(
-        Segment::Line,
-        Peer::Collector.name(),
+        segment,
+        peer,
         &[Quantity::Goodput(direction)],
-        report.map(|report| report.readings()),
+        carried.map(|carried| carried.readings),
     )];
     measured.append(&mut also);
     measured
+}
+
+/// A test against the far end of the line.
+async fn through_line(
+    direction: Direction,
+    duration: Duration,
+    congestion: Option<Congestion>,
+    binding: &Binding,
+    around: &Surroundings,
+) -> Result<Carried, Failure> {
+    let report = goodput(direction, duration, congestion, binding, around).await?;
+    let again = match direction {
+        Direction::Up => report.sender.and_then(|sender| sender.bytes_retrans),
+        Direction::Down => None,
+    };
+    Ok(Carried {
+        bytes: report.bytes,
+        during: Duration::from_micros(report.elapsed.as_micros()),
+        again: again.unwrap_or_default(),
+        readings: report.readings(),
+    })
+}
+
+/// A test against a second endpoint inside.
+async fn through_lan(
+    endpoint: Option<&str>,
+    direction: Direction,
+    duration: Duration,
+    streams: u8,
+    binding: &Binding,
+) -> Result<Carried, Failure> {
+    let endpoint = endpoint.ok_or_else(|| {
+        Failure::new(
+            FailureReason::Unreachable,
+            "no endpoint inside was named to measure against: the site file names it (endpoint)",
+        )
+    })?;
+    let flow = match direction {
+        Direction::Up => iperf3::Flow::Up,
+        Direction::Down => iperf3::Flow::Down,
+    };
+    let server = pinned::resolve(&with_port(endpoint, iperf3::PORT)).await?;
+    let test = iperf3::Test {
+        binding: binding.clone(),
+        ..iperf3::Test::new(
+            server,
+            iperf3::Parameters {
+                streams,
+                ..iperf3::Parameters::tcp(flow, duration)
+            },
+        )
+    };
+    let limit = test.patience.queue + duration + PAGE;
+    let report = tokio::time::timeout(limit, test.run(|_| {})).await;
+    let report = report.unwrap_or_else(|_| {
+        let detail = format_args!(
+            "iperf3 test with {endpoint}: not over after {} s",
+            limit.as_secs()
+        );
+        Err(Failure::new(FailureReason::Timeout, detail))
+    })?;
+    let summary = report.direction(direction);
+    let received = summary.map(|summary| summary.received).unwrap_or_default();
+    let during = Duration::from_micros(received.elapsed.as_micros());
+    whole(during, duration, endpoint)?;
+    let again = summary.filter(|_| direction == Direction::Up);
+    let again = again.and_then(|summary| summary.retransmits);
+    Ok(Carried {
+        bytes: received.bytes,
+        during,
+        again: again.unwrap_or_default().saturating_mul(SEGMENT),
+        readings: report.readings(),
+    })
+}
+
+/// `HOST` or `HOST:PORT` with its port; an IPv6 address alone needs no brackets.
+fn with_port(host: &str, port: u16) -> String {
+    if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return SocketAddr::new(address, port).to_string();
+    }
+    match host.rsplit_once(':') {
+        Some((_, number)) if number.parse::<u16>().is_ok() => host.to_owned(),
+        _ => format!("{host}:{port}"),
+    }
 }
 
 async fn echo(
@@ -334,19 +455,20 @@ async fn goodput(
     };
     let report = test.run().await?;
     let elapsed = Duration::from_micros(report.elapsed.as_micros());
-    if elapsed < duration.mul_f64(SHORTEST_SHARE) {
-        // What ran that short is slow start, not the line.
-        return Err(Failure::new(
-            FailureReason::Protocol,
-            format_args!(
-                "the test against {} ended after {} of {} ms",
-                server.address,
-                elapsed.as_millis(),
-                duration.as_millis()
-            ),
-        ));
-    }
+    whole(elapsed, duration, &server.address)?;
     Ok(report)
+}
+
+/// Refuses a test that ended early: what ran that short is slow start, not the network.
+fn whole(elapsed: Duration, wanted: Duration, server: &str) -> Result<(), Failure> {
+    if elapsed >= wanted.mul_f64(SHORTEST_SHARE) {
+        return Ok(());
+    }
+    let (elapsed, wanted) = (elapsed.as_millis(), wanted.as_millis());
+    Err(Failure::new(
+        FailureReason::Protocol,
+        format_args!("the test against {server} ended after {elapsed} of {wanted} ms"),
+    ))
 }
 
 async fn connection(target: &str, binding: &Binding) -> Result<Vec<Reading>, Failure> {
@@ -448,4 +570,23 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
     };
     let readings = fetch.run().await.map(|report| report.readings());
     Measured::new(segment, peer, fetch.quantities(), readings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_port;
+
+    #[test]
+    fn an_endpoint_has_the_port_of_iperf3_unless_it_says_another() {
+        for (written, meant) in [
+            ("10.0.0.5", "10.0.0.5:5201"),
+            ("10.0.0.5:5202", "10.0.0.5:5202"),
+            ("server.school.example", "server.school.example:5201"),
+            ("fd00::5", "[fd00::5]:5201"),
+            ("[fd00::5]", "[fd00::5]:5201"),
+            ("[fd00::5]:5202", "[fd00::5]:5202"),
+        ] {
+            assert_eq!(with_port(written, 5201), meant);
+        }
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) fn school(classes: Option<u32>, contract: Option<u64>) -> School {
             facts: None,
             inventory: Inventory::default(),
             line,
+            endpoint: None,
         }],
         id,
         name: "Grundschule".to_owned(),

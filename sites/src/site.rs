@@ -337,6 +337,9 @@ pub struct Site {
     pub inventory: Inventory,
     /// Its uplink, where the authority has stated it.
     pub line: Option<Line>,
+    /// What agents of this site test LAN and Wi-Fi against: `HOST` or `HOST:PORT` of an iperf3 server inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
 }
 
 #[cfg(test)]

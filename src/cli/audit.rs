@@ -228,6 +228,7 @@ fn described(arguments: &Arguments) -> anyhow::Result<(School, Site)> {
         facts: None,
         inventory: Inventory::default(),
         line: None,
+        endpoint: None,
     };
     let school = School {
         id,

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate::{self, CertificateError};
 use super::config::Config;
 use super::token::AdminToken;
-use super::turns::{Turn, schedule_for};
+use super::turns::{Stand, Turn, schedule_for};
 use super::{dashboard, door};
 use crate::clock;
 use crate::identity::Identity;
@@ -242,10 +242,13 @@ impl Collector {
             of: agents.len(),
         };
         let of = self.authority.sites().count();
-        let mut sites = self.authority.sites();
-        let site = sites.position(|known| known.id.to_string() == site);
-        let site = site.map(|index| Turn { index, of });
-        Ok(schedule_for(&self.schedule, site, agent))
+        let mut sites = self.authority.sites().enumerate();
+        let known = sites.find(|(_, known)| known.id.to_string() == site);
+        let stand = known.map(|(index, known)| Stand {
+            site: Turn { index, of },
+            endpoint: known.endpoint.as_deref(),
+        });
+        Ok(schedule_for(&self.schedule, stand, agent))
     }
 
     /// How long ndt7 tests may last, and what downloads are sent with.

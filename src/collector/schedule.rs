@@ -15,6 +15,9 @@ const LARGEST_SHARE: u64 = 6;
 /// Longest saturating test in milliseconds (ndt7 spec v0.11: up to 10 s).
 const LONGEST_TEST_MS: u32 = 10_000;
 
+/// Most TCP streams of a test inside a school.
+const MOST_STREAMS: u8 = 16;
+
 /// Shortest period in milliseconds.
 const SHORTEST_PERIOD_MS: u64 = 100;
 
@@ -126,6 +129,7 @@ enum Kind {
     Icmp,
     Stamp,
     Ndt7,
+    Iperf3,
     Dns,
     Tcp,
     Http,
@@ -148,6 +152,8 @@ struct WrittenTask {
     direction: Option<Direction>,
     duration_ms: Option<u32>,
     congestion: Option<Congestion>,
+    endpoint: Option<String>,
+    streams: Option<u8>,
     name: Option<String>,
     server: Option<IpAddr>,
     target: Option<String>,
@@ -192,6 +198,8 @@ impl WrittenTask {
             ("direction", self.direction.is_some()),
             ("duration_ms", self.duration_ms.is_some()),
             ("congestion", self.congestion.is_some()),
+            ("endpoint", self.endpoint.is_some()),
+            ("streams", self.streams.is_some()),
             ("name", self.name.is_some()),
             ("server", self.server.is_some()),
             ("target", self.target.is_some()),
@@ -206,6 +214,7 @@ impl WrittenTask {
             Kind::Icmp => &["peer", "count", "interval_ms", "timeout_ms"],
             Kind::Stamp => &["count", "interval_ms", "timeout_ms"],
             Kind::Ndt7 => &["direction", "duration_ms", "congestion"],
+            Kind::Iperf3 => &["endpoint", "direction", "duration_ms", "streams"],
             Kind::Dns => &["name", "server"],
             Kind::Tcp => &["target"],
             Kind::Http => &["url"],
@@ -229,25 +238,23 @@ impl WrittenTask {
             Kind::Stamp => Probe::Stamp {
                 burst: self.burst()?,
             },
-            Kind::Ndt7 => {
-                let duration_ms = self.duration_ms.ok_or_else(|| needs("duration_ms"))?;
-                if duration_ms == 0 || duration_ms > LONGEST_TEST_MS {
+            Kind::Ndt7 => Probe::Ndt7 {
+                duration_ms: self.saturating()?,
+                direction: self.direction.ok_or_else(|| needs("direction"))?,
+                congestion: self.congestion,
+            },
+            Kind::Iperf3 => {
+                let streams = self.streams.unwrap_or(1);
+                if !(1..=MOST_STREAMS).contains(&streams) {
                     return Err(format!(
-                        "duration_ms = {duration_ms} is not between 1 and {LONGEST_TEST_MS}"
+                        "streams = {streams} is not between 1 and {MOST_STREAMS}"
                     ));
                 }
-                let shortest = u64::from(duration_ms) * LARGEST_SHARE;
-                if self.every_ms < shortest {
-                    return Err(format!(
-                        "every_ms = {} would fill the line: a test of {duration_ms} ms may come every {shortest} ms at most",
-                        self.every_ms
-                    ));
-                }
-                let direction = self.direction.ok_or_else(|| needs("direction"))?;
-                Probe::Ndt7 {
-                    direction,
-                    duration_ms,
-                    congestion: self.congestion,
+                Probe::Iperf3 {
+                    duration_ms: self.saturating()?,
+                    direction: self.direction.ok_or_else(|| needs("direction"))?,
+                    endpoint: self.endpoint.map(short).transpose()?,
+                    streams,
                 }
             }
             Kind::Dns => Probe::Dns {
@@ -262,6 +269,24 @@ impl WrittenTask {
             },
             Kind::Link => Probe::Link,
         })
+    }
+
+    /// How long a saturating test takes, in milliseconds.
+    fn saturating(&self) -> Result<u32, String> {
+        let duration_ms = self.duration_ms.ok_or("this probe needs `duration_ms`")?;
+        if duration_ms == 0 || duration_ms > LONGEST_TEST_MS {
+            return Err(format!(
+                "duration_ms = {duration_ms} is not between 1 and {LONGEST_TEST_MS}"
+            ));
+        }
+        let shortest = u64::from(duration_ms) * LARGEST_SHARE;
+        if self.every_ms < shortest {
+            return Err(format!(
+                "every_ms = {} would fill the line: a test of {duration_ms} ms may come every {shortest} ms at most",
+                self.every_ms
+            ));
+        }
+        Ok(duration_ms)
     }
 
     fn burst(&self) -> Result<Burst, String> {
@@ -335,6 +360,11 @@ mod tests {
             (
                 "probe = \"icmp\"\nevery_ms = 9000\ncount = 5\ninterval_ms = 20\n".to_owned(),
                 "needs `peer`",
+            ),
+            (
+                "probe = \"iperf3\"\nevery_ms = 90000\nduration_ms = 5000\ndirection = \"up\"\nstreams = 17\n"
+                    .to_owned(),
+                "streams = 17 is not between",
             ),
         ] {
             let said = read(&task).unwrap_err();

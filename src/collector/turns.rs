@@ -1,7 +1,7 @@
 //! Taking turns: the same schedule for every agent, each at its own phase, so that no two of them
 //! fill the town hall's uplink, a school's line or the test server at once. Pure.
 
-use crate::wire::{Schedule, Task};
+use crate::wire::{Probe, Schedule, Task};
 
 /// One of several that share a period: number `index` (from 0) of `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,22 +10,47 @@ pub(super) struct Turn {
     pub(super) of: usize,
 }
 
-/// The schedule of an agent. Sites share the period evenly, and the agents of a site its share. Nobody
-/// measures for a site that is in the site file no longer: `None` has no tasks.
-pub(super) fn schedule_for(template: &Schedule, site: Option<Turn>, agent: Turn) -> Schedule {
-    let tasks = site.map_or_else(Vec::new, |site| {
-        let task = |task: &Task| Task {
-            phase_ms: task
-                .phase_ms
-                .wrapping_add(shift(task.every_ms, site, agent)),
-            ..task.clone()
+/// Where an agent stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stand<'a> {
+    /// Its site's turn among the sites.
+    pub(super) site: Turn,
+    /// What there is at the site to test against.
+    pub(super) endpoint: Option<&'a str>,
+}
+
+/// The schedule of an agent. Sites share the period evenly, and the agents of a site its share. Tests against
+/// the site's endpoint are for those sites that have one. Nobody measures for a site that is in the site file
+/// no longer: `None` has no tasks.
+pub(super) fn schedule_for(template: &Schedule, stand: Option<Stand<'_>>, agent: Turn) -> Schedule {
+    let tasks = stand.map_or_else(Vec::new, |stand| {
+        let task = |task: &Task| {
+            let phase = shift(task.every_ms, stand.site, agent);
+            Some(Task {
+                phase_ms: task.phase_ms.wrapping_add(phase),
+                probe: at_site(&task.probe, stand.endpoint)?,
+                ..task.clone()
+            })
         };
-        template.tasks.iter().map(task).collect()
+        template.tasks.iter().filter_map(task).collect()
     });
     Schedule {
         tasks,
         ..template.clone()
     }
+}
+
+/// A probe with the site's endpoint where it needs one; `None` where the site has none.
+fn at_site(probe: &Probe, of_site: Option<&str>) -> Option<Probe> {
+    let mut probe = probe.clone();
+    if let Probe::Iperf3 {
+        endpoint: endpoint @ None,
+        ..
+    } = &mut probe
+    {
+        *endpoint = Some(of_site?.to_owned());
+    }
+    Some(probe)
 }
 
 fn shift(every_ms: u64, site: Turn, agent: Turn) -> u64 {
@@ -38,7 +63,7 @@ fn shift(every_ms: u64, site: Turn, agent: Turn) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Probe;
+    use messnetz_metric::Direction;
 
     fn template() -> Schedule {
         let task = Task {
@@ -57,12 +82,15 @@ mod tests {
     fn phases(of_site: usize, agents: usize) -> Vec<u64> {
         (0..agents)
             .map(|index| {
-                let site = Turn {
-                    index: of_site,
-                    of: 3,
+                let stand = Stand {
+                    site: Turn {
+                        index: of_site,
+                        of: 3,
+                    },
+                    endpoint: None,
                 };
                 let agent = Turn { index, of: agents };
-                schedule_for(&template(), Some(site), agent).tasks[0].phase_ms
+                schedule_for(&template(), Some(stand), agent).tasks[0].phase_ms
             })
             .collect()
     }
@@ -85,5 +113,36 @@ mod tests {
         let schedule = schedule_for(&template(), None, Turn { index: 0, of: 1 });
         assert!(schedule.tasks.is_empty());
         assert_eq!(schedule.upload_every_ms, template().upload_every_ms);
+    }
+
+    #[test]
+    fn tests_inside_a_school_go_to_its_own_endpoint_and_nowhere_where_there_is_none() {
+        let mut template = template();
+        let inside = |endpoint: Option<&str>| Probe::Iperf3 {
+            endpoint: endpoint.map(str::to_owned),
+            direction: Direction::Down,
+            duration_ms: 5_000,
+            streams: 1,
+        };
+        let task = |probe| Task {
+            every_ms: 24_000,
+            phase_ms: 0,
+            interface: Some("wlan0".to_owned()),
+            probe,
+        };
+        template.tasks = vec![task(inside(None)), task(inside(Some("10.0.0.9")))];
+        let probes = |endpoint| {
+            let one = Turn { index: 0, of: 1 };
+            let stand = Stand {
+                site: one,
+                endpoint,
+            };
+            let schedule = schedule_for(&template, Some(stand), one);
+            let probes = schedule.tasks.into_iter().map(|task| task.probe);
+            probes.collect::<Vec<_>>()
+        };
+        assert_eq!(probes(None), [inside(Some("10.0.0.9"))]);
+        let own = Some("10.1.2.3:5202");
+        assert_eq!(probes(own), [inside(own), inside(Some("10.0.0.9"))]);
     }
 }

@@ -112,6 +112,10 @@ fn metrics(probe: &Probe) -> Vec<Metric> {
             goodput = [Quantity::Goodput(*direction)];
             (&[Segment::Line], &goodput)
         }
+        Probe::Iperf3 { direction, .. } => {
+            goodput = [Quantity::Goodput(*direction)];
+            (INSIDE, &goodput)
+        }
         Probe::Dns { .. } => (&[Segment::Service], dns::QUANTITIES),
         Probe::Tcp { .. } => (&[Segment::Service], tcp::QUANTITIES),
         Probe::Http { url: Some(_) } => (&[Segment::Service], &PAGE),

@@ -225,6 +225,20 @@ pub enum Probe {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         congestion: Option<Congestion>,
     },
+    /// A saturating iperf3 test against a second endpoint inside the school: what LAN and Wi-Fi carry, without
+    /// the line.
+    Iperf3 {
+        /// `HOST` or `HOST:PORT`; in a collector's own schedule that of the agent's site where not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
+        /// Towards the agent or away from it.
+        direction: Direction,
+        /// For how long, in milliseconds; at most 10 000.
+        duration_ms: u32,
+        /// TCP streams at once.
+        #[serde(default = "one_stream")]
+        streams: u8,
+    },
     /// One question to a resolver.
     Dns {
         /// The name to ask for.
@@ -281,6 +295,10 @@ impl Burst {
     }
 }
 
+const fn one_stream() -> u8 {
+    1
+}
+
 const fn default_timeout_ms() -> u32 {
     Burst::DEFAULT_TIMEOUT_MS
 }
@@ -293,6 +311,7 @@ impl Probe {
             Self::Icmp { .. } => "icmp",
             Self::Stamp { .. } => "stamp",
             Self::Ndt7 { .. } => "ndt7",
+            Self::Iperf3 { .. } => "iperf3",
             Self::Dns { .. } => "dns",
             Self::Tcp { .. } => "tcp",
             Self::Http { .. } => "http",
@@ -309,6 +328,7 @@ impl Probe {
                 burst.interval_ms >= Burst::WATCH_INTERVAL_MS
             }
             Self::Ndt7 { .. }
+            | Self::Iperf3 { .. }
             | Self::Dns { .. }
             | Self::Tcp { .. }
             | Self::Http { .. }
@@ -316,12 +336,14 @@ impl Probe {
         }
     }
 
-    /// For how long it fills the line, so that nothing else may be measured beside it; `None` where it does
+    /// For how long it fills line or LAN, so that nothing else may be measured beside it; `None` where it does
     /// not.
     #[must_use]
     pub fn saturates_for(&self) -> Option<Duration> {
         match self {
-            Self::Ndt7 { duration_ms, .. } => Some(Duration::from_millis((*duration_ms).into())),
+            Self::Ndt7 { duration_ms, .. } | Self::Iperf3 { duration_ms, .. } => {
+                Some(Duration::from_millis((*duration_ms).into()))
+            }
             Self::Icmp { .. }
             | Self::Stamp { .. }
             | Self::Dns { .. }

@@ -26,6 +26,9 @@ use crate::toml_file::{Document, Problem};
 /// Names longer than this are not names.
 const NAME_LIMIT: usize = 200;
 
+/// Longest endpoint: the longest name (RFC 1035, section 2.3.4), and a port.
+const LONGEST_ENDPOINT: usize = 253 + 6;
+
 /// No school has a faster line: the fastest Ethernet there is (IEEE 802.3df) carries 800 Gbit/s.
 const FASTEST: BitRate = BitRate::from_bps(800_000_000_000);
 
@@ -143,6 +146,7 @@ struct WrittenSite {
     #[serde(default)]
     inventory: WrittenInventory,
     line: Option<WrittenLine>,
+    endpoint: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -459,6 +463,15 @@ impl Check<'_> {
         let facts = written.facts.map(|facts| self.facts(&facts));
         let inventory = self.inventory(written.inventory);
         let line = written.line.map(|line| self.line(line));
+        let endpoint = written.endpoint.map(|at| {
+            let text = at.get_ref();
+            let is_one = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '/');
+            if !is_one || text.len() > LONGEST_ENDPOINT {
+                let message = "an endpoint is HOST or HOST:PORT, such as 10.20.0.5 or server.school.example:5201";
+                self.refuse(&at, "endpoint", message);
+            }
+            at.into_inner()
+        });
         match SiteId::new(school?, written.id.get_ref()) {
             Ok(id) => Some(Site {
                 id,
@@ -468,6 +481,7 @@ impl Check<'_> {
                 facts,
                 inventory,
                 line,
+                endpoint,
             }),
             Err(error) => {
                 self.refuse(&written.id, "id", error);

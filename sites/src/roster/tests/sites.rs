@@ -344,6 +344,7 @@ fn school(number: usize) -> impl Strategy<Value = School> {
                 facts,
                 inventory: site.inventory.clone(),
                 line: None,
+                endpoint: None,
             };
         }
         school
