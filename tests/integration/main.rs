@@ -13,6 +13,7 @@ mod explain;
 mod figures;
 mod help;
 mod lab;
+mod on_the_spot;
 mod probe;
 mod program;
 mod quiet;

@@ -1,0 +1,165 @@
+//! A second endpoint inside a school: what LAN and Wi-Fi carry, without the line.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::lab::enter;
+use crate::program::{RunningCollector, messnetz, stderr, write_config};
+use crate::quiet::quiet;
+
+/// What the two networks of the school carry at most, in Mbit/s.
+const TEACHING: f64 = 200.0;
+const GUESTS: f64 = 50.0;
+
+/// Two networks of one box, each tested each way, all against the endpoint of its site; and a watch beside.
+const SCHEDULE: &str = r#"
+agents = "127.0.0.1:8443"
+dashboard = "127.0.0.1:0"
+
+[schedule]
+upload_every_ms = 500
+
+[[schedule.task]]
+probe = "iperf3"
+interface = "teach0"
+direction = "down"
+duration_ms = 1_000
+every_ms = 8_000
+
+[[schedule.task]]
+probe = "iperf3"
+interface = "guest0"
+direction = "up"
+duration_ms = 1_000
+every_ms = 8_000
+phase_ms = 4_000
+
+[[schedule.task]]
+probe = "stamp"
+count = 2
+interval_ms = 500
+every_ms = 2_000
+
+[[schedule.task]]
+probe = "http"
+every_ms = 500
+"#;
+
+/// The endpoint is what a school has: a machine that serves, behind the cables of both networks.
+#[test]
+fn an_agent_measures_each_of_its_networks_against_the_endpoint_of_its_site() {
+    let _quiet = quiet();
+    let lab = enter();
+    let (school, server) = (
+        lab.namespace("school").unwrap(),
+        lab.namespace("server").unwrap(),
+    );
+    for (network, rate, name) in [(1, TEACHING, "teach0"), (2, GUESTS, "guest0")] {
+        messnetz::lab::Namespace::cable((&school, name), (&server, name)).unwrap();
+        school
+            .ip(&format!("addr add 10.0.{network}.1/24 dev {name}\n"))
+            .unwrap();
+        server
+            .ip(&format!("addr add 10.0.{network}.2/24 dev {name}\n"))
+            .unwrap();
+        // The only address of the endpoint lies behind both networks.
+        school
+            .ip(&format!(
+                "route add 10.0.9.9/32 via 10.0.{network}.2 metric {network}\n"
+            ))
+            .unwrap();
+        for place in [&school, &server] {
+            let shape =
+                format!("qdisc add dev {name} root tbf rate {rate}mbit burst 64kb latency 50ms\n");
+            place.tc(&shape).unwrap();
+        }
+    }
+    server.ip("addr add 10.0.9.9/32 dev lo\n").unwrap();
+    // What came in by one network may be answered by the other: the box has two on purpose.
+    for (place, names) in [
+        (&school, ["teach0", "guest0"]),
+        (&server, ["teach0", "guest0"]),
+    ] {
+        for name in ["all"].into_iter().chain(names) {
+            place
+                .sysctl(&format!("net/ipv4/conf/{name}/rp_filter"), "0")
+                .unwrap();
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = messnetz(
+        folder.path(),
+        &["serve", "--listen", "0.0.0.0", "--plain", "--json"],
+    );
+    serve.stdout(Stdio::null());
+    let serving = server.spawn(serve).unwrap();
+
+    write_config(folder.path(), SCHEDULE);
+    let sites = folder.path().join("authority.toml");
+    let authority = fs::read_to_string(&sites).unwrap();
+    let first = "id = \"main\"\n";
+    let authority = authority.replacen(first, &format!("{first}endpoint = \"10.0.9.9\"\n"), 1);
+    fs::write(&sites, authority).unwrap();
+    let collector = RunningCollector::start(folder.path(), Some(&school));
+    let ticket = collector.ticket("XX-100001/main").to_string();
+    let enrolled = messnetz(
+        folder.path(),
+        &["agent", "enrol", &ticket, "--state", "agent"],
+    );
+    let enrolled = school.command(enrolled).output().unwrap();
+    assert!(enrolled.status.success(), "{}", stderr(&enrolled));
+    let mut agent = messnetz(folder.path(), &["agent", "run", "--state", "agent"]);
+    agent.stderr(Stdio::null());
+    let agent = school.spawn(agent).unwrap();
+
+    let store = folder.path().join("data/store.db");
+    let store = rusqlite::Connection::open(store).unwrap();
+    let median = |metric: &str, interface: &str| -> Option<f64> {
+        let mut values: Vec<f64> = store
+            .prepare(
+                "SELECT value FROM sample JOIN series ON series.id = sample.series
+                 WHERE metric = ?1 AND interface = ?2 AND value IS NOT NULL ORDER BY value",
+            )
+            .unwrap()
+            .query_map([metric, interface], |row| row.get::<_, i64>(0))
+            .unwrap()
+            .map(|value| value.unwrap() as f64 / 1e6)
+            .collect();
+        (!values.is_empty()).then(|| values.swap_remove(values.len() / 2))
+    };
+    // Between the tests the watch goes on, though each test cuts it short.
+    let watched = || -> i64 {
+        store
+            .query_row(
+                "SELECT count(*) FROM sample JOIN series ON series.id = sample.series
+                 WHERE metric = 'line.loss.up' AND value = 0",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap()
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    let (down, up) = loop {
+        let found = (median("lan.down", "teach0"), median("lan.up", "guest0"));
+        if let (Some(down), Some(up)) = found
+            && watched() > 0
+        {
+            break (down, up);
+        }
+        assert!(
+            Instant::now() < end,
+            "only {found:?} and {} of the watch arrived",
+            watched()
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    // The box answers through its own networks, so each test met the one that it was bound to.
+    assert!((GUESTS * 1.1..TEACHING).contains(&down), "{down} Mbit/s");
+    assert!((GUESTS * 0.5..GUESTS).contains(&up), "{up} Mbit/s");
+    for mut child in [agent, serving] {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
