@@ -1,11 +1,15 @@
 //! A second endpoint inside a school: what LAN and Wi-Fi carry, without the line.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use messnetz::lab::{Lab, Namespace};
+use serde_json::Value;
+
 use crate::lab::enter;
-use crate::program::{RunningCollector, messnetz, stderr, write_config};
+use crate::program::{RunningCollector, messnetz, stderr, stdout, write_config};
 use crate::quiet::quiet;
 
 /// What the two networks of the school carry at most, in Mbit/s.
@@ -46,17 +50,14 @@ probe = "http"
 every_ms = 500
 "#;
 
-/// The endpoint is what a school has: a machine that serves, behind the cables of both networks.
-#[test]
-fn an_agent_measures_each_of_its_networks_against_the_endpoint_of_its_site() {
-    let _quiet = quiet();
-    let lab = enter();
+/// A school with two networks, and a machine behind both that has one address, 10.0.9.9.
+fn two_networks(lab: &Lab) -> (Namespace, Namespace) {
     let (school, server) = (
         lab.namespace("school").unwrap(),
         lab.namespace("server").unwrap(),
     );
     for (network, rate, name) in [(1, TEACHING, "teach0"), (2, GUESTS, "guest0")] {
-        messnetz::lab::Namespace::cable((&school, name), (&server, name)).unwrap();
+        Namespace::cable((&school, name), (&server, name)).unwrap();
         school
             .ip(&format!("addr add 10.0.{network}.1/24 dev {name}\n"))
             .unwrap();
@@ -87,7 +88,15 @@ fn an_agent_measures_each_of_its_networks_against_the_endpoint_of_its_site() {
                 .unwrap();
         }
     }
+    (school, server)
+}
 
+/// The endpoint is what a school has: a machine that serves, behind the cables of both networks.
+#[test]
+fn an_agent_measures_each_of_its_networks_against_the_endpoint_of_its_site() {
+    let _quiet = quiet();
+    let lab = enter();
+    let (school, server) = two_networks(&lab);
     let folder = tempfile::tempdir().unwrap();
     let mut serve = messnetz(
         folder.path(),
@@ -140,7 +149,7 @@ fn an_agent_measures_each_of_its_networks_against_the_endpoint_of_its_site() {
             )
             .unwrap()
     };
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     let (down, up) = loop {
         let found = (median("lan.down", "teach0"), median("lan.up", "guest0"));
         if let (Some(down), Some(up)) = found
@@ -162,4 +171,86 @@ fn an_agent_measures_each_of_its_networks_against_the_endpoint_of_its_site() {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+/// A cable that is pulled: every test that runs ends in a reason, long before anybody would kill it.
+#[test]
+fn an_interface_that_goes_down_during_a_test_ends_it_with_a_reason() {
+    let _quiet = quiet();
+    let lab = enter();
+    let (school, server) = (
+        lab.namespace("pulled").unwrap(),
+        lab.namespace("far").unwrap(),
+    );
+    Namespace::cable((&school, "uplink0"), (&server, "uplink0")).unwrap();
+    school.ip("addr add 10.0.1.1/24 dev uplink0\n").unwrap();
+    server.ip("addr add 10.0.1.2/24 dev uplink0\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = messnetz(
+        folder.path(),
+        &["serve", "--listen", "0.0.0.0", "--plain", "--json"],
+    );
+    serve.stdout(Stdio::piped());
+    let mut serving = server.spawn(serve).unwrap();
+    let mut first = String::new();
+    let mut said = BufReader::new(serving.stdout.take().unwrap());
+    said.read_line(&mut first).unwrap();
+
+    let probes: [&[&str]; 5] = [
+        &[
+            "icmp",
+            "10.0.1.2",
+            "-c",
+            "40",
+            "-i",
+            "0.1",
+            "--timeout",
+            "1",
+        ],
+        &[
+            "stamp",
+            "10.0.1.2:8862",
+            "-c",
+            "40",
+            "-i",
+            "0.1",
+            "--timeout",
+            "1",
+        ],
+        &["iperf3", "10.0.1.2", "--time", "4"],
+        &["iperf3", "10.0.1.2", "--time", "4", "--reverse"],
+        &["ndt7", "10.0.1.2:4443", "--plain", "--time", "4"],
+    ];
+    for probe in probes {
+        let all = [&["probe"], probe, &["--json"]].concat();
+        let mut command = messnetz(folder.path(), &all);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = school.spawn(command).unwrap();
+        std::thread::sleep(Duration::from_millis(1_500));
+        school.ip("link set uplink0 down\n").unwrap();
+        let pulled = Instant::now();
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            pulled.elapsed() < Duration::from_secs(30),
+            "{probe:?}: {:?}",
+            pulled.elapsed()
+        );
+        let told: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        if probe[0] == "icmp" {
+            // What this machine could not send is counted, and is no loss of the network's.
+            let unsent = told["report"]["unsent"].as_u64();
+            assert!(unsent > Some(0), "{told}");
+            assert_eq!(told["report"]["sent"], told["report"]["received"], "{told}");
+        } else {
+            assert_eq!(output.status.code(), Some(1), "{told}");
+            // The download of ndt7 counts what came until its end; the upload finds no way out any more.
+            let ended = told["tests"].get(1).unwrap_or(&told);
+            let reason = ended["failure"]["reason"].as_str().unwrap_or_default();
+            let reasons = ["timeout", "unreachable", "interface"];
+            assert!(reasons.contains(&reason), "{probe:?}: {told}");
+        }
+        school.ip("link set uplink0 up\n").unwrap();
+    }
+    let _ = serving.kill();
+    let _ = serving.wait();
 }

@@ -181,7 +181,11 @@ impl Client {
                 FailureReason::Timeout,
                 "no answer to the greeting; a stock server that prepares another test answers nobody",
             ),
-            Phase::Queued => return Err(self.busy()),
+            Phase::Queued if now >= self.queue_ends => return Err(self.busy()),
+            Phase::Queued => (
+                FailureReason::Timeout,
+                "the server fell silent that kept a place in its queue: is the line down?",
+            ),
             Phase::Asked => (FailureReason::Timeout, "no answer to the parameters"),
             Phase::Opening => (FailureReason::Timeout, "the streams did not open"),
             Phase::Opened => (FailureReason::Timeout, "the server did not start the test"),
@@ -254,7 +258,9 @@ impl Client {
                 return Err(self.busy());
             }
             self.phase = Phase::Queued;
-            self.deadline = self.queue_ends;
+            // A server that keeps a queue tells the place each second: silence means that it is gone.
+            let silence = now.saturating_add(self.patience.step);
+            self.deadline = self.queue_ends.min(silence);
             self.events.push_back(Event::Queued(place));
             return Ok(true);
         }

@@ -173,9 +173,13 @@ fn who_waits_hears_the_place_and_then_has_the_turn() {
     pair.settle().unwrap();
     assert_eq!(pair.done_by_client, [client::Event::Queued(place)]);
     // Longer than a server may take to answer where there is no queue.
-    pair.now = Duration::from_secs(20);
-    pair.client.handle_timeout(pair.now).unwrap();
-    pair.server.handle_timeout(pair.now).unwrap();
+    for seconds in [9, 18, 20] {
+        pair.now = Duration::from_secs(seconds);
+        pair.client.handle_timeout(pair.now).unwrap();
+        pair.server.handle_timeout(pair.now).unwrap();
+        pair.server.queued(place);
+        pair.settle().unwrap();
+    }
     pair.server.admit(pair.now);
     pair.settle().unwrap();
     pair.next_deadline().unwrap();
@@ -186,8 +190,12 @@ fn who_waits_hears_the_place_and_then_has_the_turn() {
 fn patience_with_a_queue_ends_and_says_what_it_waited_for() {
     let mut pair = Pair::new(&parameters(), Limits::default());
     let wait = Micros::from_micros(13_500_000);
-    pair.server.queued(Place { place: 1, wait });
-    pair.settle().unwrap();
+    for seconds in (0..60).step_by(9) {
+        pair.now = Duration::from_secs(seconds);
+        pair.client.handle_timeout(pair.now).unwrap();
+        pair.server.queued(Place { place: 1, wait });
+        pair.settle().unwrap();
+    }
     let failure = pair.next_deadline().unwrap_err();
     assert_eq!(pair.now, PATIENCE.queue);
     assert_eq!(failure.reason, FailureReason::Busy);
@@ -195,6 +203,18 @@ fn patience_with_a_queue_ends_and_says_what_it_waited_for() {
         failure.detail.contains("server busy, next turn in 14 s"),
         "{failure}"
     );
+}
+
+#[test]
+fn a_server_that_keeps_a_place_and_falls_silent_is_not_waited_for() {
+    let mut pair = Pair::new(&parameters(), Limits::default());
+    let wait = Micros::from_micros(13_500_000);
+    pair.server.queued(Place { place: 1, wait });
+    pair.settle().unwrap();
+    let failure = pair.next_deadline().unwrap_err();
+    assert_eq!(pair.now, PATIENCE.step);
+    assert_eq!(failure.reason, FailureReason::Timeout);
+    assert!(failure.detail.contains("fell silent"), "{failure}");
 }
 
 #[test]
