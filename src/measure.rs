@@ -9,10 +9,12 @@ use messnetz_metric::{
     UnixMillis, Vantage,
 };
 use messnetz_probes::connection::Tls;
+use messnetz_probes::iperf3::Progress;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::Trust;
 use messnetz_probes::witness::Witness;
-use messnetz_probes::{Binding, dns, http, icmp, iperf3, link, ndt7, stamp, tcp};
+use messnetz_probes::{Binding, dns, http, icmp, iperf3, link, ndt7, stamp, tcp, under_load};
+use tokio::sync::Notify;
 
 use crate::clock;
 use crate::pinned;
@@ -235,7 +237,8 @@ async fn probe(
         } => {
             let duration = Duration::from_millis((*duration_ms).into()).min(MAX_TEST);
             let test = through_line(*direction, duration, *congestion, binding, around);
-            return capacity((Segment::Line, *direction), collector, vantage, test).await;
+            let way = (Segment::Line, *direction);
+            return capacity(way, collector, vantage, test).await;
         }
         Probe::Iperf3 {
             endpoint,
@@ -246,7 +249,8 @@ async fn probe(
             let duration = Duration::from_millis((*duration_ms).into()).min(MAX_TEST);
             let peer = endpoint.as_deref().unwrap_or(NO_ENDPOINT);
             let test = through_lan(endpoint.as_deref(), *direction, duration, *streams, binding);
-            return capacity((inside(vantage), *direction), peer, vantage, test).await;
+            let way = (inside(vantage), *direction);
+            return capacity(way, peer, vantage, test).await;
         }
         Probe::Dns { name, server } => resolver(name, *server, binding).await,
         Probe::Tcp { target } => {
@@ -325,17 +329,22 @@ async fn through_line(
     binding: &Binding,
     around: &Surroundings,
 ) -> Result<Carried, Failure> {
-    let report = goodput(direction, duration, congestion, binding, around).await?;
-    let again = match direction {
-        Direction::Up => report.sender.and_then(|sender| sender.bytes_retrans),
-        Direction::Down => None,
+    let test = async {
+        let report = goodput(direction, duration, congestion, binding, around).await?;
+        let again = match direction {
+            Direction::Up => report.sender.and_then(|sender| sender.bytes_retrans),
+            Direction::Down => None,
+        };
+        Ok(Carried {
+            bytes: report.bytes,
+            during: Duration::from_micros(report.elapsed.as_micros()),
+            again: again.unwrap_or_default(),
+            readings: report.readings(),
+        })
     };
-    Ok(Carried {
-        bytes: report.bytes,
-        during: Duration::from_micros(report.elapsed.as_micros()),
-        again: again.unwrap_or_default(),
-        readings: report.readings(),
-    })
+    let server = around.collector().await?;
+    let way = (server, direction);
+    Box::pin(with_latency(way, binding, duration, async {}, test)).await
 }
 
 /// A test against a second endpoint inside.
@@ -368,26 +377,53 @@ async fn through_lan(
         )
     };
     let limit = test.patience.queue + duration + PAGE;
-    let report = tokio::time::timeout(limit, test.run(|_| {})).await;
-    let report = report.unwrap_or_else(|_| {
-        let detail = format_args!(
-            "iperf3 test with {endpoint}: not over after {} s",
-            limit.as_secs()
-        );
-        Err(Failure::new(FailureReason::Timeout, detail))
-    })?;
-    let summary = report.direction(direction);
-    let received = summary.map(|summary| summary.received).unwrap_or_default();
-    let during = Duration::from_micros(received.elapsed.as_micros());
-    whole(during, duration, endpoint)?;
-    let again = summary.filter(|_| direction == Direction::Up);
-    let again = again.and_then(|summary| summary.retransmits);
-    Ok(Carried {
-        bytes: received.bytes,
-        during,
-        again: again.unwrap_or_default().saturating_mul(SEGMENT),
-        readings: report.readings(),
-    })
+    let flows = Notify::new();
+    let begun = |progress: Progress<'_>| {
+        if matches!(progress, Progress::Running) {
+            flows.notify_one();
+        }
+    };
+    let run = async {
+        let report = tokio::time::timeout(limit, test.run(begun)).await;
+        let report = report.unwrap_or_else(|_| {
+            let detail = format_args!(
+                "iperf3 test with {endpoint}: not over after {} s",
+                limit.as_secs()
+            );
+            Err(Failure::new(FailureReason::Timeout, detail))
+        })?;
+        let summary = report.direction(direction);
+        let received = summary.map(|summary| summary.received).unwrap_or_default();
+        let during = Duration::from_micros(received.elapsed.as_micros());
+        whole(during, duration, endpoint)?;
+        let again = summary.filter(|_| direction == Direction::Up);
+        let again = again.and_then(|summary| summary.retransmits);
+        Ok(Carried {
+            bytes: received.bytes,
+            during,
+            again: again.unwrap_or_default().saturating_mul(SEGMENT),
+            readings: report.readings(),
+        })
+    };
+    let way = (server, direction);
+    Box::pin(with_latency(way, binding, duration, flows.notified(), run)).await
+}
+
+/// A capacity test with what it does to the round trips to its server.
+async fn with_latency(
+    (server, direction): (SocketAddr, Direction),
+    binding: &Binding,
+    duration: Duration,
+    flows: impl Future<Output = ()>,
+    test: impl Future<Output = Result<Carried, Failure>>,
+) -> Result<Carried, Failure> {
+    let (carried, latency) = under_load::beside(server, binding, duration, flows, test).await;
+    let mut carried = carried?;
+    carried.readings.extend(match latency {
+        Ok(latency) => latency.readings(direction),
+        Err(failure) => Reading::failed(&under_load::quantities(direction), &failure),
+    });
+    Ok(carried)
 }
 
 /// `HOST` or `HOST:PORT` with its port; an IPv6 address alone needs no brackets.

@@ -24,6 +24,7 @@ mod statistics;
 pub mod tcp;
 pub mod tcp_info;
 pub mod tls;
+pub mod under_load;
 pub mod witness;
 
 pub use binding::Binding;

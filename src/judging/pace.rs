@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use messnetz_metric::{Metric, Quantity, Segment, UnixMillis};
-use messnetz_probes::{dns, icmp, link, stamp, tcp};
+use messnetz_metric::{Direction, Metric, Quantity, Segment, UnixMillis};
+use messnetz_probes::{dns, icmp, link, stamp, tcp, under_load};
 use messnetz_sites::Bilingual;
 use messnetz_sites::calendar::{LocalDay, Slot};
 use messnetz_sites::decision::{TimeToDecision, time_to_decision};
@@ -101,7 +101,7 @@ impl Pace {
 /// since the schedule does not know the agents' ports.
 fn metrics(probe: &Probe) -> Vec<Metric> {
     const INSIDE: &[Segment] = &[Segment::Lan, Segment::Wlan];
-    let goodput;
+    let capacity;
     let (segments, quantities): (&[Segment], &[Quantity]) = match probe {
         Probe::Icmp { peer, .. } => match peer {
             Peer::Collector => (&[Segment::Line], icmp::QUANTITIES),
@@ -109,12 +109,12 @@ fn metrics(probe: &Probe) -> Vec<Metric> {
         },
         Probe::Stamp { .. } => (&[Segment::Line], stamp::QUANTITIES),
         Probe::Ndt7 { direction, .. } => {
-            goodput = [Quantity::Goodput(*direction)];
-            (&[Segment::Line], &goodput)
+            capacity = of_capacity(*direction);
+            (&[Segment::Line], &capacity)
         }
         Probe::Iperf3 { direction, .. } => {
-            goodput = [Quantity::Goodput(*direction)];
-            (INSIDE, &goodput)
+            capacity = of_capacity(*direction);
+            (INSIDE, &capacity)
         }
         Probe::Dns { .. } => (&[Segment::Service], dns::QUANTITIES),
         Probe::Tcp { .. } => (&[Segment::Service], tcp::QUANTITIES),
@@ -127,6 +127,12 @@ fn metrics(probe: &Probe) -> Vec<Metric> {
         (quantities.iter()).map(move |quantity| Metric::new(segment, *quantity))
     };
     segments.iter().flat_map(of_segment).collect()
+}
+
+/// What a capacity test yields: the rate, and what it does to round trips.
+const fn of_capacity(direction: Direction) -> [Quantity; 4] {
+    let [idle, loaded, added] = under_load::quantities(direction);
+    [Quantity::Goodput(direction), idle, loaded, added]
 }
 
 /// What a page over TLS yields.

@@ -196,7 +196,12 @@ impl Text {
         Some(match quantity {
             Quantity::Goodput(Direction::Down) => self.say("meaning-down"),
             Quantity::Goodput(Direction::Up) => self.say("meaning-up"),
-            Quantity::Rtt | Quantity::RttMin | Quantity::RttP95 => self.say("meaning-rtt"),
+            Quantity::Rtt
+            | Quantity::RttMin
+            | Quantity::RttP95
+            | Quantity::RttIdle
+            | Quantity::RttLoaded(_) => self.say("meaning-rtt"),
+            Quantity::AddedDelay(_) => self.say("meaning-added-delay"),
             Quantity::Jitter => self.say("meaning-jitter"),
             Quantity::Loss | Quantity::LossOneWay(_) => self.say("meaning-loss"),
             Quantity::DnsTime => self.say("meaning-dns"),

@@ -130,6 +130,12 @@ pub enum Quantity {
     RttMin,
     /// 95th percentile (nearest rank) of the round-trip times of one burst.
     RttP95,
+    /// Median round-trip time just before a capacity test.
+    RttIdle,
+    /// Median round-trip time while a capacity test fills the path in this direction.
+    RttLoaded(Direction),
+    /// What a capacity test in this direction adds to the round-trip time: the difference of the two medians.
+    AddedDelay(Direction),
     /// Interarrival jitter of one burst (RFC 3550, section 6.4.1).
     Jitter,
     /// Share of echo requests without an answer (RFC 7680, applied to the round trip).
@@ -158,7 +164,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// All quantities, in the order of the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 30] = [
         Self::Goodput(Direction::Down),
         Self::Goodput(Direction::Up),
         Self::LinkSpeed,
@@ -171,6 +177,11 @@ impl Quantity {
         Self::Rtt,
         Self::RttMin,
         Self::RttP95,
+        Self::RttIdle,
+        Self::RttLoaded(Direction::Down),
+        Self::RttLoaded(Direction::Up),
+        Self::AddedDelay(Direction::Down),
+        Self::AddedDelay(Direction::Up),
         Self::Jitter,
         Self::Loss,
         Self::LossOneWay(Direction::Down),
@@ -202,6 +213,11 @@ impl Quantity {
             Self::Rtt => "rtt",
             Self::RttMin => "rtt.min",
             Self::RttP95 => "rtt.p95",
+            Self::RttIdle => "rtt.idle",
+            Self::RttLoaded(Direction::Down) => "rtt.loaded.down",
+            Self::RttLoaded(Direction::Up) => "rtt.loaded.up",
+            Self::AddedDelay(Direction::Down) => "added-delay.down",
+            Self::AddedDelay(Direction::Up) => "added-delay.up",
             Self::Jitter => "jitter",
             Self::Loss => "loss",
             Self::LossOneWay(Direction::Down) => "loss.down",
@@ -274,7 +290,10 @@ impl Quantity {
     #[must_use]
     pub const fn direction(self) -> Option<Direction> {
         match self {
-            Self::Goodput(direction) | Self::LossOneWay(direction) => Some(direction),
+            Self::Goodput(direction)
+            | Self::LossOneWay(direction)
+            | Self::RttLoaded(direction)
+            | Self::AddedDelay(direction) => Some(direction),
             _ => None,
         }
     }
