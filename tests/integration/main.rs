@@ -14,6 +14,7 @@ mod figures;
 mod help;
 mod lab;
 mod on_the_spot;
+mod peers;
 mod probe;
 mod program;
 mod quiet;

@@ -13,9 +13,9 @@ use crate::quiet::quiet;
 
 const AGENTS: &str = "127.0.0.1:8443";
 
-struct Place {
-    namespace: Namespace,
-    folder: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) namespace: Namespace,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Place {
@@ -36,7 +36,7 @@ impl Place {
         (said, output.status.code())
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 }
@@ -181,13 +181,13 @@ fn a_sweep_counts_who_answers_and_names_known_devices_only() {
 }
 
 /// `messnetz serve`, until it is dropped.
-struct Serving {
+pub(crate) struct Serving {
     child: std::process::Child,
     said: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
 }
 
 impl Serving {
-    fn start(place: &Place, arguments: &[&str]) -> (Self, Value) {
+    pub(crate) fn start(place: &Place, arguments: &[&str]) -> (Self, Value) {
         let all = [&["serve", "--json"], arguments].concat();
         let mut command = messnetz(place.path(), &all);
         command.stdout(Stdio::piped());
@@ -197,7 +197,7 @@ impl Serving {
         (Self { child, said }, serde_json::from_str(&first).unwrap())
     }
 
-    fn next(&mut self) -> Value {
+    pub(crate) fn next(&mut self) -> Value {
         serde_json::from_str(&self.said.next().unwrap().unwrap()).unwrap()
     }
 }

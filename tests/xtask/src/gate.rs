@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::cargo::{Call, is_installed, is_root};
-use crate::{fuzz, licences, packages};
+use crate::{fuzz, licences, packages, peers};
 
 /// Runs all steps and prints a summary; stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
@@ -29,6 +29,7 @@ struct Gate {
 impl Gate {
     fn all(&mut self) -> Result<()> {
         self.step("Debian packages", packages::provide)?;
+        self.step("npm packages", || peers::provide().map(|_| ()))?;
         self.call("formatting", "cargo fmt --all --check")?;
         self.step("licences, bans and sources", licences::check)?;
         self.call(

@@ -9,6 +9,7 @@ mod gate;
 mod licences;
 mod memory;
 mod packages;
+mod peers;
 mod size;
 
 const HELP: &str = "\

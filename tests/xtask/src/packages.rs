@@ -11,7 +11,7 @@ struct Package {
     reason: &'static str,
 }
 
-const PACKAGES: [Package; 3] = [
+const PACKAGES: [Package; 5] = [
     Package {
         name: "iperf3",
         programs: &["iperf3"],
@@ -26,6 +26,16 @@ const PACKAGES: [Package; 3] = [
         name: "iputils-ping",
         programs: &["ping"],
         reason: "the reference that our own round-trip times are compared with",
+    },
+    Package {
+        name: "nodejs",
+        programs: &["node"],
+        reason: "runs M-Lab's own ndt7 client against our servers",
+    },
+    Package {
+        name: "npm",
+        programs: &["npm"],
+        reason: "fetches M-Lab's own ndt7 client",
     },
 ];
 
