@@ -121,14 +121,8 @@ impl Fetch {
         let end = start + self.deadline;
         let target = Target::of(&self.url)?;
 
-        let (addresses, resolve) = if let Some(address) = self.address {
-            (vec![address], None)
-        } else {
-            let addresses = timeout_at(end, target.resolve())
-                .await
-                .map_err(|_| failure::timeout(&attempt, self.deadline))??;
-            (addresses, Some(Micros::from(start.elapsed())))
-        };
+        let addresses = self.addresses(&target, end).await?;
+        let resolve = self.address.is_none().then(|| start.elapsed().into());
         let (peer, connection) = self.dial_first(&addresses, &target, end).await?;
 
         let mut request = Request::get(target.path.as_str())
@@ -165,6 +159,36 @@ impl Fetch {
         timeout_at(end, conversation)
             .await
             .map_err(|_| failure::timeout(&attempt, self.deadline))?
+    }
+
+    /// Fetches once and keeps the answer, whatever its status.
+    ///
+    /// # Errors
+    /// As [`Dial::connect`] and [`exchange`]; [`FailureReason::NameResolution`] where the name has no
+    /// address.
+    pub async fn read(&self) -> Result<Response<Bytes>, Failure> {
+        let end = Instant::now() + self.deadline;
+        let target = Target::of(&self.url)?;
+        let addresses = self.addresses(&target, end).await?;
+        let (_, connection) = self.dial_first(&addresses, &target, end).await?;
+        let request = Request::get(self.url.clone())
+            .header(USER_AGENT, AGENT)
+            .header(ACCEPT, "*/*")
+            .header(CONNECTION, "close")
+            .body(Full::default())
+            .map_err(|error| not_http(&format!("fetching {}", self.url), &error))?;
+        let left = end.saturating_duration_since(Instant::now());
+        let most = usize::try_from(self.max_body).unwrap_or(usize::MAX);
+        exchange(connection, request, left, most).await
+    }
+
+    async fn addresses(&self, target: &Target, end: Instant) -> Result<Vec<SocketAddr>, Failure> {
+        if let Some(address) = self.address {
+            return Ok(vec![address]);
+        }
+        timeout_at(end, target.resolve())
+            .await
+            .map_err(|_| failure::timeout(format!("fetching {}", self.url), self.deadline))?
     }
 
     /// Dials the addresses in the resolver's order until one answers. Each gets an equal share of the

@@ -15,9 +15,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 pub mod client;
 mod counted;
 mod intervals;
+pub mod locate;
 pub mod messages;
 pub mod pacing;
 pub mod server;
+pub mod streams;
 
 /// The WebSocket subprotocol that both sides must name (ndt7, "Protocol description").
 pub const SUBPROTOCOL: &str = "net.measurementlab.ndt.v7";

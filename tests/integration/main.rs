@@ -13,6 +13,7 @@ mod explain;
 mod figures;
 mod help;
 mod lab;
+mod mlab;
 mod on_the_spot;
 mod peers;
 mod probe;

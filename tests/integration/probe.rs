@@ -20,12 +20,12 @@ pub(crate) struct Place {
 
 impl Place {
     /// What the program says in JSON, and its exit code.
-    fn probe(&self, arguments: &[&str]) -> (Value, Option<i32>) {
+    pub(crate) fn probe(&self, arguments: &[&str]) -> (Value, Option<i32>) {
         let (said, code) = self.say(&[arguments, &["--json"]].concat());
         (serde_json::from_str(&said).expect(&said), code)
     }
 
-    fn say(&self, arguments: &[&str]) -> (String, Option<i32>) {
+    pub(crate) fn say(&self, arguments: &[&str]) -> (String, Option<i32>) {
         let all = [&["probe"], arguments].concat();
         let output = self
             .namespace

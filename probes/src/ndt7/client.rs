@@ -131,6 +131,14 @@ impl Test {
     /// # Errors
     /// As [`Self::run`].
     pub async fn run_telling(&self, tell: impl FnMut(&Interval) + Send) -> Result<Report, Failure> {
+        self.run_from(tell).await.map(|(_, report)| report)
+    }
+
+    /// Runs the test, and says when it began: tests that ran at once are compared by it.
+    pub(super) async fn run_from(
+        &self,
+        tell: impl FnMut(&Interval) + Send,
+    ) -> Result<(Instant, Report), Failure> {
         let end = Instant::now() + self.deadline;
         let connection = Dial {
             address: self.address,
@@ -166,7 +174,7 @@ impl Test {
             }
             Direction::Up => running.upload(websocket, Intervals::telling(tell)).await?,
         };
-        self.report(counted, timings.connect)
+        Ok((start, self.report(counted, timings.connect)?))
     }
 
     fn report(&self, counted: Counts, connect: Micros) -> Result<Report, Failure> {

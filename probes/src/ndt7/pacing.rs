@@ -40,7 +40,7 @@ pub fn next_measurement(random: &mut SplitMix64) -> Duration {
     const MIN: f64 = 0.025;
     const MAX: f64 = 0.625;
     // In (0, 1], so that the logarithm is finite.
-    let uniform = 1.0 - (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+    let uniform = 1.0 - random.next_fraction();
     Duration::from_secs_f64((-uniform.ln() * MEAN).clamp(MIN, MAX))
 }
 
@@ -77,6 +77,11 @@ impl SplitMix64 {
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         random::mix(self.0)
+    }
+
+    /// The next number of [0, 1).
+    pub fn next_fraction(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

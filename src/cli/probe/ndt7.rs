@@ -1,5 +1,7 @@
 //! Throughput by ndt7.
 
+mod mlab;
+
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -7,6 +9,8 @@ use messnetz_metric::{BitRate, Direction, Failure, Micros, Value};
 use messnetz_probes::Binding;
 use messnetz_probes::connection::Tls;
 use messnetz_probes::ndt7::client::{Interval, Report, SenderTcp, Test};
+use messnetz_probes::ndt7::locate::{Place, Server};
+use messnetz_probes::ndt7::streams::{self, Together};
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::{Fingerprint, Trust};
 use serde::Serialize;
@@ -21,12 +25,12 @@ const AROUND: Duration = Duration::from_secs(10);
 /// Throughput of one TCP connection with an ndt7 server, such as a collector
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  messnetz probe ndt7 collector.example:8443 --fingerprint 3f…\n  messnetz probe ndt7 127.0.0.1:8080 --plain --direction down --time 5 --json"
+    after_help = "Examples:\n  messnetz probe ndt7 collector.example:8443 --fingerprint 3f…\n  messnetz probe ndt7 127.0.0.1:8080 --plain --direction down --time 5 --json\n  messnetz probe ndt7 192.168.1.10:4443 --fingerprint 3f… --streams 4\n  messnetz probe ndt7 --mlab --country DE\n\nM-Lab is a public research platform. It keeps and publishes what is measured with its servers, including the public address of the line (https://www.measurementlab.net/privacy/). Use --mlab only where who answers for the line agrees, and not around the clock: JSON says in next_in_s how long a script should wait."
 )]
 pub(super) struct Ndt7 {
     /// Server: HOST or HOST:PORT [default port: 443]
-    #[arg(value_parser = |target: &str| split(target, 443))]
-    target: (String, u16),
+    #[arg(value_parser = |target: &str| split(target, 443), required_unless_present = "mlab")]
+    target: Option<(String, u16)>,
     /// Which way
     #[arg(long, short, value_enum, default_value_t = Ways::Both)]
     direction: Ways,
@@ -42,6 +46,11 @@ pub(super) struct Ndt7 {
     /// Without TLS (ws instead of wss)
     #[arg(long)]
     plain: bool,
+    /// So many connections at once, 2 to 16: their sum is a figure of its own, not an ndt7 result. The server must take so many (messnetz serve --parallel N)
+    #[arg(long, value_name = "N", conflicts_with = "mlab", value_parser = clap::value_parser!(u8).range(2..=streams::MOST_STREAMS as i64))]
+    streams: Option<u8>,
+    #[command(flatten)]
+    public: mlab::Public,
     #[command(flatten)]
     look: Look,
 }
@@ -77,9 +86,12 @@ enum CongestionName {
 #[derive(Serialize)]
 struct All<'a> {
     probe: &'static str,
-    target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     interface: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mlab: Option<Came<mlab::Found>>,
     tests: Vec<One>,
 }
 
@@ -88,58 +100,104 @@ struct One {
     direction: Direction,
     #[serde(rename = "at_unix_ms")]
     at: messnetz_metric::UnixMillis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<Server>,
     #[serde(flatten)]
-    outcome: Came<Report>,
+    outcome: Came<Measured>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Measured {
+    One(Report),
+    Several(Together),
 }
 
 impl Ndt7 {
     pub(super) async fn run(&self) -> anyhow::Result<Ending> {
         let binding = self.look.binding()?;
-        let mut tests = Vec::new();
         let mut ending = Ending::Well;
-        for &direction in self.direction.directions() {
-            let at = clock::now();
-            let outcome = match self.test(direction, &binding).await {
-                Ok(report) => {
-                    if !self.look.json {
-                        print(&shown(&report))?;
+        let mut found = match &self.target {
+            Some(_) => None,
+            None => Some(self.public.find(&binding, self.trust()).await),
+        };
+        let mut tests = Vec::new();
+        if let Some(Err(failure)) = &found {
+            ending = self.failed(failure)?;
+        } else {
+            for &direction in self.direction.directions() {
+                let at = clock::now();
+                let test = async |place: &Place| self.test(direction, place, &binding).await;
+                let (server, measured) = match (&mut found, &self.target) {
+                    (Some(Ok(found)), _) => found.test(direction, !self.plain, test).await,
+                    (_, Some((host, port))) => (None, test(&named(host, *port)).await),
+                    _ => continue,
+                };
+                let outcome = match measured {
+                    Ok(measured) => {
+                        self.say(&shown(server.as_ref(), &measured))?;
+                        Came::Report(measured)
                     }
-                    Came::Report(report)
-                }
-                Err(failure) => {
-                    ending = ending_of(&failure)?;
-                    if !self.look.json {
-                        print(&failure.to_string())?;
+                    Err(failure) => {
+                        ending = self.failed(&failure)?;
+                        Came::Failure(failure)
                     }
-                    Came::Failure(failure)
-                }
-            };
-            tests.push(One {
-                direction,
-                at,
-                outcome,
-            });
+                };
+                tests.push(One {
+                    direction,
+                    at,
+                    server,
+                    outcome,
+                });
+            }
+        }
+        if let Some(Ok(found)) = &found {
+            self.say(&found.shown())?;
         }
         if self.look.json {
+            let target = self.target.as_ref();
             print_json(&All {
                 probe: "ndt7",
-                target: format!("{}:{}", self.target.0, self.target.1),
+                target: target.map(|(host, port)| format!("{host}:{port}")),
                 interface: self.look.interface.as_deref(),
+                mlab: found.map(|found| match found {
+                    Ok(found) => Came::Report(found),
+                    Err(failure) => Came::Failure(failure),
+                }),
                 tests,
             })?;
         }
         Ok(ending)
     }
 
-    async fn test(&self, direction: Direction, binding: &Binding) -> Result<Report, Failure> {
-        let (host, port) = &self.target;
+    /// Prints it for people, unless the result is wanted as JSON.
+    fn say(&self, text: &str) -> anyhow::Result<()> {
+        if self.look.json {
+            return Ok(());
+        }
+        Ok(print(text)?)
+    }
+
+    fn failed(&self, failure: &Failure) -> anyhow::Result<Ending> {
+        let ending = ending_of(failure)?;
+        self.say(&failure.to_string())?;
+        Ok(ending)
+    }
+
+    async fn test(
+        &self,
+        direction: Direction,
+        place: &Place,
+        binding: &Binding,
+    ) -> Result<Measured, Failure> {
+        let Place { host, port, query } = place;
         let duration = Duration::from_secs(self.time.into());
         let test = Test {
             direction,
             address: resolve(host, *port).await?,
             host: format!("{host}:{port}"),
-            query: String::new(),
-            tls: (!self.plain).then(|| self.tls()),
+            query: query.clone(),
+            tls: (!self.plain).then(|| self.tls(host)),
             binding: binding.clone(),
             duration,
             deadline: duration + AROUND,
@@ -152,19 +210,32 @@ impl Ndt7 {
         let bar = self.look.progress("{wide_bar} {msg}");
         bar.set_length(duration.as_millis() as u64);
         let live = bar.clone();
-        let result = test
-            .run_telling(move |interval: &Interval| {
+        let result = match self.streams {
+            Some(count) => streams::run(&test, count.into(), move |interval: &Interval| {
                 live.set_position(interval.end.as_micros() / 1_000);
-                let way = way(direction);
-                live.set_message(format!("{way} {}", rate(interval.goodput)));
+                live.set_message(format!("{} {count} streams", way(direction)));
             })
-            .await;
+            .await
+            .map(Measured::Several),
+            None => test
+                .run_telling(move |interval: &Interval| {
+                    live.set_position(interval.end.as_micros() / 1_000);
+                    let way = way(direction);
+                    live.set_message(format!("{way} {}", rate(interval.goodput)));
+                })
+                .await
+                .map(Measured::One),
+        };
         bar.finish_and_clear();
         result
     }
 
-    fn tls(&self) -> Tls {
-        let host = &self.target.0;
+    /// Whose certificates are believed.
+    fn trust(&self) -> Trust {
+        self.fingerprint.map_or(Trust::Web, Trust::Pinned)
+    }
+
+    fn tls(&self, host: &str) -> Tls {
         match self.fingerprint {
             Some(fingerprint) => crate::pinned::tls(fingerprint),
             None => Tls {
@@ -175,11 +246,49 @@ impl Ndt7 {
     }
 }
 
+/// A server that the user has named.
+fn named(host: &str, port: u16) -> Place {
+    Place {
+        host: host.to_owned(),
+        port,
+        query: String::new(),
+    }
+}
+
 fn rate(rate: BitRate) -> String {
     words().value(Value::Rate(rate))
 }
 
-fn shown(report: &Report) -> String {
+fn shown(server: Option<&Server>, measured: &Measured) -> String {
+    let result = match measured {
+        Measured::One(report) => of_one(report),
+        Measured::Several(together) => of_several(together),
+    };
+    match server {
+        Some(server) => format!("{server}\n{result}"),
+        None => result,
+    }
+}
+
+fn of_several(together: &Together) -> String {
+    let seconds = together.common.as_millis_f64() / 1e3;
+    let mut lines = vec![format!(
+        "{}: {} over the {seconds:.1} s in which all ran ({})",
+        way(together.direction),
+        rate(together.goodput),
+        together.label
+    )];
+    lines.extend(
+        together
+            .streams
+            .iter()
+            .zip(1..)
+            .map(|(report, number)| format!("  stream {number}, {}", of_one(report))),
+    );
+    lines.join("\n")
+}
+
+fn of_one(report: &Report) -> String {
     let seconds = report.elapsed.as_millis_f64() / 1e3;
     let way = way(report.direction);
     let mut line = format!(
