@@ -1,14 +1,47 @@
 //! `cargo xtask bench`: how long the work takes that has to be quick, and what measuring costs.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 mod goodput;
 pub(crate) mod judging;
+mod ndt7;
 pub(crate) mod roster;
 mod sweep;
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        let name = PathBuf::from(command.get_program());
+        command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map(Self)
+            .with_context(|| format!("cannot run {}", name.display()))
+    }
+
+    fn ended(&mut self) -> Result<()> {
+        let status = self.0.wait()?;
+        if !status.success() {
+            bail!("the server failed ({status})");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended already needs no end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// The CPU time of all processes that this one has waited for: `cutime` and `cstime` of proc(5), which
 /// Linux counts in hundredths of a second for every architecture.
@@ -33,12 +66,30 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// What measuring yields and costs beside the stock tools; all comparisons are made before one that was
-/// missed ends it.
-pub(crate) fn measuring() -> Result<()> {
-    let missed: Vec<String> = [goodput::run(), sweep::run()]
+/// A comparison by its name.
+type Part = (&'static str, fn() -> Result<()>);
+
+/// The parts of [`measuring`].
+const MEASURING: [Part; 3] = [
+    ("goodput", goodput::run),
+    ("ndt7", ndt7::run),
+    ("sweep", sweep::run),
+];
+
+/// What measuring yields and costs beside the stock tools, all of it or one part; all comparisons are made before
+/// one that was missed ends it.
+pub(crate) fn measuring(part: Option<&str>) -> Result<()> {
+    let wanted: Vec<_> = MEASURING
         .into_iter()
-        .filter_map(|ended| ended.err().map(|error| format!("{error:#}")))
+        .filter(|(name, _)| part.is_none_or(|part| part == *name))
+        .collect();
+    if wanted.is_empty() {
+        let names = MEASURING.map(|(name, _)| name).join(", ");
+        bail!("there is no such part; there are {names}");
+    }
+    let missed: Vec<String> = wanted
+        .into_iter()
+        .filter_map(|(_, run)| run().err().map(|error| format!("{error:#}")))
         .collect();
     if !missed.is_empty() {
         bail!("{}", missed.join("; "));

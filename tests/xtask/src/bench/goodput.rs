@@ -3,15 +3,15 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{cpu_of_children, median};
+use super::{Running, cpu_of_children, median};
 use crate::cargo::{Call, target_dir};
 
 /// How often each pair of ends is measured, turn by turn with the others.
@@ -222,36 +222,6 @@ fn stock(congestion: &str, arguments: &[&str]) -> Result<(f64, f64)> {
     check(&used, congestion)?;
     let received = &end["sum_received"];
     numbers(&received["bytes"], &received["bits_per_second"])
-}
-
-/// A process that does not outlive its test.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
-        let name = PathBuf::from(command.get_program());
-        command
-            .stdout(Stdio::piped())
-            .spawn()
-            .map(Self)
-            .with_context(|| format!("cannot run {}", name.display()))
-    }
-
-    fn ended(&mut self) -> Result<()> {
-        let status = self.0.wait()?;
-        if !status.success() {
-            bail!("the server failed ({status})");
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // One that has ended already needs no end.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A connection would be the one test of the server: whether it listens is seen from outside.
