@@ -14,7 +14,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
     SignatureScheme,
 };
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub enum Trust {
 /// Never: ring offers cipher suites for both protocol versions.
 #[must_use]
 pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(cheapest_first(ring::default_provider()));
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .expect("ring offers cipher suites for TLS 1.2 and 1.3");
@@ -57,6 +57,15 @@ pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::disabled();
     Arc::new(config)
+}
+
+/// Prefers AES-128-GCM, which every peer has (RFC 8446, section 9.1), to AES-256-GCM: what is measured is the
+/// line, and four rounds of AES less for each block are so much less work for both ends.
+fn cheapest_first(mut provider: CryptoProvider) -> CryptoProvider {
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    provider
 }
 
 /// SHA-256 over the DER form of an end-entity certificate; written as 64 hexadecimal digits.
@@ -246,6 +255,17 @@ mod tests {
     fn a_client_offers_http_1_1_only() {
         for trust in [Trust::Web, Trust::Pinned(Fingerprint::of(b""))] {
             assert_eq!(client_config(&trust).alpn_protocols, [b"http/1.1"]);
+        }
+    }
+
+    #[test]
+    fn a_client_prefers_the_cipher_that_costs_least_and_offers_all() {
+        for trust in [Trust::Web, Trust::Pinned(Fingerprint::of(b""))] {
+            let config = client_config(&trust);
+            let suites = &config.crypto_provider().cipher_suites;
+            let first = suites.first().unwrap().suite();
+            assert_eq!(first, CipherSuite::TLS13_AES_128_GCM_SHA256);
+            assert_eq!(suites.len(), ring::default_provider().cipher_suites.len());
         }
     }
 
