@@ -21,7 +21,10 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
         "messnetz",
         &["messnetz-metric", "messnetz-probes", "messnetz-sites"],
     ),
-    ("fuzz", &["messnetz-probes", "messnetz-sites"]),
+    (
+        "fuzz",
+        &["messnetz-metric", "messnetz-probes", "messnetz-sites"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -9,6 +9,7 @@
 
 mod current;
 mod iperf3;
+mod locate;
 mod mutate;
 mod targets;
 

@@ -17,7 +17,7 @@ use messnetz_sites::site::{Authority, EXAMPLE};
 use messnetz_sites::target::Profiles;
 use zip::write::SimpleFileOptions;
 
-use crate::iperf3;
+use crate::{iperf3, locate};
 
 /// One reader, with all that a user would have done to what it read.
 pub(crate) struct Target {
@@ -79,6 +79,12 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: || Ok(iperf3::seeds()),
         words: iperf3::WORDS,
         run: iperf3::run,
+    },
+    Target {
+        name: "locate",
+        seeds: || Ok(vec![locate::SEED.to_vec()]),
+        words: locate::WORDS,
+        run: locate::run,
     },
     Target {
         name: "formula",
