@@ -483,6 +483,7 @@ async fn goodput(
         host: server.address.clone(),
         query: String::new(),
         address: around.collector().await?,
+        tunnel: None,
         tls: Some(server.tls()),
         binding: binding.clone(),
         duration,
@@ -599,6 +600,7 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
     let fetch = http::Fetch {
         url,
         address: None,
+        proxy: None,
         binding: binding.clone(),
         trust,
         deadline: PAGE,

@@ -96,6 +96,7 @@ async fn dial(
         let left = end.saturating_duration_since(Instant::now());
         let dial = Dial {
             address,
+            tunnel: None,
             tls: Some(tls(fingerprint)),
             binding: Binding::any(),
             congestion: None,

@@ -1,4 +1,5 @@
-//! A connection to a peer whose address is known: TCP, and TLS over it where asked for, each timed.
+//! A connection to a peer whose address is known: TCP, through a proxy where there is one, and TLS over it
+//! where asked for, each timed.
 
 use std::fmt;
 use std::io;
@@ -18,14 +19,17 @@ use tokio_rustls::client::TlsStream;
 
 use crate::binding::Binding;
 use crate::failure;
+use crate::proxy::Tunnel;
 use crate::tcp_info::{Congestion, TcpHandle};
 use crate::tls::{self, Trust};
 
 /// How to reach a peer.
 #[derive(Clone, Debug)]
 pub struct Dial {
-    /// The peer.
+    /// The peer, or the proxy that leads to it.
     pub address: SocketAddr,
+    /// What the proxy at [`Self::address`] is asked for; `None` where that is the peer itself.
+    pub tunnel: Option<Tunnel>,
     /// TLS over the connection; `None` for plain TCP.
     pub tls: Option<Tls>,
     /// The interface to look out from.
@@ -59,8 +63,10 @@ pub struct Connection {
 /// How long the phases of a dial took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timings {
-    /// From SYN to the established connection.
+    /// From SYN to the established connection, with the peer or with the proxy.
     pub connect: Micros,
+    /// From asking the proxy for the tunnel until it stood; `None` without one.
+    pub tunnel: Option<Micros>,
     /// The TLS handshake; `None` without TLS.
     pub tls: Option<Micros>,
 }
@@ -70,7 +76,7 @@ impl Dial {
     ///
     /// # Errors
     /// [`FailureReason::Refused`], [`FailureReason::Unreachable`] and [`FailureReason::Timeout`] as the
-    /// network answers; [`FailureReason::Tls`] where the certificate is not believed;
+    /// network or the proxy answers; [`FailureReason::Tls`] where the certificate is not believed;
     /// [`FailureReason::Interface`] and [`FailureReason::Permission`] for what this machine lacks.
     pub async fn connect(&self) -> Result<Connection, Failure> {
         let end = Instant::now() + self.deadline;
@@ -78,7 +84,7 @@ impl Dial {
         let socket = self.socket(&attempt)?;
 
         let start = Instant::now();
-        let stream = timeout_at(end, socket.connect(self.address))
+        let mut stream = timeout_at(end, socket.connect(self.address))
             .await
             .map_err(|_| failure::timeout(&attempt, self.deadline))?
             .map_err(|error| failure::from_io(&attempt, &error))?;
@@ -87,6 +93,16 @@ impl Dial {
         let broken = |error: io::Error| failure::from_io(&attempt, &error);
         stream.set_nodelay(true).map_err(broken)?;
         let tcp = TcpHandle::of(&stream).map_err(broken)?;
+        let tunnel = match &self.tunnel {
+            None => None,
+            Some(tunnel) => {
+                let start = Instant::now();
+                timeout_at(end, tunnel.open(&mut stream))
+                    .await
+                    .map_err(|_| failure::timeout(format_args!("{tunnel:?}"), self.deadline))??;
+                Some(Micros::from(start.elapsed()))
+            }
+        };
         let (stream, tls) = match &self.tls {
             None => (Stream::Plain(stream), None),
             Some(tls) => {
@@ -97,7 +113,11 @@ impl Dial {
         Ok(Connection {
             stream,
             tcp,
-            timings: Timings { connect, tls },
+            timings: Timings {
+                connect,
+                tunnel,
+                tls,
+            },
         })
     }
 

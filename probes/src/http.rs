@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
-use ::http::header::{ACCEPT, CONNECTION, HOST, HeaderValue, USER_AGENT};
+use ::http::header::{ACCEPT, CONNECTION, HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use ::http::uri::{Authority, PathAndQuery, Scheme};
 use ::http::{Request, Response, Uri};
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::binding::Binding;
 use crate::connection::{Connection, Dial, Stream, Tls};
 use crate::failure;
+use crate::proxy::Proxy;
 use crate::tls::Trust;
 
 /// How this program names itself to servers (RFC 9110, section 10.1.5).
@@ -36,8 +37,10 @@ pub(crate) const AGENT: &str = concat!("messnetz/", env!("CARGO_PKG_VERSION"));
 pub struct Fetch {
     /// The page: an absolute `http` or `https` address.
     pub url: Uri,
-    /// Where to fetch it; `None` to ask the system's resolver for the host's address.
+    /// Where to fetch it; `None` to ask the system's resolver for the host's address, or the proxy's.
     pub address: Option<SocketAddr>,
+    /// The proxy to go through; it is told the host's name, which this machine then need not resolve.
+    pub proxy: Option<Proxy>,
     /// The interface to look out from; the system's resolver is not bound to it.
     pub binding: Binding,
     /// Whose certificates are believed.
@@ -51,14 +54,17 @@ pub struct Fetch {
 /// How long the phases of one fetch took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Who answered.
+    /// Who answered: the server, or the proxy.
     pub peer: SocketAddr,
     /// Name resolution; `None` where the address was given.
     #[serde(rename = "resolve_us")]
     pub resolve: Option<Micros>,
-    /// TCP.
+    /// TCP, with the server or with the proxy.
     #[serde(rename = "connect_us")]
     pub connect: Micros,
+    /// Until the proxy's tunnel stood; `None` without one.
+    #[serde(rename = "tunnel_us", skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Micros>,
     /// TLS handshake; `None` over plain HTTP.
     #[serde(rename = "tls_us")]
     pub tls: Option<Micros>,
@@ -125,7 +131,13 @@ impl Fetch {
         let resolve = self.address.is_none().then(|| start.elapsed().into());
         let (peer, connection) = self.dial_first(&addresses, &target, end).await?;
 
-        let mut request = Request::get(target.path.as_str())
+        // In the clear, a proxy is asked for the whole address (RFC 9112, section 3.2.2).
+        let forwarded = self.proxy.as_ref().filter(|_| !target.tls);
+        let path = match forwarded {
+            Some(_) => target.absolute(),
+            None => target.path.to_string(),
+        };
+        let mut request = Request::get(path)
             .body(Empty::<Bytes>::new())
             .map_err(|error| not_http(&attempt, &error))?;
         let headers = request.headers_mut();
@@ -133,6 +145,11 @@ impl Fetch {
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if let Some(credentials) = forwarded.and_then(Proxy::authorization) {
+            let credentials =
+                HeaderValue::from_str(credentials).map_err(|error| not_http(&attempt, &error))?;
+            headers.insert(PROXY_AUTHORIZATION, credentials);
+        }
 
         let asked = Instant::now();
         let conversation = converse(&attempt, connection.stream, request, async |response| {
@@ -149,6 +166,7 @@ impl Fetch {
                 peer,
                 resolve,
                 connect: connection.timings.connect,
+                tunnel: connection.timings.tunnel,
                 tls: connection.timings.tls,
                 first_byte,
                 total: Micros::from(start.elapsed()),
@@ -186,7 +204,11 @@ impl Fetch {
         if let Some(address) = self.address {
             return Ok(vec![address]);
         }
-        timeout_at(end, target.resolve())
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (proxy.host(), proxy.port()),
+            None => (target.host(), target.port()),
+        };
+        timeout_at(end, resolve(host, port))
             .await
             .map_err(|_| failure::timeout(format!("fetching {}", self.url), self.deadline))?
     }
@@ -207,6 +229,11 @@ impl Fetch {
             let left = end.saturating_duration_since(Instant::now());
             let dial = Dial {
                 address,
+                tunnel: self
+                    .proxy
+                    .as_ref()
+                    .filter(|_| target.tls)
+                    .map(|proxy| proxy.tunnel(target.host(), target.port())),
                 tls: target.tls.then(|| Tls {
                     trust: self.trust.clone(),
                     server_name: target.host().to_owned(),
@@ -338,18 +365,26 @@ impl Target {
         host_header(&self.authority)
     }
 
-    async fn resolve(&self) -> Result<Vec<SocketAddr>, Failure> {
-        let host = self.host();
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, self.port())]);
-        }
-        match lookup_host((host, self.port())).await {
-            Ok(addresses) => Ok(addresses.collect()),
-            Err(error) => Err(Failure::new(
-                FailureReason::NameResolution,
-                format_args!("resolving {host}: {error}"),
-            )),
-        }
+    /// The address without user information, as a proxy is told it.
+    fn absolute(&self) -> String {
+        let authority = self.authority.as_str();
+        let authority = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        format!("http://{authority}{}", self.path)
+    }
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    match lookup_host((host, port)).await {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => Err(Failure::new(
+            FailureReason::NameResolution,
+            format_args!("resolving {host}: {error}"),
+        )),
     }
 }
 

@@ -6,6 +6,7 @@
 //! knows no school, no target, no database and no schedule.
 
 mod binding;
+pub mod certificate;
 pub mod connection;
 pub mod dns;
 mod failure;
@@ -16,6 +17,7 @@ pub mod link;
 pub mod ndt7;
 #[cfg(test)]
 mod netns;
+pub mod proxy;
 mod random;
 mod socket;
 pub mod stamp;

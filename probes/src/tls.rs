@@ -9,8 +9,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use messnetz_metric::{Failure, FailureReason};
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -19,6 +19,8 @@ use rustls::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::certificate;
 
 /// Whose certificates are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,23 +39,23 @@ pub enum Trust {
 /// Never: ring offers cipher suites for both protocol versions.
 #[must_use]
 pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
-    let provider = Arc::new(cheapest_first(ring::default_provider()));
-    let builder = ClientConfig::builder_with_provider(provider.clone())
+    match trust {
+        Trust::Web => believing(Arc::new(PublicAuthorities::new())),
+        Trust::Pinned(expected) => believing(Arc::new(PinnedCertificate {
+            expected: *expected,
+            provider: provider(),
+        })),
+    }
+}
+
+/// The configuration of a client that leaves the certificate to `verifier`.
+pub(crate) fn believing(verifier: Arc<dyn ServerCertVerifier>) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .expect("ring offers cipher suites for TLS 1.2 and 1.3");
-    let mut config = match trust {
-        Trust::Web => {
-            let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-        Trust::Pinned(expected) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PinnedCertificate {
-                expected: *expected,
-                provider,
-            }))
-            .with_no_client_auth(),
-    };
+        .expect("ring offers cipher suites for TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::disabled();
     Arc::new(config)
@@ -67,6 +69,75 @@ fn cheapest_first(mut provider: CryptoProvider) -> CryptoProvider {
         .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
     provider
 }
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(cheapest_first(ring::default_provider()))
+}
+
+/// Mozilla's root programme.
+pub(crate) fn web_roots() -> RootCertStore {
+    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
+}
+
+/// Believes what public authorities vouch for, and names who issued what it does not believe: where a
+/// filter reads along, that is the filter's name.
+#[derive(Debug)]
+struct PublicAuthorities(Arc<WebPkiServerVerifier>);
+
+impl PublicAuthorities {
+    fn new() -> Self {
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(web_roots().into(), provider()).build();
+        Self(verifier.expect("the root programme is not empty"))
+    }
+}
+
+impl ServerCertVerifier for PublicAuthorities {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        self.0
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .map_err(|error| match certificate::issuer(end_entity) {
+                Some(issuer) if error == unknown => {
+                    CertificateError::Other(OtherError(Arc::new(NoPublicAuthority(issuer)))).into()
+                }
+                _ => error,
+            })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+#[derive(Clone, Debug, Error)]
+#[error("certificate issued by '{0}', which is no public authority")]
+struct NoPublicAuthority(String);
 
 /// SHA-256 over the DER form of an end-entity certificate; written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

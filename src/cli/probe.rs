@@ -4,6 +4,7 @@ mod attempts;
 mod burst;
 mod iperf3;
 mod ndt7;
+mod proxy;
 mod sweep;
 
 use std::io::{self, IsTerminal as _};

@@ -18,6 +18,7 @@ const MAX_PAGE: usize = 16 * 1024 * 1024;
 pub(super) async fn get(dashboard: SocketAddr, path: &str) -> Result<Vec<u8>, Failure> {
     let dial = Dial {
         address: dashboard,
+        tunnel: None,
         tls: None,
         binding: Binding::any(),
         congestion: None,

@@ -30,6 +30,7 @@ use crate::binding::Binding;
 use crate::connection::{Connection, Dial, Stream, Tls};
 use crate::failure;
 use crate::http::AGENT;
+use crate::proxy::Tunnel;
 use crate::tcp_info::{Congestion, TcpHandle};
 
 type WebSocket = WebSocketStream<Counted<Stream>>;
@@ -41,6 +42,8 @@ pub struct Test {
     pub direction: Direction,
     /// The server.
     pub address: SocketAddr,
+    /// What the proxy at [`Self::address`] is asked for; `None` where that is the server itself.
+    pub tunnel: Option<Tunnel>,
     /// What the server is called in the request: host, and port where it is not the scheme's.
     pub host: String,
     /// The query string without its question mark: metadata, access token; may be empty.
@@ -142,6 +145,7 @@ impl Test {
         let end = Instant::now() + self.deadline;
         let connection = Dial {
             address: self.address,
+            tunnel: self.tunnel.clone(),
             tls: self.tls.clone(),
             binding: self.binding.clone(),
             congestion: self.congestion,

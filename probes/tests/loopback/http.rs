@@ -19,7 +19,7 @@ use crate::server::{self, Server};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-fn fetch(server: &Server, path: &str) -> Fetch {
+pub(crate) fn fetch(server: &Server, path: &str) -> Fetch {
     let scheme = if server.tls.is_some() {
         "https"
     } else {
@@ -30,6 +30,7 @@ fn fetch(server: &Server, path: &str) -> Fetch {
             .parse()
             .unwrap(),
         address: Some(server.address),
+        proxy: None,
         binding: Binding::any(),
         trust: server
             .tls
@@ -152,6 +153,7 @@ async fn a_closed_port_is_refused() {
     let (_held, address) = closed_port();
     let failure = Fetch {
         address: Some(address),
+        proxy: None,
         url: Uri::from_static("http://messnetz.example/"),
         binding: Binding::any(),
         trust: Trust::Web,
@@ -188,6 +190,7 @@ async fn fetch_from_peer(bytes: &'static [u8]) -> messnetz_metric::Failure {
     let fetch = Fetch {
         url: Uri::from_static("http://messnetz.example/"),
         address: Some(address),
+        proxy: None,
         binding: Binding::any(),
         trust: Trust::Web,
         deadline: DEADLINE,
@@ -235,6 +238,7 @@ async fn post(
 ) -> Result<::http::Response<Bytes>, messnetz_metric::Failure> {
     let connection = Dial {
         address: server.address,
+        tunnel: None,
         tls: server.tls.clone(),
         binding: Binding::any(),
         congestion: None,

@@ -5,4 +5,5 @@
 mod http;
 mod iperf3;
 mod ndt7;
+mod proxy;
 mod server;

@@ -32,10 +32,11 @@ const LIMITS: Limits = Limits {
     congestion: Some(Congestion::Reno),
 };
 
-fn test(direction: Direction, address: std::net::SocketAddr, tls: Option<Tls>) -> Test {
+pub(crate) fn test(direction: Direction, address: std::net::SocketAddr, tls: Option<Tls>) -> Test {
     Test {
         direction,
         address,
+        tunnel: None,
         host: address.to_string(),
         query: "client_name=messnetz".to_owned(),
         tls,

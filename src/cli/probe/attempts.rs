@@ -7,10 +7,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use http::Uri;
 use messnetz_metric::{Failure, FailureReason, Micros, UnixMillis, Value};
+use messnetz_probes::proxy::Proxy;
 use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_probes::{Binding, RttSummary, dns, http as page, tcp};
 use serde::Serialize;
 
+use super::proxy::Through;
 use super::{Came, Look, ending_of, resolve, seconds, split, words};
 use crate::cli::{Ending, asked_to_stop, print, print_json};
 use crate::clock;
@@ -52,6 +54,10 @@ pub(super) trait Attempt: Args {
     const NAME: &'static str;
 
     fn target(&self) -> String;
+    /// Refuses what no attempt could be made with.
+    fn check(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
     async fn once(&self, binding: &Binding, deadline: Duration) -> Result<Self::Report, Failure>;
     /// The time that the summary is about; `None` where the attempt was no success.
     fn time(report: &Self::Report) -> Option<Micros>;
@@ -85,6 +91,7 @@ pub(super) async fn run<A: Attempt>(tries: &Tries<A>) -> anyhow::Result<Ending> 
         look,
     } = tries;
     let binding = look.binding()?;
+    attempt.check()?;
     let mut done: Vec<One<A::Report>> = Vec::new();
     let mut tick = tokio::time::interval(pace.interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -277,7 +284,7 @@ impl Attempt for Dns {
 /// Which page is fetched.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  messnetz probe http https://www.example.org/\n  messnetz probe http https://messnetz.example:8443/v1/hello --fingerprint 3f… --json\n\nNo redirect is followed and no cache is used."
+    after_help = "Examples:\n  messnetz probe http https://www.example.org/\n  messnetz probe http https://messnetz.example:8443/v1/hello --fingerprint 3f… --json\n  messnetz probe http https://www.example.org/ --proxy proxy.school.example:3128\n\nNo redirect is followed and no cache is used."
 )]
 pub(super) struct Http {
     /// The page: https://… or http://…
@@ -286,6 +293,15 @@ pub(super) struct Http {
     /// SHA-256 fingerprint of the server's certificate, where no public authority vouches for it
     #[arg(long, value_name = "HEX")]
     fingerprint: Option<Fingerprint>,
+    #[command(flatten)]
+    through: Through,
+}
+
+impl Http {
+    fn proxy(&self) -> anyhow::Result<Option<Proxy>> {
+        let tls = self.url.scheme_str() == Some("https");
+        self.through.to(tls, self.url.host().unwrap_or_default())
+    }
 }
 
 fn url(text: &str) -> Result<Uri, String> {
@@ -305,10 +321,17 @@ impl Attempt for Http {
         self.url.to_string()
     }
 
+    fn check(&self) -> anyhow::Result<()> {
+        self.proxy().map(drop)
+    }
+
     async fn once(&self, binding: &Binding, deadline: Duration) -> Result<Self::Report, Failure> {
         page::Fetch {
             url: self.url.clone(),
             address: None,
+            proxy: self
+                .proxy()
+                .map_err(|error| Failure::new(FailureReason::Protocol, error))?,
             binding: binding.clone(),
             trust: self.fingerprint.map_or(Trust::Web, Trust::Pinned),
             deadline,
@@ -326,6 +349,7 @@ impl Attempt for Http {
         let phases: Vec<String> = [
             ("name", report.resolve),
             ("connect", Some(report.connect)),
+            ("tunnel", report.tunnel),
             ("TLS", report.tls),
             ("first byte", Some(report.first_byte)),
         ]

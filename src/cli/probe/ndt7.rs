@@ -5,16 +5,18 @@ mod mlab;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use messnetz_metric::{BitRate, Direction, Failure, Micros, Value};
+use messnetz_metric::{BitRate, Direction, Failure, FailureReason, Micros, Value};
 use messnetz_probes::Binding;
 use messnetz_probes::connection::Tls;
 use messnetz_probes::ndt7::client::{Interval, Report, SenderTcp, Test};
 use messnetz_probes::ndt7::locate::{Place, Server};
 use messnetz_probes::ndt7::streams::{self, Together};
+use messnetz_probes::proxy::Proxy;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::{Fingerprint, Trust};
 use serde::Serialize;
 
+use super::proxy::Through;
 use super::{Came, Look, ending_of, resolve, split, way, words};
 use crate::cli::{Ending, print, print_json};
 use crate::clock;
@@ -51,6 +53,8 @@ pub(super) struct Ndt7 {
     streams: Option<u8>,
     #[command(flatten)]
     public: mlab::Public,
+    #[command(flatten)]
+    through: Through,
     #[command(flatten)]
     look: Look,
 }
@@ -116,6 +120,9 @@ enum Measured {
 impl Ndt7 {
     pub(super) async fn run(&self) -> anyhow::Result<Ending> {
         let binding = self.look.binding()?;
+        // A proxy that is none is said before anything is tried.
+        let named_host = self.target.as_ref().map(|(host, _)| host.as_str());
+        self.through.to(!self.plain, named_host.unwrap_or_default())?;
         let mut ending = Ending::Well;
         let mut found = match &self.target {
             Some(_) => None,
@@ -127,7 +134,13 @@ impl Ndt7 {
         } else {
             for &direction in self.direction.directions() {
                 let at = clock::now();
-                let test = async |place: &Place| self.test(direction, place, &binding).await;
+                let test = async |place: &Place| {
+                    let proxy = self.through.to(!self.plain, &place.host);
+                    let proxy = proxy.map_err(|error| {
+                        Failure::new(FailureReason::Protocol, format_args!("{error:#}"))
+                    })?;
+                    self.test(direction, place, &binding, proxy.as_ref()).await
+                };
                 let (server, measured) = match (&mut found, &self.target) {
                     (Some(Ok(found)), _) => found.test(direction, !self.plain, test).await,
                     (_, Some((host, port))) => (None, test(&named(host, *port)).await),
@@ -189,12 +202,18 @@ impl Ndt7 {
         direction: Direction,
         place: &Place,
         binding: &Binding,
+        proxy: Option<&Proxy>,
     ) -> Result<Measured, Failure> {
         let Place { host, port, query } = place;
+        let bare = host.trim_matches(['[', ']']);
         let duration = Duration::from_secs(self.time.into());
         let test = Test {
             direction,
-            address: resolve(host, *port).await?,
+            address: match proxy {
+                Some(proxy) => resolve(proxy.host(), proxy.port()).await?,
+                None => resolve(host, *port).await?,
+            },
+            tunnel: proxy.map(|proxy| proxy.tunnel(bare, *port)),
             host: format!("{host}:{port}"),
             query: query.clone(),
             tls: (!self.plain).then(|| self.tls(host)),
