@@ -41,6 +41,8 @@ pub struct Query {
     pub name: String,
     /// Which addresses.
     pub record: Record,
+    /// Whether to ask for signatures as well (RFC 4035, section 3.2.1).
+    pub dnssec: bool,
     /// From which interface.
     pub binding: Binding,
     /// How long to wait for the whole answer, over TCP included.
@@ -70,6 +72,8 @@ pub struct DnsReport {
     pub answers: usize,
     /// Whether the answer over UDP was cut off, so that this one came over TCP.
     pub truncated: bool,
+    /// Whether the server says that it has checked the signatures (RFC 4035, section 3.2.3).
+    pub authenticated: bool,
 }
 
 impl DnsReport {
@@ -108,6 +112,7 @@ mod tests {
             addresses: addresses.to_vec(),
             answers: 1,
             truncated: false,
+            authenticated: false,
         };
         let address = [IpAddr::from([192, 0, 2, 1])];
         let time = Reading::value(Quantity::DnsTime, Value::Time(Micros::from_micros(900)));

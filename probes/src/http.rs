@@ -122,6 +122,66 @@ impl Fetch {
     /// [`FailureReason::Protocol`] for a status of 400 and above, for a body over the limit and for
     /// what is no HTTP.
     pub async fn run(&self) -> Result<Report, Failure> {
+        let Begun {
+            attempt,
+            start,
+            end,
+            peer,
+            resolve,
+            connection,
+            request,
+        } = self.begin().await?;
+        let asked = Instant::now();
+        let conversation = converse(&attempt, connection.stream, request, async |response| {
+            let first_byte = Micros::from(asked.elapsed());
+            let status = response.status();
+            if status.is_client_error() || status.is_server_error() {
+                return Err(Failure::new(
+                    FailureReason::Protocol,
+                    format_args!("HTTP {status}: {attempt}"),
+                ));
+            }
+            let body_bytes = count(&attempt, response.into_body(), self.max_body).await?;
+            Ok(Report {
+                peer,
+                resolve,
+                connect: connection.timings.connect,
+                tunnel: connection.timings.tunnel,
+                tls: connection.timings.tls,
+                first_byte,
+                total: Micros::from(start.elapsed()),
+                status: status.as_u16(),
+                body_bytes,
+            })
+        });
+        timeout_at(end, conversation)
+            .await
+            .map_err(|_| failure::timeout(&attempt, self.deadline))?
+    }
+
+    /// Fetches once and hands the whole answer out, whatever its status.
+    ///
+    /// # Errors
+    /// As [`Self::run`], but not for the status.
+    pub async fn answer(&self) -> Result<Response<Bytes>, Failure> {
+        let Begun {
+            attempt,
+            end,
+            connection,
+            request,
+            ..
+        } = self.begin().await?;
+        let conversation = converse(&attempt, connection.stream, request, async |response| {
+            let max = usize::try_from(self.max_body).unwrap_or(usize::MAX);
+            whole(&attempt, response, max).await
+        });
+        timeout_at(end, conversation)
+            .await
+            .map_err(|_| failure::timeout(&attempt, self.deadline))?
+    }
+
+    /// Resolves, dials and writes the request, but does not send it.
+    async fn begin(&self) -> Result<Begun, Failure> {
         let attempt = format!("fetching {}", self.url);
         let start = Instant::now();
         let end = start + self.deadline;
@@ -150,33 +210,15 @@ impl Fetch {
                 HeaderValue::from_str(credentials).map_err(|error| not_http(&attempt, &error))?;
             headers.insert(PROXY_AUTHORIZATION, credentials);
         }
-
-        let asked = Instant::now();
-        let conversation = converse(&attempt, connection.stream, request, async |response| {
-            let first_byte = Micros::from(asked.elapsed());
-            let status = response.status();
-            if status.is_client_error() || status.is_server_error() {
-                return Err(Failure::new(
-                    FailureReason::Protocol,
-                    format_args!("HTTP {status}: {attempt}"),
-                ));
-            }
-            let body_bytes = count(&attempt, response.into_body(), self.max_body).await?;
-            Ok(Report {
-                peer,
-                resolve,
-                connect: connection.timings.connect,
-                tunnel: connection.timings.tunnel,
-                tls: connection.timings.tls,
-                first_byte,
-                total: Micros::from(start.elapsed()),
-                status: status.as_u16(),
-                body_bytes,
-            })
-        });
-        timeout_at(end, conversation)
-            .await
-            .map_err(|_| failure::timeout(&attempt, self.deadline))?
+        Ok(Begun {
+            attempt,
+            start,
+            end,
+            peer,
+            resolve,
+            connection,
+            request,
+        })
     }
 
     /// Fetches once and keeps the answer, whatever its status.
@@ -251,6 +293,17 @@ impl Fetch {
     }
 }
 
+/// A fetch before its request.
+struct Begun {
+    attempt: String,
+    start: Instant,
+    end: Instant,
+    peer: SocketAddr,
+    resolve: Option<Micros>,
+    connection: Connection,
+    request: Request<Empty<Bytes>>,
+}
+
 /// One request and its whole answer over a fresh connection, whatever the status.
 ///
 /// An absolute address in the request is sent in origin form with its authority as `Host` (RFC 9112,
@@ -269,12 +322,7 @@ pub async fn exchange(
     let end = Instant::now() + deadline;
     to_origin_form(&mut request)?;
     let conversation = converse(&attempt, connection.stream, request, async |response| {
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, max_body)
-            .collect()
-            .await
-            .map_err(|error| broken_body(&attempt, error.as_ref()))?;
-        Ok(Response::from_parts(head, body.to_bytes()))
+        whole(&attempt, response, max_body).await
     });
     timeout_at(end, conversation)
         .await
@@ -308,6 +356,20 @@ where
         // The connection is done, well or badly: what came is already with `work`, and its errors too.
         _ = connection => work.await,
     }
+}
+
+/// Reads an answer to its end.
+async fn whole(
+    attempt: &str,
+    response: Response<Incoming>,
+    max_body: usize,
+) -> Result<Response<Bytes>, Failure> {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, max_body)
+        .collect()
+        .await
+        .map_err(|error| broken_body(attempt, error.as_ref()))?;
+    Ok(Response::from_parts(head, body.to_bytes()))
 }
 
 /// Reads a body to its end and keeps nothing but its length.

@@ -5,9 +5,11 @@
 //! [`messnetz_metric::Reading`]s; which segment they speak about is the caller's to say. This crate
 //! knows no school, no target, no database and no schedule.
 
+pub mod address;
 mod binding;
 pub mod certificate;
 pub mod connection;
+mod datagram;
 pub mod dns;
 mod failure;
 pub mod http;
@@ -17,12 +19,16 @@ pub mod link;
 pub mod ndt7;
 #[cfg(test)]
 mod netns;
+pub mod ntp;
+pub mod portal;
 pub mod proxy;
 mod random;
+pub mod resolvers;
 mod socket;
 pub mod stamp;
 mod stamps;
 mod statistics;
+pub mod stun;
 pub mod tcp;
 pub mod tcp_info;
 pub mod tls;
@@ -30,5 +36,6 @@ pub mod under_load;
 pub mod witness;
 
 pub use binding::Binding;
+pub use datagram::Peer;
 pub use stamps::Stamps;
 pub use statistics::RttSummary;

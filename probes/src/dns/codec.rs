@@ -16,6 +16,7 @@ pub(super) const UDP_PAYLOAD: u16 = 1232;
 pub(super) struct Asked {
     id: u16,
     question: Question,
+    dnssec: bool,
 }
 
 /// What an answer says, as far as we ask.
@@ -23,6 +24,7 @@ pub(super) struct Asked {
 pub(super) struct Answer {
     pub(super) rcode: u16,
     pub(super) truncated: bool,
+    pub(super) authenticated: bool,
     pub(super) answers: usize,
     pub(super) addresses: Vec<IpAddr>,
 }
@@ -30,7 +32,7 @@ pub(super) struct Answer {
 impl Asked {
     /// # Errors
     /// [`FailureReason::NameResolution`] where `name` is not a domain name.
-    pub(super) fn new(id: u16, name: &str, record: Record) -> Result<Self, Failure> {
+    pub(super) fn new(id: u16, name: &str, record: Record, dnssec: bool) -> Result<Self, Failure> {
         let no_name = |why: &dyn std::fmt::Display| {
             let detail = format_args!("'{name}' is not a domain name: {why}");
             Failure::new(FailureReason::NameResolution, detail)
@@ -48,6 +50,7 @@ impl Asked {
         Ok(Self {
             id,
             question: Question::query(parsed, kind),
+            dnssec,
         })
     }
 
@@ -57,6 +60,7 @@ impl Asked {
         message.add_query(self.question.clone());
         let mut edns = Edns::new();
         edns.set_max_payload(UDP_PAYLOAD);
+        edns.set_dnssec_ok(self.dnssec);
         message.set_edns(edns);
         message.to_vec().map_err(|error| {
             let detail = format_args!("asking for {}: {error}", self.question.name);
@@ -76,6 +80,7 @@ impl Asked {
         ours.then(|| Answer {
             rcode: head.response_code.into(),
             truncated: head.truncation,
+            authenticated: head.authentic_data,
             answers: message.answers.len(),
             addresses: message
                 .answers
@@ -116,7 +121,7 @@ pub(super) mod tests {
     }
 
     fn asked() -> (Asked, Vec<u8>) {
-        let asked = Asked::new(0x1234, "Moodle.Schule.example", Record::A).unwrap();
+        let asked = Asked::new(0x1234, "Moodle.Schule.example", Record::A, false).unwrap();
         let bytes = asked.encode().unwrap();
         (asked, bytes)
     }
@@ -170,7 +175,7 @@ pub(super) mod tests {
     fn what_is_no_name_is_a_failure() {
         let long = "a".repeat(64);
         for name in ["", "a..b", long.as_str()] {
-            let failure = Asked::new(1, name, Record::A).err().unwrap();
+            let failure = Asked::new(1, name, Record::A, false).err().unwrap();
             assert_eq!(failure.reason, FailureReason::NameResolution, "{failure}");
         }
     }

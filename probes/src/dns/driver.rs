@@ -32,7 +32,7 @@ async fn exchange(query: &Query, attempt: &str) -> Result<DnsReport, Failure> {
     let failed = |error: io::Error| from_io(attempt, &error);
     // Not to be guessed by whoever would answer in the server's place (RFC 5452, section 9.2).
     let id = u16::from_be_bytes(random::octets(attempt)?);
-    let asked = Asked::new(id, &query.name, query.record)?;
+    let asked = Asked::new(id, &query.name, query.record, query.dnssec)?;
     let question = asked.encode()?;
     let udp = open(query.server, &query.binding, Type::DGRAM, attempt)?;
     let start = Instant::now();
@@ -56,6 +56,7 @@ async fn exchange(query: &Query, attempt: &str) -> Result<DnsReport, Failure> {
         addresses: answer.addresses,
         answers: answer.answers,
         truncated,
+        authenticated: answer.authenticated,
     })
 }
 
@@ -131,6 +132,7 @@ mod tests {
             server,
             name: "moodle.schule.example".into(),
             record,
+            dnssec: false,
             binding: Binding::any(),
             deadline: Duration::from_secs(10),
         }
