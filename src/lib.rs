@@ -22,6 +22,8 @@ pub mod measure;
 mod pinned;
 #[cfg(feature = "agent")]
 pub mod serve;
+#[cfg(feature = "agent")]
+mod services;
 
 #[cfg(feature = "collector")]
 pub mod collector;

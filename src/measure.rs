@@ -552,6 +552,7 @@ async fn resolver(name: &str, server: Option<IpAddr>, binding: &Binding) -> Meas
             server,
             name: name.to_owned(),
             record: dns::Record::A,
+            dnssec: false,
             binding: binding.clone(),
             deadline: ANSWER,
         };

@@ -2,8 +2,8 @@
 //! switch. Without it a measurement of LAN or Wi-Fi has nobody to measure against.
 //!
 //! Everything is bounded: who may test, how many at once, how long, how fast, and when all of it ends. Nobody
-//! is sent more than came from him before his address is proven: STAMP answers are as long as the question,
-//! and the others speak TCP first.
+//! is sent more than came from him before his address is proven: answers of STAMP and STUN are no longer than
+//! the question, and the others speak TCP first.
 
 mod ndt7;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ipnetwork::IpNetwork;
 use messnetz_metric::{BitRate, Direction, Failure, FailureReason};
-use messnetz_probes::{iperf3, stamp};
+use messnetz_probes::{iperf3, stamp, stun};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
@@ -75,6 +75,8 @@ pub struct Config {
     pub stamp: Option<u16>,
     /// The key that STAMP packets have to be sealed with.
     pub stamp_key: Option<stamp::Key>,
+    /// Port of STUN, which tells who asks what his address looks like from here.
+    pub stun: Option<u16>,
     /// Port of ndt7.
     pub ndt7: Option<u16>,
     /// What ndt7 is served with; `None` for `ws`, without TLS.
@@ -105,6 +107,7 @@ pub struct Served {
 pub struct Doors {
     iperf3: Option<iperf3::Server>,
     stamp: Option<UdpSocket>,
+    stun: Option<UdpSocket>,
     ndt7: Option<TcpListener>,
     config: Config,
 }
@@ -116,6 +119,8 @@ pub struct Addresses {
     pub iperf3: Option<SocketAddr>,
     /// STAMP.
     pub stamp: Option<SocketAddr>,
+    /// STUN.
+    pub stun: Option<SocketAddr>,
     /// ndt7.
     pub ndt7: Option<SocketAddr>,
 }
@@ -142,14 +147,8 @@ impl Doors {
                 })
             })
             .transpose()?;
-        let stamp = match config.stamp.map(at) {
-            Some(address) => Some(
-                UdpSocket::bind(address)
-                    .await
-                    .map_err(|error| in_the_way("STAMP", address, &error))?,
-            ),
-            None => None,
-        };
+        let stamp = udp("STAMP", config.stamp.map(at)).await?;
+        let stun = udp("STUN", config.stun.map(at)).await?;
         let ndt7 = match config.ndt7.map(at) {
             Some(address) => Some(
                 TcpListener::bind(address)
@@ -161,6 +160,7 @@ impl Doors {
         Ok(Self {
             iperf3,
             stamp,
+            stun,
             ndt7,
             config,
         })
@@ -172,6 +172,7 @@ impl Doors {
         Addresses {
             iperf3: self.iperf3.as_ref().and_then(|one| one.address().ok()),
             stamp: self.stamp.as_ref().and_then(|one| one.local_addr().ok()),
+            stun: self.stun.as_ref().and_then(|one| one.local_addr().ok()),
             ndt7: self.ndt7.as_ref().and_then(|one| one.local_addr().ok()),
         }
     }
@@ -179,11 +180,12 @@ impl Doors {
     /// Serves until it is dropped, or until one of its sockets fails; tells `told` about every test.
     ///
     /// # Errors
-    /// Where the STAMP socket fails again and again.
+    /// Where the socket of STAMP or STUN fails again and again.
     pub async fn serve(self, told: impl Fn(Served) + Send + Sync + 'static) -> Result<(), Failure> {
         let Self {
             iperf3,
             stamp,
+            stun,
             ndt7,
             config,
         } = self;
@@ -212,6 +214,13 @@ impl Doors {
             let key = config.stamp_key.clone();
             stamp::reflect(socket, stamp::Limits::default(), key, is_allowed).await
         };
+        let allowed = config.allowed.clone();
+        let by_stun = async {
+            let Some(socket) = stun else {
+                return std::future::pending().await;
+            };
+            stun::serve(socket, move |address| allowed.includes(address)).await
+        };
         let by_ndt7 = async {
             let Some(listener) = ndt7 else {
                 return std::future::pending().await;
@@ -222,9 +231,20 @@ impl Doors {
         tokio::select! {
             () = by_iperf3 => Ok(()),
             ended = by_stamp => ended.map(|never| match never {}),
+            ended = by_stun => ended.map(|never| match never {}),
             () = by_ndt7 => Ok(()),
         }
     }
+}
+
+async fn udp(protocol: &str, address: Option<SocketAddr>) -> Result<Option<UdpSocket>, Failure> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let socket = UdpSocket::bind(address).await;
+    socket
+        .map(Some)
+        .map_err(|error| in_the_way(protocol, address, &error))
 }
 
 fn rates(report: &iperf3::Report) -> Vec<(Direction, Option<BitRate>)> {

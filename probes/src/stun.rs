@@ -3,13 +3,16 @@
 //! It tells whether addresses are translated on the way, and whether UDP passes to the port that video
 //! conferences use.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
 use messnetz_metric::{Failure, FailureReason, Micros};
 use serde::Serialize;
+use tokio::net::UdpSocket;
 
 use crate::datagram::Peer;
+use crate::failure::from_io;
 use crate::random;
 
 /// The port that IANA assigned to STUN over UDP.
@@ -29,6 +32,18 @@ const ERROR: u16 = 0x0111;
 const MAPPED_ADDRESS: u16 = 0x0001;
 const ERROR_CODE: u16 = 0x0009;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+
+/// What we call ourselves (RFC 8489, section 14.14). It also makes the request as long as the longest answer.
+const SOFTWARE: &[u8] = b"\x80\x22\x00\x1cmessnetz asks for its address";
+
+/// Attributes below this one must be understood by whoever answers (RFC 8489, section 14).
+const OPTIONAL: u16 = 0x8000;
+
+/// After so many failed calls in a row the server's socket is given up.
+const FAILURES_IN_A_ROW: u32 = 10;
+
+/// Longest request that is read.
+const LONGEST_REQUEST: usize = 1024;
 
 /// What names a request: nobody else can answer it.
 type Transaction = [u8; 12];
@@ -69,8 +84,74 @@ pub async fn ask(server: &Peer) -> Result<Mapped, Failure> {
     }
 }
 
+/// Answers binding requests of those who are allowed, until the socket fails for good.
+///
+/// No answer is longer than its request, so that a forged sender gets no more than was sent in his name:
+/// a request without any attribute stays unanswered.
+///
+/// # Errors
+/// Where the socket fails again and again.
+pub async fn serve(
+    socket: UdpSocket,
+    is_allowed: impl Fn(IpAddr) -> bool,
+) -> Result<Infallible, Failure> {
+    let mut buffer = [0; LONGEST_REQUEST];
+    let mut failures = 0;
+    loop {
+        let served = async {
+            let (length, source) = socket.recv_from(&mut buffer).await?;
+            let request = buffer.get(..length).unwrap_or_default();
+            let asked = is_allowed(source.ip()).then(|| response(request, source));
+            if let Some(answer) = asked.flatten() {
+                socket.send_to(&answer, source).await?;
+            }
+            Ok(())
+        };
+        match served.await {
+            Ok(()) => failures = 0,
+            Err(_) if failures < FAILURES_IN_A_ROW => failures += 1,
+            Err(error) => return Err(from_io("serving STUN", &error)),
+        }
+    }
+}
+
+/// The answer to a binding request (RFC 8489, section 6.3.1); `None` for what is none, or must not be
+/// answered.
+fn response(request: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
+    let (header, body) = request.split_at_checked(HEADER)?;
+    let is_request = number(header)? == REQUEST
+        && header.get(4..8)? == COOKIE
+        && usize::from(number(header.get(2..)?)?) == body.len();
+    let transaction = *header.get(8..)?.first_chunk()?;
+    let mut rest = body;
+    while let Some((name, _, left)) = attribute(rest) {
+        if name < OPTIONAL {
+            return None;
+        }
+        rest = left;
+    }
+    let host = match source.ip().to_canonical() {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let mask = mask(transaction);
+    let family = if host.len() == 4 { 1 } else { 2 };
+    let port = source.port() ^ number(&mask)?;
+    let masked: Vec<u8> = host.iter().zip(mask).map(|(a, b)| a ^ b).collect();
+    let length = (4 + masked.len() as u16).to_be_bytes();
+    let attribute = [
+        &XOR_MAPPED_ADDRESS.to_be_bytes()[..],
+        &length,
+        &[0, family],
+        &port.to_be_bytes(),
+        &masked,
+    ];
+    let answer = message(SUCCESS, transaction, &attribute.concat());
+    (is_request && answer.len() <= request.len()).then_some(answer)
+}
+
 fn question(transaction: Transaction) -> Vec<u8> {
-    message(REQUEST, transaction, &[])
+    message(REQUEST, transaction, SOFTWARE)
 }
 
 fn message(kind: u16, transaction: Transaction, attributes: &[u8]) -> Vec<u8> {
@@ -102,22 +183,37 @@ impl Answer {
         }
         let mut plain = None;
         let mut rest = body;
-        while let Some((head, value)) = rest.split_at_checked(4) {
-            let (name, length) = (number(head)?, usize::from(number(head.get(2..)?)?));
-            let value = value.get(..length)?;
+        while let Some((name, value, left)) = attribute(rest) {
             match (kind, name) {
                 (ERROR, ERROR_CODE) => return error_code(value).map(Self::Error),
                 (SUCCESS, XOR_MAPPED_ADDRESS) => {
-                    return address(value, Some(transaction)).map(Self::Mapped);
+                    return address(value, mask(transaction)).map(Self::Mapped);
                 }
-                (SUCCESS, MAPPED_ADDRESS) => plain = address(value, None),
+                (SUCCESS, MAPPED_ADDRESS) => plain = address(value, [0; 16]),
                 _ => {}
             }
-            // Each attribute ends at a multiple of four octets (RFC 8489, section 14).
-            rest = rest.get(4 + length.next_multiple_of(4)..)?;
+            rest = left;
         }
         plain.map(Self::Mapped)
     }
+}
+
+/// The first attribute, and what follows it: each ends at a multiple of four octets (RFC 8489, section 14).
+fn attribute(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (head, rest) = bytes.split_at_checked(4)?;
+    let (name, length) = (number(head)?, usize::from(number(head.get(2..)?)?));
+    let value = rest.get(..length)?;
+    let left = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    Some((name, value, left))
+}
+
+/// What addresses are masked with (RFC 8489, section 14.2).
+fn mask(transaction: Transaction) -> [u8; 16] {
+    let mut mask = [0; 16];
+    let (cookie, rest) = mask.split_at_mut(COOKIE.len());
+    cookie.copy_from_slice(&COOKIE);
+    rest.copy_from_slice(&transaction);
+    mask
 }
 
 fn number(bytes: &[u8]) -> Option<u16> {
@@ -131,17 +227,7 @@ fn error_code(value: &[u8]) -> Option<u16> {
 }
 
 /// RFC 8489, sections 14.1 and 14.2.
-fn address(value: &[u8], xor: Option<Transaction>) -> Option<SocketAddr> {
-    let mask = match xor {
-        None => [0; 16],
-        Some(transaction) => {
-            let mut mask = [0; 16];
-            let (cookie, rest) = mask.split_at_mut(COOKIE.len());
-            cookie.copy_from_slice(&COOKIE);
-            rest.copy_from_slice(&transaction);
-            mask
-        }
-    };
+fn address(value: &[u8], mask: [u8; 16]) -> Option<SocketAddr> {
     let (head, host) = value.split_at_checked(4)?;
     let port = number(head.get(2..)?)? ^ number(&mask)?;
     let unmasked = |host: &[u8]| -> Vec<u8> {
@@ -168,7 +254,7 @@ mod tests {
     const TRANSACTION: Transaction = [
         0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae,
     ];
-    const SOFTWARE: &[u8] = b"\x80\x22\x00\x0btest vector\x20";
+    const NAME: &[u8] = b"\x80\x22\x00\x0btest vector\x20";
     const V4: &[u8] = b"\x00\x20\x00\x08\x00\x01\xa1\x47\xe1\x12\xa6\x43";
     /// Section 2.3: over IPv6.
     const V6: &[u8] = b"\x00\x20\x00\x14\x00\x02\xa1\x47\x01\x13\xa9\xfa\xa5\xd3\xf1\x79\xbc\x25\xf4\xb5\xbe\xd2\xb9\xd9";
@@ -185,7 +271,7 @@ mod tests {
             (V6, "[2001:db8:1234:5678:11:2233:4455:6677]:32853"),
         ] {
             let mapped = Answer::Mapped(expected.parse().unwrap());
-            assert_eq!(decoded(SUCCESS, &[SOFTWARE, attribute]), Some(mapped));
+            assert_eq!(decoded(SUCCESS, &[NAME, attribute]), Some(mapped));
         }
     }
 
@@ -210,7 +296,7 @@ mod tests {
         bytes[8] ^= 1;
         assert_eq!(Answer::decode(&bytes, TRANSACTION), None);
         assert_eq!(Answer::decode(&question(TRANSACTION), TRANSACTION), None);
-        assert_eq!(decoded(SUCCESS, &[SOFTWARE]), None);
+        assert_eq!(decoded(SUCCESS, &[NAME]), None);
         // An attribute that is longer than the message.
         assert_eq!(decoded(SUCCESS, &[b"\x00\x20\xff\xff\x00"]), None);
     }
@@ -224,29 +310,56 @@ mod tests {
                 binding: Binding::any(),
                 deadline: Duration::from_secs(10),
             };
-            tokio::spawn(async move {
-                let mut buffer = [0; 100];
-                let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
-                let transaction = *buffer[8..length].first_chunk().unwrap();
-                let (family, host) = match client.ip() {
-                    IpAddr::V4(v4) => (1, v4.octets().to_vec()),
-                    IpAddr::V6(v6) => (2, v6.octets().to_vec()),
-                };
-                let head = [0, MAPPED_ADDRESS as u8, 0, 4 + host.len() as u8, 0, family];
-                let port = client.port().to_be_bytes();
-                let attribute = [&head[..], &port, &host].concat();
-                let answer = message(SUCCESS, transaction, &attribute);
-                socket.send_to(&answer, client).await.unwrap();
-            });
+            tokio::spawn(serve(socket, |address| address.is_loopback()));
             let mapped = ask(&peer).await.unwrap();
             assert_eq!(mapped.address.ip(), peer.address.ip());
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_not_allowed_gets_no_answer() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let peer = Peer {
+            address: socket.local_addr().unwrap(),
+            binding: Binding::any(),
+            deadline: Duration::from_millis(100),
+        };
+        tokio::spawn(serve(socket, |_| false));
+        let failure = ask(&peer).await.unwrap_err();
+        assert_eq!(failure.reason, FailureReason::Timeout);
+    }
+
+    #[test]
+    fn no_answer_is_longer_than_its_request() {
+        let source = "[2001:db8::1]:9".parse().unwrap();
+        let bare = message(REQUEST, TRANSACTION, &[]);
+        assert_eq!(response(&bare, source), None);
+        let asked = question(TRANSACTION);
+        let answer = response(&asked, source).unwrap();
+        assert!(answer.len() <= asked.len());
+        let mapped = Answer::decode(&answer, TRANSACTION);
+        assert_eq!(mapped, Some(Answer::Mapped(source)));
+    }
+
+    #[test]
+    fn what_must_be_understood_and_is_not_stays_unanswered() {
+        let source = "192.0.2.1:9".parse().unwrap();
+        let asked = message(
+            REQUEST,
+            TRANSACTION,
+            &[b"\x00\x06\x00\x04user", SOFTWARE].concat(),
+        );
+        assert_eq!(response(&asked, source), None);
+        let answer = message(SUCCESS, TRANSACTION, SOFTWARE);
+        assert_eq!(response(&answer, source), None);
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(noise in prop::collection::vec(any::<u8>(), 0..80), kind: bool) {
             let _ = Answer::decode(&noise, TRANSACTION);
+            let _ = response(&noise, "192.0.2.1:9".parse().unwrap());
+            let _ = response(&message(REQUEST, TRANSACTION, &noise), "[::1]:9".parse().unwrap());
             let _ = decoded(if kind { SUCCESS } else { ERROR }, &[&noise]);
         }
     }

@@ -1,5 +1,6 @@
 //! `messnetz probe`: one measurement, now and from here, for whoever stands in front of the trouble.
 
+mod access;
 mod attempts;
 mod burst;
 mod iperf3;
@@ -47,6 +48,7 @@ enum Command {
     Iperf3(Box<iperf3::Iperf3>),
     Ndt7(ndt7::Ndt7),
     Sweep(sweep::Sweep),
+    Access(Box<access::Access>),
 }
 
 /// What all probes take.
@@ -92,6 +94,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Iperf3(iperf3) => iperf3.run().await,
             Command::Ndt7(ndt7) => ndt7.run().await,
             Command::Sweep(sweep) => sweep.run().await,
+            Command::Access(access) => access.run().await,
         }
     })
 }

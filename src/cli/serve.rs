@@ -20,7 +20,7 @@ use crate::text::{Language, Text};
 /// Largest file with a certificate or a key.
 const MAX_PEM: u64 = 1024 * 1024;
 
-/// Be the far end of tests: iperf3, ndt7 and STAMP on one machine.
+/// Be the far end of tests: iperf3, ndt7, STAMP and STUN on one machine.
 ///
 /// For the school's server, a second box or a laptop on the other side of the switch. Stock iperf3 and ndt7
 /// clients may test, too. Only private addresses are let in unless --allow says otherwise, and it ends by
@@ -42,6 +42,9 @@ pub(super) struct Arguments {
     /// File with a key of 16 octets or more: STAMP answers only what is sealed with it (RFC 8762)
     #[arg(long, value_name = "FILE")]
     stamp_key: Option<PathBuf>,
+    /// Port of STUN, which tells what an address looks like from here; `off` for none
+    #[arg(long, default_value = "3478", value_name = "PORT", value_parser = port)]
+    stun: Port,
     /// Port of ndt7; `off` for none
     #[arg(long, default_value = "4443", value_name = "PORT", value_parser = port)]
     ndt7: Port,
@@ -103,6 +106,8 @@ enum Line {
         #[serde(skip_serializing_if = "Option::is_none")]
         stamp: Option<SocketAddr>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        stun: Option<SocketAddr>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         ndt7: Option<SocketAddr>,
         #[serde(skip_serializing_if = "Option::is_none")]
         fingerprint: Option<String>,
@@ -121,7 +126,14 @@ enum Line {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let ports = [arguments.iperf3, arguments.stamp, arguments.ndt7];
+    let Arguments {
+        iperf3,
+        stamp,
+        stun,
+        ndt7,
+        ..
+    } = arguments;
+    let ports = [iperf3, stamp, stun, ndt7];
     if ports.iter().all(|Port(port)| port.is_none()) {
         bail!("nothing is left to serve");
     }
@@ -141,6 +153,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         iperf3: arguments.iperf3.0,
         stamp: arguments.stamp.0,
         stamp_key: key.transpose()?,
+        stun: arguments.stun.0,
         ndt7: arguments.ndt7.0,
         tls: identity.as_ref().map(|one| one.server.clone()),
         allowed,
@@ -180,6 +193,7 @@ fn greet(
         let line = Line::Serves {
             iperf3: addresses.iperf3,
             stamp: addresses.stamp,
+            stun: addresses.stun,
             ndt7: addresses.ndt7,
             fingerprint,
             allowed,
@@ -190,6 +204,7 @@ fn greet(
     for (protocol, address) in [
         ("iperf3", addresses.iperf3),
         ("STAMP", addresses.stamp),
+        ("STUN", addresses.stun),
         ("ndt7", addresses.ndt7),
     ] {
         lines.extend(address.map(|address| format!("{protocol:<6} on {address}")));

@@ -104,6 +104,7 @@ impl Measuring {
         let test = ndt7::client::Test {
             direction,
             address: server.address.parse().unwrap(),
+            tunnel: None,
             host: server.address.clone(),
             query: String::new(),
             tls: Some(tls),

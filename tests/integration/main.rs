@@ -3,6 +3,7 @@
 // What a test cannot do without is a failure of the test, in its helpers too.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod architecture;
 mod audit;
 mod calendar;

@@ -250,6 +250,7 @@ impl Attempt for Dns {
                 Record::A => dns::Record::A,
                 Record::Aaaa => dns::Record::Aaaa,
             },
+            dnssec: false,
             binding: binding.clone(),
             deadline,
         })

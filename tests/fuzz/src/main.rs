@@ -8,6 +8,7 @@
 //! input that never ends) leaves the input behind.
 
 mod current;
+mod datagrams;
 mod iperf3;
 mod locate;
 mod mutate;

@@ -17,7 +17,7 @@ use messnetz_sites::site::{Authority, EXAMPLE};
 use messnetz_sites::target::Profiles;
 use zip::write::SimpleFileOptions;
 
-use crate::{iperf3, locate};
+use crate::{datagrams, iperf3, locate};
 
 /// One reader, with all that a user would have done to what it read.
 pub(crate) struct Target {
@@ -85,6 +85,18 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: || Ok(vec![locate::SEED.to_vec()]),
         words: locate::WORDS,
         run: locate::run,
+    },
+    Target {
+        name: "stun",
+        seeds: || Ok(datagrams::stun_seeds()),
+        words: datagrams::WORDS,
+        run: datagrams::stun,
+    },
+    Target {
+        name: "ntp",
+        seeds: || Ok(datagrams::ntp_seeds()),
+        words: datagrams::WORDS,
+        run: datagrams::ntp,
     },
     Target {
         name: "formula",
