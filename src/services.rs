@@ -29,6 +29,18 @@ pub(crate) enum Transport {
     Ntp,
 }
 
+impl Transport {
+    /// The name in the file.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Stun => "stun",
+            Self::Ntp => "ntp",
+        }
+    }
+}
+
 /// One host and port of a service; several entries may have one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

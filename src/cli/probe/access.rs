@@ -437,10 +437,10 @@ impl Access {
         }
         for service in known {
             let host = service.host.as_deref().unwrap_or("HOST");
-            print(&format!(
-                "{}: {host}:{} ({:?})",
-                service.name, service.port, service.transport
-            ))?;
+            let source = service.source.as_deref().unwrap_or("no source named");
+            let transport = service.transport.name();
+            let (name, port) = (&service.name, service.port);
+            print(&format!("{name}: {host}:{port} by {transport} ({source})"))?;
         }
         Ok(())
     }
