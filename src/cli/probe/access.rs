@@ -146,7 +146,9 @@ impl Outcome {
         match failure.reason {
             FailureReason::Timeout | FailureReason::Unreachable => Self::NoAnswer,
             FailureReason::Refused => Self::Refused,
-            FailureReason::Permission | FailureReason::Interface => Self::NotTried,
+            FailureReason::Permission | FailureReason::Interface | FailureReason::Budget => {
+                Self::NotTried
+            }
             FailureReason::NameResolution
             | FailureReason::Tls
             | FailureReason::Protocol
@@ -189,20 +191,29 @@ impl Row {
         result: Result<R, Failure>,
         told: impl FnOnce(&R) -> (Outcome, String),
     ) -> Self {
-        let (outcome, detail, report) = match result {
-            Ok(report) => {
-                let (outcome, detail) = told(&report);
-                (outcome, detail, serde_json::to_value(&report).ok())
-            }
-            Err(failure) => (Outcome::of(&failure), failure.detail, None),
+        let report = match result {
+            Ok(report) => report,
+            Err(failure) => return Self::failed((part, what, target), failure),
         };
+        let (outcome, detail) = told(&report);
         Self {
             part,
             what: what.to_owned(),
             target,
             outcome,
             detail,
-            report,
+            report: serde_json::to_value(&report).ok(),
+        }
+    }
+
+    fn failed((part, what, target): (Part, &str, String), failure: Failure) -> Self {
+        Self {
+            part,
+            what: what.to_owned(),
+            target,
+            outcome: Outcome::of(&failure),
+            detail: failure.detail,
+            report: None,
         }
     }
 }

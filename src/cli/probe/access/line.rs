@@ -47,9 +47,7 @@ pub(super) async fn facts(place: &Place, stun: Option<String>) -> Vec<Row> {
         Ok(routes) => routes,
         Err(failure) => {
             let name = (Part::Line, "way out", String::new());
-            return vec![Row::of(name, Err::<(), _>(failure), |()| {
-                (Outcome::Fact, String::new())
-            })];
+            return vec![Row::failed(name, failure)];
         }
     };
     let seen = match stun {
@@ -68,7 +66,7 @@ pub(super) async fn facts(place: &Place, stun: Option<String>) -> Vec<Row> {
                 Some(interface) => way_out(interface, gateway, is_v4, seen),
                 None => Err(Failure::new(
                     FailureReason::Unreachable,
-                    format_args!("{what}: there is no default route"),
+                    "there is no default route",
                 )),
             };
             let mut row = Row::of((Part::Line, what, target), facts, told);
@@ -197,9 +195,7 @@ pub(super) async fn resolvers(place: &Place, names: Names, others: Vec<SocketAdd
         Ok(servers) => servers,
         Err(failure) => {
             let name = (Part::Resolvers, "resolver", String::new());
-            return vec![Row::of(name, Err::<(), _>(failure), |()| {
-                (Outcome::Fact, String::new())
-            })];
+            return vec![Row::failed(name, failure)];
         }
     };
     servers.extend(others);
