@@ -12,8 +12,9 @@ use messnetz_probes::connection::Tls;
 use messnetz_probes::iperf3::Progress;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::Trust;
+use messnetz_probes::under_load::{self, FarEnd};
 use messnetz_probes::witness::Witness;
-use messnetz_probes::{Binding, dns, http, icmp, iperf3, link, ndt7, stamp, tcp, under_load};
+use messnetz_probes::{Binding, dns, http, icmp, iperf3, link, ndt7, stamp, tcp};
 use tokio::sync::Notify;
 
 use crate::clock;
@@ -342,7 +343,10 @@ async fn through_line(
             readings: report.readings(),
         })
     };
-    let server = around.collector().await?;
+    let server = FarEnd {
+        address: around.collector().await?,
+        takes_connections: true,
+    };
     let way = (server, direction);
     Box::pin(with_latency(way, binding, duration, async {}, test)).await
 }
@@ -405,13 +409,17 @@ async fn through_lan(
             readings: report.readings(),
         })
     };
+    let server = FarEnd {
+        address: server,
+        takes_connections: false,
+    };
     let way = (server, direction);
     Box::pin(with_latency(way, binding, duration, flows.notified(), run)).await
 }
 
 /// A capacity test with what it does to the round trips to its server.
 async fn with_latency(
-    (server, direction): (SocketAddr, Direction),
+    (server, direction): (FarEnd, Direction),
     binding: &Binding,
     duration: Duration,
     flows: impl Future<Output = ()>,

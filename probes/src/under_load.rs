@@ -41,6 +41,15 @@ impl Method {
     }
 }
 
+/// The far end of a capacity test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FarEnd {
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// Whether it can be connected to besides the test. A stock iperf3 takes a connection for another test.
+    pub takes_connections: bool,
+}
+
 /// The round trips of one part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Phase {
@@ -144,16 +153,21 @@ impl Plan {
 /// # Errors
 /// Of the latency: where nobody answers even without load, or nothing can be sent. Of the test: its own.
 pub async fn beside<T>(
-    target: SocketAddr,
+    far_end: FarEnd,
     binding: &Binding,
     length: Duration,
     flows: impl Future<Output = ()>,
     test: impl Future<Output = Result<T, Failure>>,
 ) -> (Result<T, Failure>, Result<UnderLoad, Failure>) {
     let plan = Plan::of(length);
+    let FarEnd {
+        address: target,
+        takes_connections,
+    } = far_end;
     let ask = async |method, length| phase(method, target, binding, length, plan.timeout).await;
     let idle = match ask(Method::Icmp, plan.idle).await {
-        Ok(phase) if phase.received > 0 => Ok((Method::Icmp, phase)),
+        Ok(phase) if phase.received > 0 || !takes_connections => Ok((Method::Icmp, phase)),
+        Err(failure) if !takes_connections => Err(failure),
         _ => ask(Method::Tcp, plan.idle)
             .await
             .map(|idle| (Method::Tcp, idle)),
@@ -283,6 +297,13 @@ mod tests {
         assert_eq!(Plan::of(ms(10_000)).ramp, ms(2_000));
     }
 
+    const fn served(address: SocketAddr) -> FarEnd {
+        FarEnd {
+            address,
+            takes_connections: true,
+        }
+    }
+
     #[tokio::test]
     async fn both_phases_are_seen_beside_a_test_by_echo_or_by_connections() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -293,7 +314,7 @@ mod tests {
             sleep(length).await;
             Ok(7)
         };
-        let (result, seen) = beside(target, &Binding::any(), length, async {}, test).await;
+        let (result, seen) = beside(served(target), &Binding::any(), length, async {}, test).await;
         assert_eq!(result.unwrap(), 7);
         let seen = seen.unwrap();
         assert!(
@@ -312,7 +333,8 @@ mod tests {
         let begin = Instant::now();
         let refused = async { Err::<(), _>(silence()) };
         let length = Duration::from_mins(1);
-        let (result, seen) = beside(target, &Binding::any(), length, async {}, refused).await;
+        let (result, seen) =
+            beside(served(target), &Binding::any(), length, async {}, refused).await;
         assert!(result.is_err());
         assert_eq!(seen.unwrap_err().reason, FailureReason::Protocol);
         assert!(begin.elapsed() < Duration::from_secs(20));

@@ -4,6 +4,7 @@ mod access;
 mod attempts;
 mod burst;
 mod iperf3;
+mod latency;
 mod ndt7;
 mod proxy;
 mod sweep;

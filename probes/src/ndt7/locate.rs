@@ -14,6 +14,7 @@ use super::pacing::SplitMix64;
 use super::path;
 use crate::binding::Binding;
 use crate::http::Fetch;
+use crate::proxy::Proxy;
 use crate::tls::Trust;
 
 /// Where M-Lab is asked for servers.
@@ -35,6 +36,8 @@ pub struct Locate {
     pub url: Uri,
     /// The country to look for servers in (ISO 3166-1 alpha-2), and in no other; `None` for near ones.
     pub country: Option<Country>,
+    /// The proxy to go through.
+    pub proxy: Option<Proxy>,
     /// The interface to look out from.
     pub binding: Binding,
     /// Whose certificates are believed.
@@ -160,6 +163,7 @@ impl Locate {
         let response = Fetch {
             url: self.question()?,
             address: None,
+            proxy: self.proxy.clone(),
             binding: self.binding.clone(),
             trust: self.trust.clone(),
             deadline: self.deadline,
@@ -411,6 +415,7 @@ mod tests {
         let mut locate = Locate {
             url: NEAREST.parse().unwrap(),
             country: Some("de".parse().unwrap()),
+            proxy: None,
             binding: Binding::any(),
             trust: Trust::Web,
             deadline: Duration::from_secs(1),

@@ -11,8 +11,12 @@ use messnetz_probes::iperf3::{
     DEFAULT_UDP_LENGTH, DEFAULT_UDP_RATE, Datagrams, End, Flow, Interval, MAX_STREAMS,
     MAX_TCP_LENGTH, Parameters, Patience, Progress, Protocol, Report, Summary, Test, Transfer,
 };
+use messnetz_probes::under_load::{FarEnd, UnderLoad};
+use serde::Serialize;
+use tokio::sync::Notify;
 
-use super::{Look, ending_of, resolve, seconds, tell, way, words};
+use super::latency::{self, Beside, Seen};
+use super::{Came, Look, ending_of, resolve, seconds, tell, way, words};
 use crate::cli::{Ending, print};
 use crate::clock;
 
@@ -71,6 +75,8 @@ pub(super) struct Iperf3 {
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     wait: u16,
     #[command(flatten)]
+    beside: Beside,
+    #[command(flatten)]
     look: Look,
 }
 
@@ -83,6 +89,15 @@ struct Ways {
     /// Both send at once
     #[arg(long)]
     bidir: bool,
+}
+
+/// A test and the round trips beside it.
+#[derive(Serialize)]
+struct Done {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<Came<UnderLoad>>,
 }
 
 impl Iperf3 {
@@ -127,7 +142,12 @@ impl Iperf3 {
         result.map_or_else(|failure| ending_of(&failure), |_| Ok(Ending::Well))
     }
 
-    async fn test(&self, parameters: Parameters, binding: Binding) -> Result<Report, Failure> {
+    async fn test(&self, parameters: Parameters, binding: Binding) -> Result<Done, Failure> {
+        let server = resolve(&self.host, self.port).await?;
+        let length = match parameters.end {
+            End::After(duration) => Some(duration + parameters.omit),
+            _ => None,
+        };
         let test = Test {
             binding,
             interval: self.interval,
@@ -135,22 +155,35 @@ impl Iperf3 {
                 queue: Duration::from_secs(self.wait.into()),
                 ..Patience::default()
             },
-            ..Test::new(resolve(&self.host, self.port).await?, parameters)
+            ..Test::new(server, parameters)
         };
         let bar = self.look.progress("{spinner} {msg}");
-        let result = test
-            .run(|progress| match progress {
-                Progress::Queued(place) => bar.set_message(format!("server busy, {place}")),
-                Progress::Running => bar.set_message("data flows"),
-                Progress::Interval(interval) if !self.look.json => {
-                    // Whoever reads no more is told by the result.
-                    bar.suspend(|| drop(print(&line(interval))));
-                }
-                Progress::Interval(_) => {}
-            })
-            .await;
+        let flows = Notify::new();
+        let run = test.run(|progress| match progress {
+            Progress::Queued(place) => bar.set_message(format!("server busy, {place}")),
+            Progress::Running => {
+                flows.notify_one();
+                bar.set_message("data flows");
+            }
+            Progress::Interval(interval) if !self.look.json => {
+                // Whoever reads no more is told by the result.
+                bar.suspend(|| drop(print(&line(interval))));
+            }
+            Progress::Interval(_) => {}
+        });
+        // How long a test takes that bytes end is not known before.
+        let far_end = length.map(|_| FarEnd {
+            address: server,
+            takes_connections: false,
+        });
+        let (length, begun) = (length.unwrap_or_default(), flows.notified());
+        let seen = (self.beside).run(far_end, &test.binding, length, begun, run);
+        let seen = Box::pin(seen).await;
         bar.finish_and_clear();
-        result
+        seen.map(|Seen { result, latency }| Done {
+            report: result,
+            latency,
+        })
     }
 }
 
@@ -174,7 +207,7 @@ fn rate(transfer: &Transfer) -> String {
     rate.unwrap_or_else(|| "nothing".to_owned())
 }
 
-fn shown(report: &Report) -> String {
+fn shown(Done { report, latency }: &Done) -> String {
     let mut lines = Vec::new();
     for direction in [Direction::Down, Direction::Up] {
         if let Some(summary) = report.direction(direction) {
@@ -194,6 +227,7 @@ fn shown(report: &Report) -> String {
         "  {streams}; processor {:.0} % here, {:.0} % there",
         cpu.own.total, cpu.peer.total
     ));
+    lines.extend(latency.as_ref().map(latency::shown));
     lines.join("\n")
 }
 

@@ -14,8 +14,10 @@ use messnetz_probes::ndt7::streams::{self, Together};
 use messnetz_probes::proxy::Proxy;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::{Fingerprint, Trust};
+use messnetz_probes::under_load::UnderLoad;
 use serde::Serialize;
 
+use super::latency::{self, Beside, Seen};
 use super::proxy::Through;
 use super::{Came, Look, ending_of, resolve, split, way, words};
 use crate::cli::{Ending, print, print_json};
@@ -53,6 +55,8 @@ pub(super) struct Ndt7 {
     streams: Option<u8>,
     #[command(flatten)]
     public: mlab::Public,
+    #[command(flatten)]
+    beside: Beside,
     #[command(flatten)]
     through: Through,
     #[command(flatten)]
@@ -108,6 +112,8 @@ struct One {
     server: Option<Server>,
     #[serde(flatten)]
     outcome: Came<Measured>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<Came<UnderLoad>>,
 }
 
 #[derive(Serialize)]
@@ -121,12 +127,15 @@ impl Ndt7 {
     pub(super) async fn run(&self) -> anyhow::Result<Ending> {
         let binding = self.look.binding()?;
         // A proxy that is none is said before anything is tried.
-        let named_host = self.target.as_ref().map(|(host, _)| host.as_str());
-        self.through.to(!self.plain, named_host.unwrap_or_default())?;
+        let first = match &self.target {
+            Some((host, _)) => host,
+            None => self.public.host(),
+        };
+        let proxy = (self.through).to(self.target.is_none() || !self.plain, first)?;
         let mut ending = Ending::Well;
         let mut found = match &self.target {
             Some(_) => None,
-            None => Some(self.public.find(&binding, self.trust()).await),
+            None => Some(self.public.find(&binding, proxy, self.trust()).await),
         };
         let mut tests = Vec::new();
         if let Some(Err(failure)) = &found {
@@ -146,14 +155,17 @@ impl Ndt7 {
                     (_, Some((host, port))) => (None, test(&named(host, *port)).await),
                     _ => continue,
                 };
-                let outcome = match measured {
-                    Ok(measured) => {
-                        self.say(&shown(server.as_ref(), &measured))?;
-                        Came::Report(measured)
+                let (outcome, latency) = match measured {
+                    Ok(Seen { result, latency }) => {
+                        self.say(&shown(server.as_ref(), &result))?;
+                        if let Some(latency) = &latency {
+                            self.say(&latency::shown(latency))?;
+                        }
+                        (Came::Report(result), latency)
                     }
                     Err(failure) => {
                         ending = self.failed(&failure)?;
-                        Came::Failure(failure)
+                        (Came::Failure(failure), None)
                     }
                 };
                 tests.push(One {
@@ -161,6 +173,7 @@ impl Ndt7 {
                     at,
                     server,
                     outcome,
+                    latency,
                 });
             }
         }
@@ -203,7 +216,7 @@ impl Ndt7 {
         place: &Place,
         binding: &Binding,
         proxy: Option<&Proxy>,
-    ) -> Result<Measured, Failure> {
+    ) -> Result<Seen<Measured>, Failure> {
         let Place { host, port, query } = place;
         let bare = host.trim_matches(['[', ']']);
         let duration = Duration::from_secs(self.time.into());
@@ -229,22 +242,28 @@ impl Ndt7 {
         let bar = self.look.progress("{wide_bar} {msg}");
         bar.set_length(duration.as_millis() as u64);
         let live = bar.clone();
-        let result = match self.streams {
-            Some(count) => streams::run(&test, count.into(), move |interval: &Interval| {
-                live.set_position(interval.end.as_micros() / 1_000);
-                live.set_message(format!("{} {count} streams", way(direction)));
-            })
-            .await
-            .map(Measured::Several),
-            None => test
-                .run_telling(move |interval: &Interval| {
+        let run = async {
+            match self.streams {
+                Some(count) => streams::run(&test, count.into(), move |interval: &Interval| {
                     live.set_position(interval.end.as_micros() / 1_000);
-                    let way = way(direction);
-                    live.set_message(format!("{way} {}", rate(interval.goodput)));
+                    live.set_message(format!("{} {count} streams", way(direction)));
                 })
                 .await
-                .map(Measured::One),
+                .map(Measured::Several),
+                None => test
+                    .run_telling(move |interval: &Interval| {
+                        live.set_position(interval.end.as_micros() / 1_000);
+                        let way = way(direction);
+                        live.set_message(format!("{way} {}", rate(interval.goodput)));
+                    })
+                    .await
+                    .map(Measured::One),
+            }
         };
+        // Beyond a proxy the server itself cannot be asked.
+        let far_end = proxy.is_none().then(|| latency::connectable(test.address));
+        let seen = self.beside.run(far_end, binding, duration, async {}, run);
+        let result = Box::pin(seen).await;
         bar.finish_and_clear();
         result
     }

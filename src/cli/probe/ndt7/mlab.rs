@@ -10,6 +10,7 @@ use messnetz_probes::ndt7::locate::{
     Answer, Country, Locate, NEAREST, Place, Server, after_no_capacity, fair_gap,
 };
 use messnetz_probes::ndt7::pacing::SplitMix64;
+use messnetz_probes::proxy::Proxy;
 use messnetz_probes::tls::Trust;
 use serde::Serialize;
 
@@ -52,11 +53,22 @@ struct PassedOver {
 }
 
 impl Public {
+    /// The host that knows the servers.
+    pub(super) fn host(&self) -> &str {
+        self.locate.host().unwrap_or_default()
+    }
+
     /// Asks for servers, as often as is wanted.
-    pub(super) async fn find(&self, binding: &Binding, trust: Trust) -> Result<Found, Failure> {
+    pub(super) async fn find(
+        &self,
+        binding: &Binding,
+        proxy: Option<Proxy>,
+        trust: Trust,
+    ) -> Result<Found, Failure> {
         let locate = Locate {
             url: self.locate.clone(),
             country: self.country,
+            proxy,
             binding: binding.clone(),
             trust,
             deadline: DEADLINE,
