@@ -13,7 +13,7 @@ use messnetz_probes::iperf3::Progress;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::Trust;
 use messnetz_probes::under_load::{self, FarEnd};
-use messnetz_probes::witness::Witness;
+use messnetz_probes::witness::{Testimony, Witness};
 use messnetz_probes::{Binding, dns, http, icmp, iperf3, link, ndt7, stamp, tcp};
 use tokio::sync::Notify;
 
@@ -237,7 +237,13 @@ async fn probe(
             congestion,
         } => {
             let duration = Duration::from_millis((*duration_ms).into()).min(MAX_TEST);
-            let test = through_line(*direction, duration, *congestion, binding, around);
+            let run = Run {
+                direction: *direction,
+                duration,
+                binding,
+                vantage,
+            };
+            let test = through_line(run, *congestion, around);
             let way = (Segment::Line, *direction);
             return capacity(way, collector, vantage, test).await;
         }
@@ -249,7 +255,13 @@ async fn probe(
         } => {
             let duration = Duration::from_millis((*duration_ms).into()).min(MAX_TEST);
             let peer = endpoint.as_deref().unwrap_or(NO_ENDPOINT);
-            let test = through_lan(endpoint.as_deref(), *direction, duration, *streams, binding);
+            let run = Run {
+                direction: *direction,
+                duration,
+                binding,
+                vantage,
+            };
+            let test = through_lan(run, endpoint.as_deref(), *streams);
             let way = (inside(vantage), *direction);
             return capacity(way, peer, vantage, test).await;
         }
@@ -268,8 +280,8 @@ async fn probe(
     vec![measured]
 }
 
-/// What a capacity test came to.
-struct Carried {
+/// What flowed in a capacity test.
+struct Flowed {
     /// Bytes that arrived.
     bytes: u64,
     /// While the test ran.
@@ -277,6 +289,12 @@ struct Carried {
     /// Bytes that this side sent again.
     again: u64,
     readings: Vec<Reading>,
+}
+
+/// What a capacity test came to, and what the box saw of itself meanwhile.
+struct Carried {
+    readings: Vec<Reading>,
+    seen: Testimony,
 }
 
 /// A capacity test, and what the box saw of itself meanwhile.
@@ -288,17 +306,9 @@ async fn capacity(
 ) -> Vec<Measured> {
     let port = vantage.interface.as_deref();
     let state = port.map(link::read);
-    let witness = Witness::begin(port);
     let carried = test.await;
     let mut also = Vec::new();
-    if let Ok(carried) = &carried {
-        let Carried {
-            bytes,
-            during,
-            again,
-            ..
-        } = carried;
-        let seen = witness.end(direction, *bytes, *during, *again);
+    if let Ok(Carried { seen, .. }) = &carried {
         let mut of_port = seen.of_port();
         if let Some(Ok(state)) = state {
             of_port.extend(state.readings());
@@ -322,21 +332,59 @@ async fn capacity(
     measured
 }
 
-/// A test against the far end of the line.
-async fn through_line(
+/// How a capacity test runs.
+struct Run<'a> {
     direction: Direction,
     duration: Duration,
+    binding: &'a Binding,
+    vantage: &'a Vantage,
+}
+
+impl Run<'_> {
+    /// A capacity test with what it does to the round trips to its server, and with what the box sees of itself
+    /// from when the test begins: before, no data flows that could be held against its counters.
+    async fn carry(
+        &self,
+        server: FarEnd,
+        flows: impl Future<Output = ()>,
+        test: impl Future<Output = Result<Flowed, Failure>>,
+    ) -> Result<Carried, Failure> {
+        let direction = self.direction;
+        let test = async {
+            let witness = Witness::begin(self.vantage.interface.as_deref());
+            let Flowed {
+                bytes,
+                during,
+                again,
+                readings,
+            } = test.await?;
+            let seen = witness.end(direction, bytes, during, again);
+            Ok(Carried { readings, seen })
+        };
+        let beside = under_load::beside(server, self.binding, self.duration, flows, test);
+        let (carried, latency) = beside.await;
+        let mut carried = carried?;
+        carried.readings.extend(match latency {
+            Ok(latency) => latency.readings(direction),
+            Err(failure) => Reading::failed(&under_load::quantities(direction), &failure),
+        });
+        Ok(carried)
+    }
+}
+
+/// A test against the far end of the line.
+async fn through_line(
+    run: Run<'_>,
     congestion: Option<Congestion>,
-    binding: &Binding,
     around: &Surroundings,
 ) -> Result<Carried, Failure> {
     let test = async {
-        let report = goodput(direction, duration, congestion, binding, around).await?;
-        let again = match direction {
+        let report = goodput(&run, congestion, around).await?;
+        let again = match run.direction {
             Direction::Up => report.sender.and_then(|sender| sender.bytes_retrans),
             Direction::Down => None,
         };
-        Ok(Carried {
+        Ok(Flowed {
             bytes: report.bytes,
             during: Duration::from_micros(report.elapsed.as_micros()),
             again: again.unwrap_or_default(),
@@ -347,17 +395,14 @@ async fn through_line(
         address: around.collector().await?,
         takes_connections: true,
     };
-    let way = (server, direction);
-    Box::pin(with_latency(way, binding, duration, async {}, test)).await
+    Box::pin(run.carry(server, async {}, test)).await
 }
 
 /// A test against a second endpoint inside.
 async fn through_lan(
+    run: Run<'_>,
     endpoint: Option<&str>,
-    direction: Direction,
-    duration: Duration,
     streams: u8,
-    binding: &Binding,
 ) -> Result<Carried, Failure> {
     let endpoint = endpoint.ok_or_else(|| {
         Failure::new(
@@ -365,29 +410,30 @@ async fn through_lan(
             "no endpoint inside was named to measure against: the site file names it (endpoint)",
         )
     })?;
-    let flow = match direction {
+    let flow = match run.direction {
         Direction::Up => iperf3::Flow::Up,
         Direction::Down => iperf3::Flow::Down,
     };
-    let server = pinned::resolve(&with_port(endpoint, iperf3::PORT)).await?;
-    let test = iperf3::Test {
-        binding: binding.clone(),
-        ..iperf3::Test::new(
-            server,
-            iperf3::Parameters {
-                streams,
-                ..iperf3::Parameters::tcp(flow, duration)
-            },
-        )
+    let server = FarEnd {
+        address: pinned::resolve(&with_port(endpoint, iperf3::PORT)).await?,
+        takes_connections: false,
     };
-    let limit = test.patience.queue + duration + PAGE;
+    let parameters = iperf3::Parameters {
+        streams,
+        ..iperf3::Parameters::tcp(flow, run.duration)
+    };
+    let test = iperf3::Test {
+        binding: run.binding.clone(),
+        ..iperf3::Test::new(server.address, parameters)
+    };
+    let limit = test.patience.queue + run.duration + PAGE;
     let flows = Notify::new();
     let begun = |progress: Progress<'_>| {
         if matches!(progress, Progress::Running) {
             flows.notify_one();
         }
     };
-    let run = async {
+    let test = async {
         let report = tokio::time::timeout(limit, test.run(begun)).await;
         let report = report.unwrap_or_else(|_| {
             let detail = format_args!(
@@ -396,42 +442,20 @@ async fn through_lan(
             );
             Err(Failure::new(FailureReason::Timeout, detail))
         })?;
-        let summary = report.direction(direction);
+        let summary = report.direction(run.direction);
         let received = summary.map(|summary| summary.received).unwrap_or_default();
         let during = Duration::from_micros(received.elapsed.as_micros());
-        whole(during, duration, endpoint)?;
-        let again = summary.filter(|_| direction == Direction::Up);
+        whole(during, run.duration, endpoint)?;
+        let again = summary.filter(|_| run.direction == Direction::Up);
         let again = again.and_then(|summary| summary.retransmits);
-        Ok(Carried {
+        Ok(Flowed {
             bytes: received.bytes,
             during,
             again: again.unwrap_or_default().saturating_mul(SEGMENT),
             readings: report.readings(),
         })
     };
-    let server = FarEnd {
-        address: server,
-        takes_connections: false,
-    };
-    let way = (server, direction);
-    Box::pin(with_latency(way, binding, duration, flows.notified(), run)).await
-}
-
-/// A capacity test with what it does to the round trips to its server.
-async fn with_latency(
-    (server, direction): (FarEnd, Direction),
-    binding: &Binding,
-    duration: Duration,
-    flows: impl Future<Output = ()>,
-    test: impl Future<Output = Result<Carried, Failure>>,
-) -> Result<Carried, Failure> {
-    let (carried, latency) = under_load::beside(server, binding, duration, flows, test).await;
-    let mut carried = carried?;
-    carried.readings.extend(match latency {
-        Ok(latency) => latency.readings(direction),
-        Err(failure) => Reading::failed(&under_load::quantities(direction), &failure),
-    });
-    Ok(carried)
+    Box::pin(run.carry(server, flows.notified(), test)).await
 }
 
 /// `HOST` or `HOST:PORT` with its port; an IPv6 address alone needs no brackets.
@@ -479,28 +503,26 @@ async fn one_way_loss(
 }
 
 async fn goodput(
-    direction: Direction,
-    duration: Duration,
+    run: &Run<'_>,
     congestion: Option<Congestion>,
-    binding: &Binding,
     around: &Surroundings,
 ) -> Result<ndt7::client::Report, Failure> {
     let server = around.server()?;
     let test = ndt7::client::Test {
-        direction,
+        direction: run.direction,
         host: server.address.clone(),
         query: String::new(),
         address: around.collector().await?,
         tunnel: None,
         tls: Some(server.tls()),
-        binding: binding.clone(),
-        duration,
+        binding: run.binding.clone(),
+        duration: run.duration,
         deadline: MAX_TEST + PAGE,
         congestion,
     };
     let report = test.run().await?;
     let elapsed = Duration::from_micros(report.elapsed.as_micros());
-    whole(elapsed, duration, &server.address)?;
+    whole(elapsed, run.duration, &server.address)?;
     Ok(report)
 }
 
