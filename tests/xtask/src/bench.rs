@@ -10,8 +10,13 @@ use anyhow::{Context as _, Result, bail};
 mod goodput;
 pub(crate) mod judging;
 mod ndt7;
+mod place;
 pub(crate) mod roster;
+mod rtt;
+mod shaped;
+mod stamp;
 mod sweep;
+pub(crate) mod watch;
 
 /// A process that does not outlive its test.
 struct Running(Child);
@@ -47,13 +52,18 @@ impl Drop for Running {
 /// Linux counts in hundredths of a second for every architecture.
 fn cpu_of_children() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
+    cpu_in(&stat, 13)
+}
+
+/// The sum of two times of a `stat` file of proc(5), the first so many fields behind the program's name.
+fn cpu_in(stat: &str, at: usize) -> Result<Duration> {
     // The name of the program, in parentheses, may hold spaces.
     let (_, rest) = stat
         .rsplit_once(')')
-        .context("/proc/self/stat is cut off")?;
+        .context("the stat file of a process is cut off")?;
     let ticks: u64 = rest
         .split_whitespace()
-        .skip(13)
+        .skip(at)
         .take(2)
         .map_while(|ticks| ticks.parse::<u64>().ok())
         .sum();
@@ -70,10 +80,14 @@ fn median(values: &mut [f64]) -> f64 {
 type Part = (&'static str, fn() -> Result<()>);
 
 /// The parts of [`measuring`].
-const MEASURING: [Part; 3] = [
+const MEASURING: [Part; 7] = [
     ("goodput", goodput::run),
     ("ndt7", ndt7::run),
     ("sweep", sweep::run),
+    ("shaped", shaped::run),
+    ("rtt", rtt::run),
+    ("stamp", stamp::run),
+    ("watch", || watch::run(watch::MINUTES)),
 ];
 
 /// What measuring yields and costs beside the stock tools, all of it or one part; all comparisons are made before

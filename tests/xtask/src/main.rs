@@ -23,9 +23,13 @@ Commands:
   bench judging
         Judge a town and a Land for a year and print how long that took
   bench measuring [PART]
-        Compare goodput and CPU time of our iperf3 with the stock one's, of our ndt7 with M-Lab's client,
-        and of our sweep with fping's, on the loopback interface, and hold them against the limits; seven
-        minutes on a machine that does nothing else; parts: goodput, ndt7, sweep
+        Compare what measuring yields and costs with the stock tools and with the limits, on a machine
+        that does nothing else: on loopback `goodput` and CPU time beside iperf3, `ndt7` beside
+        M-Lab's client and `sweep` beside fping; as root, over cables between namespaces, `shaped` beside
+        iperf3, `rtt` beside ping, and what a `stamp` session and an agent on `watch` take; 20 minutes
+        in all
+  bench measuring watch --minutes MINUTES
+        Keep the watch for so long instead of 5 minutes
   bench roster
         Import lists of 5,407 and 33,000 schools and hold the time against the limits
   fuzz [TARGET] [SECONDS] [SEED]
@@ -43,7 +47,10 @@ fn main() -> ExitCode {
         ["bench", "judging"] => bench::judging::run(),
         ["bench", "roster"] => bench::roster::run(),
         ["bench", "measuring"] => bench::measuring(None),
+        ["bench", "measuring", "watch", "--minutes", minutes] => bench::watch::run_for(minutes),
         ["bench", "measuring", part] => bench::measuring(Some(part)),
+        // Not for people: the watch starts it in a namespace, where this process cannot go itself.
+        ["bench", "resolver", address] => bench::watch::resolver(address),
         ["fuzz"] => fuzz::run(None, fuzz::SECONDS, "1"),
         ["fuzz", target] => fuzz::run(Some(target), fuzz::SECONDS, "1"),
         ["fuzz", target, seconds] => fuzz::run(Some(target), seconds, "1"),

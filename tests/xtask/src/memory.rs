@@ -78,7 +78,12 @@ fn measure(agent: &Path, whole: &Path, folder: &Path) -> Result<u64> {
     }
     let running = Running(call(&agent, &["agent", "run", "--state", "agent"]).spawn()?);
     std::thread::sleep(SETTLE);
-    let path = format!("/proc/{}/smaps_rollup", running.0.id());
+    pss_of(&running.0)
+}
+
+/// Proportional set size of a process in bytes (proc(5), `smaps_rollup`).
+pub(crate) fn pss_of(process: &Child) -> Result<u64> {
+    let path = format!("/proc/{}/smaps_rollup", process.id());
     let rollup = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     let kilobytes: u64 = rollup
         .lines()
