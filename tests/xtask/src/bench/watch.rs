@@ -135,7 +135,7 @@ fn watch(agent: &Path, whole: &Path, folder: &Path, minutes: u32) -> Result<()> 
             .output()?;
         let said: Value = serde_json::from_slice(&output.stdout)
             .with_context(|| format!("no samples of {metric}"))?;
-        let count = said["samples"].as_array().map_or(0, Vec::len);
+        let count = said.as_array().map_or(0, Vec::len);
         println!("  {metric:<13} {count} samples");
         if count == 0 {
             missed.push(format!("nothing was measured of {metric}"));
