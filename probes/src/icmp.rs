@@ -9,9 +9,9 @@
 //! time, `form` knows the two kinds of socket, `driver` owns one and the clock.
 
 mod accounts;
-mod codec;
+pub(crate) mod codec;
 mod driver;
-mod form;
+pub(crate) mod form;
 pub mod sweep;
 mod up;
 

@@ -22,6 +22,7 @@ mod netns;
 pub mod ntp;
 pub mod portal;
 pub mod proxy;
+pub mod path;
 mod random;
 pub mod resolvers;
 mod socket;

@@ -4,7 +4,7 @@
 //! Linux only; every call is non-blocking. What the numbers mean is not decided here.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +14,9 @@ use nix::sys::socket::{
     Timestamps, recvmsg, setsockopt, sockopt,
 };
 use nix::sys::time::TimeSpec;
+use socket2::Socket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A packet as it arrived.
 #[derive(Debug)]
@@ -42,11 +45,47 @@ pub(crate) enum Destination {
 pub(crate) enum Notice {
     /// A packet has left, the `key`th since [`stamp_transmission`].
     Transmitted { key: u32, at: SystemTime },
-    /// The network answered a packet with an ICMP error; the buffer holds the first `length` bytes
-    /// of that packet's transport part.
-    Unreachable { length: usize },
+    /// Somebody says why a packet went no further; the buffer holds the first `length` bytes of that
+    /// packet's transport part, or of its payload where the socket is one for UDP.
+    Reported { length: usize, report: Report },
     /// Anything else.
     Other,
+}
+
+/// What is said of a packet that went no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) origin: Origin,
+    /// ICMP type and code.
+    pub(crate) kind: u8,
+    pub(crate) code: u8,
+    /// The largest packet that fits, where the packet was too big and the size was told.
+    pub(crate) mtu: u32,
+    /// Who says so.
+    pub(crate) from: Option<IpAddr>,
+    /// When the kernel heard of it, on the wall clock, where [`stamp_arrival`] was asked for.
+    pub(crate) at: Option<SystemTime>,
+}
+
+/// Who can say that a packet went no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This host, which did not send it.
+    Local,
+    Icmp,
+    Icmpv6,
+}
+
+impl Report {
+    /// Whether the network says that the packet cannot arrive: destination unreachable or time exceeded
+    /// (RFC 792: types 3 and 11; RFC 4443: types 1 and 3).
+    pub(crate) const fn is_unreachable(&self) -> bool {
+        match self.origin {
+            Origin::Icmp => matches!(self.kind, 3 | 11),
+            Origin::Icmpv6 => matches!(self.kind, 1 | 3),
+            Origin::Local => false,
+        }
+    }
 }
 
 /// Asks for the kernel's time of arrival of every packet (`SO_TIMESTAMPING`, software).
@@ -67,7 +106,7 @@ pub(crate) fn stamp_transmission(socket: &impl AsFd) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::Timestamping, &flags)?)
 }
 
-/// Asks for ICMP errors as [`Notice::Unreachable`] (`IP_RECVERR`, ip(7); `IPV6_RECVERR`, ipv6(7)).
+/// Asks for ICMP errors as [`Notice::Reported`] (`IP_RECVERR`, ip(7); `IPV6_RECVERR`, ipv6(7)).
 pub(crate) fn receive_errors(socket: &impl AsFd, peer: &IpAddr) -> io::Result<()> {
     match peer {
         IpAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true)?,
@@ -184,35 +223,45 @@ pub(crate) fn receive_notice(socket: RawFd, buffer: &mut [u8]) -> io::Result<Not
     for control in message.cmsgs().into_iter().flatten() {
         match control {
             ControlMessageOwned::ScmTimestampsns(stamps) => stamp = wall(stamps.system),
-            ControlMessageOwned::Ipv4RecvErr(found, _)
-            | ControlMessageOwned::Ipv6RecvErr(found, _) => {
-                error = Some(found);
+            ControlMessageOwned::Ipv4RecvErr(found, from) => {
+                let from = from.map(|from| u32::from_be(from.sin_addr.s_addr));
+                error = Some((
+                    found,
+                    from.map(|bits| IpAddr::from(Ipv4Addr::from_bits(bits))),
+                ));
+            }
+            ControlMessageOwned::Ipv6RecvErr(found, from) => {
+                error = Some((found, from.map(|from| from.sin6_addr.s6_addr.into())));
             }
             _ => {}
         }
     }
-    Ok(match (error, stamp) {
-        (Some(error), Some(at)) if error.ee_origin == libc::SO_EE_ORIGIN_TIMESTAMPING => {
-            Notice::Transmitted {
+    let Some((error, from)) = error else {
+        return Ok(Notice::Other);
+    };
+    let origin = match (error.ee_origin, stamp) {
+        (libc::SO_EE_ORIGIN_TIMESTAMPING, Some(at)) => {
+            return Ok(Notice::Transmitted {
                 key: error.ee_data,
                 at,
-            }
+            });
         }
-        (Some(error), _) if is_unreachable(&error) => Notice::Unreachable {
-            length: message.bytes,
+        (libc::SO_EE_ORIGIN_LOCAL, _) => Origin::Local,
+        (libc::SO_EE_ORIGIN_ICMP, _) => Origin::Icmp,
+        (libc::SO_EE_ORIGIN_ICMP6, _) => Origin::Icmpv6,
+        _ => return Ok(Notice::Other),
+    };
+    Ok(Notice::Reported {
+        length: message.bytes,
+        report: Report {
+            origin,
+            kind: error.ee_type,
+            code: error.ee_code,
+            mtu: error.ee_info,
+            from,
+            at: stamp,
         },
-        _ => Notice::Other,
     })
-}
-
-/// Whether the network says that the packet cannot arrive: destination unreachable or time exceeded
-/// (RFC 792: types 3 and 11; RFC 4443: types 1 and 3).
-fn is_unreachable(error: &libc::sock_extended_err) -> bool {
-    match error.ee_origin {
-        libc::SO_EE_ORIGIN_ICMP => matches!(error.ee_type, 3 | 11),
-        libc::SO_EE_ORIGIN_ICMP6 => matches!(error.ee_type, 1 | 3),
-        _ => false,
-    }
 }
 
 /// `asm-generic/socket.h`; not in the libc crate.
@@ -271,23 +320,53 @@ pub(crate) fn set_words<const N: usize>(
 
 /// `SO_MAX_PACING_RATE` (socket(7)), which counts bytes a second.
 pub(crate) fn set_max_pacing_rate(socket: &impl AsFd, rate: BitRate) -> io::Result<()> {
-    set(socket, libc::SO_MAX_PACING_RATE, rate.as_bps() / 8)
+    let option = (libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE);
+    set(socket, option, rate.as_bps() / 8)
 }
 
 /// `SO_RCVLOWAT` (socket(7)): a receiver sleeps until so many bytes are there.
 pub(crate) fn wake_at(socket: &impl AsFd, bytes: i32) -> io::Result<()> {
-    set(socket, libc::SO_RCVLOWAT, bytes)
+    set(socket, (libc::SOL_SOCKET, libc::SO_RCVLOWAT), bytes)
 }
 
-/// Sets an option of the socket layer that takes a whole number.
+/// Has packets go out whole or not at all, whatever path MTU this host has learnt before
+/// (`IP_PMTUDISC_PROBE`, ip(7); `IPV6_MTU_DISCOVER` and `IPV6_DONTFRAG`, RFC 3542, section 11.2).
+pub(crate) fn never_fragment(socket: &impl AsFd, peer: &IpAddr) -> io::Result<()> {
+    match peer {
+        IpAddr::V4(_) => {
+            let option = (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+            set(socket, option, libc::IP_PMTUDISC_PROBE)
+        }
+        IpAddr::V6(_) => {
+            let option = (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER);
+            set(socket, option, libc::IPV6_PMTUDISC_PROBE)?;
+            set(socket, (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG), 1_i32)
+        }
+    }
+}
+
+/// Has the runtime watch the socket's queue and its error queue.
 #[allow(unsafe_code)]
-fn set<T: Into<i128> + Copy>(socket: &impl AsFd, option: libc::c_int, value: T) -> io::Result<()> {
+pub(crate) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    let interest = Interest::READABLE | Interest::ERROR;
+    // SAFETY: a `Socket` owns its descriptor, always returns the same one, and closes it when it is
+    // dropped, which is after the `AsyncFd` has taken it off the watch.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
+}
+
+/// Sets an option, named by its level and number, that takes a whole number.
+#[allow(unsafe_code)]
+fn set<T: Into<i128> + Copy>(
+    socket: &impl AsFd,
+    (level, option): (libc::c_int, libc::c_int),
+    value: T,
+) -> io::Result<()> {
     // SAFETY: `value` is a whole number without padding; the kernel reads as many bytes as it has, and it
     // outlives the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
+            level,
             option,
             (&raw const value).cast(),
             size_of::<T>() as libc::socklen_t,

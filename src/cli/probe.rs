@@ -7,6 +7,7 @@ mod iperf3;
 mod latency;
 mod ndt7;
 mod proxy;
+mod path;
 mod sweep;
 
 use std::io::{self, IsTerminal as _};
@@ -48,6 +49,7 @@ enum Command {
     Http(attempts::Tries<attempts::Http>),
     Iperf3(Box<iperf3::Iperf3>),
     Ndt7(ndt7::Ndt7),
+    Path(path::Path),
     Sweep(sweep::Sweep),
     Access(Box<access::Access>),
 }
@@ -94,6 +96,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Http(http) => attempts::run(&http).await,
             Command::Iperf3(iperf3) => iperf3.run().await,
             Command::Ndt7(ndt7) => ndt7.run().await,
+            Command::Path(path) => path.run().await,
             Command::Sweep(sweep) => sweep.run().await,
             Command::Access(access) => access.run().await,
         }

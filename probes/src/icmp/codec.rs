@@ -14,17 +14,17 @@ use pnet::packet::ipv4::Ipv4Packet;
 use pnet::packet::{Packet, PrimitiveValues};
 
 /// Bytes of an ICMP echo header.
-pub(super) const HEADER: usize = 8;
+pub(crate) const HEADER: usize = 8;
 
 /// Which of the two protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V4,
     V6,
 }
 
 impl Version {
-    pub(super) const fn of(address: IpAddr) -> Self {
+    pub(crate) const fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::V4,
             IpAddr::V6(_) => Self::V6,
@@ -34,22 +34,22 @@ impl Version {
 
 /// The part of an echo message that tells whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Label {
+pub(crate) struct Label {
     /// Tells one sender from another.
-    pub(super) identifier: u16,
+    pub(crate) identifier: u16,
     /// Tells one request from another.
-    pub(super) sequence: u16,
+    pub(crate) sequence: u16,
 }
 
 /// An echo reply.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct EchoReply<'a> {
-    pub(super) label: Label,
-    pub(super) data: &'a [u8],
+pub(crate) struct EchoReply<'a> {
+    pub(crate) label: Label,
+    pub(crate) data: &'a [u8],
 }
 
 /// An echo request with `data`.
-pub(super) fn request(version: Version, label: Label, data: &[u8]) -> Vec<u8> {
+pub(crate) fn request(version: Version, label: Label, data: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER + data.len()];
     match version {
         Version::V4 => {
@@ -77,13 +77,13 @@ pub(super) fn request(version: Version, label: Label, data: &[u8]) -> Vec<u8> {
 
 /// The ICMP message inside an IPv4 packet, as raw sockets deliver it (raw(7)); `None` where the header
 /// does not fit into `bytes`.
-pub(super) fn inside_ipv4(bytes: &[u8]) -> Option<&[u8]> {
+pub(crate) fn inside_ipv4(bytes: &[u8]) -> Option<&[u8]> {
     let words = Ipv4Packet::new(bytes)?.get_header_length();
     bytes.get(usize::from(words.max(5)) * 4..)
 }
 
 /// The echo reply that `bytes` are, if they are one.
-pub(super) fn reply(version: Version, bytes: &[u8]) -> Option<EchoReply<'_>> {
+pub(crate) fn reply(version: Version, bytes: &[u8]) -> Option<EchoReply<'_>> {
     let label = match version {
         Version::V4 => {
             let packet = EchoReplyPacket::new(bytes)?;
@@ -107,7 +107,7 @@ pub(super) fn reply(version: Version, bytes: &[u8]) -> Option<EchoReply<'_>> {
 }
 
 /// Whose request an ICMP error quotes: at least the first eight bytes of it are there (RFC 792).
-pub(super) fn quoted_request(version: Version, bytes: &[u8]) -> Option<Label> {
+pub(crate) fn quoted_request(version: Version, bytes: &[u8]) -> Option<Label> {
     match version {
         Version::V4 => {
             let packet = EchoRequestPacket::new(bytes)?;
@@ -128,7 +128,7 @@ pub(super) fn quoted_request(version: Version, bytes: &[u8]) -> Option<Label> {
 
 /// The words of a filter that lets nothing but echo replies through, with the level and the number of
 /// its socket option: a set bit keeps that type out (raw(7); RFC 3542, section 3.2).
-pub(super) fn only_replies(version: Version) -> Filter {
+pub(crate) fn only_replies(version: Version) -> Filter {
     match version {
         Version::V4 => Filter::V4([!(1 << IcmpTypes::EchoReply.to_primitive_values().0)]),
         Version::V6 => {
@@ -142,7 +142,7 @@ pub(super) fn only_replies(version: Version) -> Filter {
 
 /// A filter as the kernel takes it: one bit per type, 32 types for IPv4, 256 for IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Filter {
+pub(crate) enum Filter {
     V4([u32; 1]),
     V6([u32; 8]),
 }

@@ -124,7 +124,7 @@ impl Wire {
         };
         configure().map_err(|e| from_io(&attempt, &e))?;
         let identifier = form.identifier(&socket, &attempt)?;
-        let socket = register(socket).map_err(|e| from_io(&attempt, &e))?;
+        let socket = socket::watch(socket).map_err(|e| from_io(&attempt, &e))?;
         Ok(Self {
             socket,
             attempt,
@@ -170,9 +170,10 @@ impl Wire {
         for _ in 0..PACKETS_PER_TURN {
             match socket::receive_notice(socket, &mut buffer) {
                 Ok(Notice::Transmitted { key, at }) => accounts.handle_departure(key, at),
-                Ok(Notice::Unreachable { length }) => {
+                Ok(Notice::Reported { length, report }) => {
                     let quoted = buffer.get(..length).unwrap_or(&buffer);
-                    if let Some(label) = codec::quoted_request(self.form.version, quoted)
+                    if report.is_unreachable()
+                        && let Some(label) = codec::quoted_request(self.form.version, quoted)
                         && label.identifier == self.identifier
                     {
                         accounts.handle_unreachable(label.sequence);
@@ -216,15 +217,6 @@ impl Wire {
         let ours = reply.label.identifier == self.identifier && reply.data == self.data;
         ours.then_some(reply.label.sequence)
     }
-}
-
-/// Has the runtime watch the socket's queue and its error queue.
-#[allow(unsafe_code)]
-fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    let interest = Interest::READABLE | Interest::ERROR;
-    // SAFETY: a `Socket` owns its descriptor, always returns the same one, and closes it when it is
-    // dropped, which is after the `AsyncFd` has taken it off the watch.
-    Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
 }
 
 #[cfg(test)]

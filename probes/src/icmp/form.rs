@@ -15,15 +15,15 @@ const ICMP6_FILTER: libc::c_int = 1;
 
 /// What kind of socket it is, and of which protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Form {
-    pub(super) version: Version,
+pub(crate) struct Form {
+    pub(crate) version: Version,
     /// A raw socket, and not one for datagrams of ICMP (icmp(7)).
-    pub(super) raw: bool,
+    pub(crate) raw: bool,
 }
 
 impl Form {
     /// Opens the socket that needs the least rights.
-    pub(super) fn open(version: Version, attempt: &str) -> Result<(Socket, Self), Failure> {
+    pub(crate) fn open(version: Version, attempt: &str) -> Result<(Socket, Self), Failure> {
         let (domain, protocol) = match version {
             Version::V4 => (Domain::IPV4, Protocol::ICMPV4),
             Version::V6 => (Domain::IPV6, Protocol::ICMPV6),
@@ -51,7 +51,7 @@ impl Form {
     }
 
     /// Keeps everything but echo replies out of a raw socket; the other kind gets nothing else.
-    pub(super) fn let_replies_in(self, socket: &Socket) -> io::Result<()> {
+    pub(crate) fn let_replies_in(self, socket: &Socket) -> io::Result<()> {
         if !self.raw {
             return Ok(());
         }
@@ -65,7 +65,7 @@ impl Form {
 
     /// The identifier of the requests of a socket that is bound or connected. For a datagram socket the
     /// kernel writes it: its local "port" (icmp(7)).
-    pub(super) fn identifier(self, socket: &Socket, attempt: &str) -> Result<u16, Failure> {
+    pub(crate) fn identifier(self, socket: &Socket, attempt: &str) -> Result<u16, Failure> {
         if self.raw {
             return Ok(u16::from_be_bytes(random::octets(attempt)?));
         }
@@ -76,7 +76,7 @@ impl Form {
     }
 
     /// The echo reply that a received packet is, if it is one. Raw IPv4 packets come with their IP header.
-    pub(super) fn reply(self, bytes: &[u8]) -> Option<EchoReply<'_>> {
+    pub(crate) fn reply(self, bytes: &[u8]) -> Option<EchoReply<'_>> {
         let message = if self.raw && self.version == Version::V4 {
             codec::inside_ipv4(bytes)?
         } else {

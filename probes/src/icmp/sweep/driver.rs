@@ -290,7 +290,8 @@ fn take_notices(socket: &Socket) -> u64 {
     let mut buffer = [0; LARGEST];
     let mut unreachable = 0;
     while let Ok(notice) = socket::receive_notice(socket.as_raw_fd(), &mut buffer) {
-        unreachable += u64::from(matches!(notice, Notice::Unreachable { .. }));
+        let said = matches!(notice, Notice::Reported { report, .. } if report.is_unreachable());
+        unreachable += u64::from(said);
     }
     unreachable
 }

@@ -1,0 +1,130 @@
+//! Which way packets take.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use messnetz_metric::{Failure, Value};
+use messnetz_probes::path::{self, End, Hop, PathProbe, PathReport, Says};
+
+use super::{Look, ending_of, resolve, seconds, tell, words};
+use crate::cli::{Ending, print};
+use crate::clock;
+
+/// Which way packets take: every router up to the target, and what becomes of packets there
+///
+/// A router that does not answer is no fault: packets may pass it all the same.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  messnetz probe path collector.example\n  messnetz probe path 192.0.2.1 --method icmp --json\n\nMarks: !N no way to the network, !H host does not answer, !P protocol not spoken, !A forbidden, !F too big.\nExit codes: 0 the target answered, 1 it did not, 2 it could not be tried from here.\nUDP needs no rights; ICMP needs CAP_NET_RAW, or a group in net.ipv4.ping_group_range."
+)]
+pub(super) struct Path {
+    /// Name or address of where the path leads
+    target: String,
+    /// Packets to ask with
+    #[arg(long, value_enum, default_value_t = Method::Udp)]
+    method: Method,
+    /// Packets to each hop
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=i64::from(path::MAX_QUERIES)))]
+    queries: u8,
+    /// Hops after which it is given up
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u8).range(1..=i64::from(path::MAX_HOPS)))]
+    max_hops: u8,
+    /// Seconds that an answer may take
+    #[arg(long, default_value = "2", value_parser = seconds)]
+    timeout: Duration,
+    #[command(flatten)]
+    look: Look,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Method {
+    Udp,
+    Icmp,
+}
+
+impl Path {
+    pub(super) async fn run(&self) -> anyhow::Result<Ending> {
+        let binding = self.look.binding()?;
+        let at = clock::now();
+        // The port matters to the resolver alone.
+        let result = match resolve(&self.target, 7).await {
+            Ok(target) => {
+                let probe = PathProbe {
+                    target: target.ip(),
+                    binding,
+                    method: match self.method {
+                        Method::Udp => path::Method::Udp,
+                        Method::Icmp => path::Method::Icmp,
+                    },
+                    queries: self.queries,
+                    max_hops: self.max_hops,
+                    timeout: self.timeout,
+                };
+                self.measure(&probe).await
+            }
+            Err(failure) => Err(failure),
+        };
+        tell(("path", &self.target), &self.look, at, &result, end)?;
+        match &result {
+            Ok(report) if report.end == End::Reached => Ok(Ending::Well),
+            Ok(_) => Ok(Ending::Findings),
+            Err(failure) => ending_of(failure),
+        }
+    }
+
+    /// Measures, and shows hops to people as they come.
+    async fn measure(&self, probe: &PathProbe) -> Result<PathReport, Failure> {
+        let show = |hop: &Hop| {
+            if !self.look.json {
+                // Where nobody reads any more, the last line fails, too, and is told.
+                let _ = print(&line(hop));
+            }
+        };
+        path::measure(probe, show).await
+    }
+}
+
+/// A hop, as a line: who, and how long each answer took.
+fn line(hop: &Hop) -> String {
+    let mut line = format!("{:>2}", hop.hop);
+    if hop.answers.is_empty() {
+        return line + "  no answer";
+    }
+    for address in hop.addresses() {
+        line += &format!("  {address:<15}");
+        for answer in hop.answers.iter().filter(|one| one.from == address) {
+            line += &format!("  {}", words().value(Value::Time(answer.rtt)));
+            if let Says::Refused(why) = answer.says {
+                line += &format!(" {}", why.mark());
+            }
+        }
+    }
+    let silent = usize::from(hop.sent).saturating_sub(hop.answers.len());
+    if silent > 0 {
+        line += &format!("  {silent} of {} not answered", hop.sent);
+    }
+    line
+}
+
+fn end(report: &PathReport) -> String {
+    let PathReport { target, hops, .. } = report;
+    let count = hops.len();
+    let last: Option<IpAddr> = hops
+        .iter()
+        .rev()
+        .find_map(|hop| hop.addresses().into_iter().next());
+    match (report.end, last) {
+        (End::Reached, _) => format!("{target} answered, {count} hops away"),
+        (End::Refused(why), Some(by)) => {
+            format!(
+                "{target} is not reached: {by} refuses, {count} hops away ({})",
+                why.mark()
+            )
+        }
+        (_, Some(by)) => {
+            format!("{target} did not answer within {count} hops; the last that did is {by}")
+        }
+        (_, None) => format!("{target} did not answer within {count} hops, nor did any router"),
+    }
+}
