@@ -8,10 +8,13 @@
 //!
 //! A router that does not answer has lost nothing: it need not answer, and many limit how often they do.
 //!
-//! Layers: `trace` keeps the books in virtual time, `wire` knows the sockets, `driver` owns one and the
-//! clock.
+//! Layers: `trace` and `mtu` keep the books in virtual time, `quote` reads what errors quote, `marking`
+//! listens to them, `wire` knows the sockets, `driver` owns them and the clock.
 
 mod driver;
+mod marking;
+mod mtu;
+mod quote;
 mod trace;
 mod wire;
 
@@ -19,10 +22,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use messnetz_metric::Micros;
+use messnetz_metric::{Failure, Micros};
 use serde::Serialize;
 
 pub use driver::measure;
+pub use marking::{Marking, Seen};
+pub use mtu::{Limit, PathMtu};
+pub use quote::Quote;
 
 use crate::Binding;
 
@@ -51,6 +57,17 @@ pub struct PathProbe {
     pub max_hops: u8,
     /// How long each packet waits for its answer.
     pub timeout: Duration,
+    /// Whether the largest packet that passes is searched for.
+    pub mtu: bool,
+    /// Whether it is seen what becomes of the class that packets are marked with.
+    pub dscp: bool,
+}
+
+impl PathProbe {
+    /// The hop that packet `number` goes to: all packets to the first hop come first.
+    pub(crate) const fn ttl_of(&self, number: u16) -> u8 {
+        (number / self.queries as u16 + 1) as u8
+    }
 }
 
 /// Largest number of packets to each hop.
@@ -70,6 +87,22 @@ pub struct PathReport {
     pub hops: Vec<Hop>,
     /// Where it ends.
     pub end: End,
+    /// The largest packet that passes, where it was searched for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<Finding<PathMtu>>,
+    /// What became of each class that packets were marked with, where that was asked for.
+    #[serde(rename = "dscp", skip_serializing_if = "Vec::is_empty")]
+    pub markings: Vec<Marking>,
+}
+
+/// A part of a report that may have failed alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finding<T> {
+    /// What was found.
+    Found(T),
+    /// Why nothing was.
+    Failed(Failure),
 }
 
 /// Where a path ends.

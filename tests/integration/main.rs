@@ -17,6 +17,7 @@ mod lab;
 mod mlab;
 mod on_the_spot;
 mod peers;
+mod path;
 mod probe;
 mod program;
 mod quiet;

@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::quote::Quote;
 use super::{Method, PathProbe, Refusal, Says};
 use crate::failure::from_io;
 use crate::icmp::codec::{self, Label, Version};
@@ -35,6 +36,8 @@ pub(super) struct Event {
     pub(super) number: Option<u16>,
     pub(super) from: IpAddr,
     pub(super) says: Says,
+    /// The size that would fit, where it was too big and that was told.
+    pub(super) mtu: u32,
     pub(super) stamp: Option<SystemTime>,
 }
 
@@ -47,14 +50,18 @@ pub(super) struct Wire {
 }
 
 enum Kind {
-    Udp,
-    Echo { form: Form, identifier: u16 },
+    /// From this port.
+    Udp(u16),
+    Echo {
+        form: Form,
+        identifier: u16,
+    },
 }
 
 impl Wire {
     pub(super) fn open(probe: &PathProbe) -> Result<Self, Failure> {
         let target = probe.target;
-        let attempt = format!("path to {target}");
+        let attempt = attempt(target);
         let (socket, form) = match probe.method {
             Method::Udp => {
                 let domain = match target {
@@ -84,7 +91,11 @@ impl Wire {
         };
         configure().map_err(|error| from_io(&attempt, &error))?;
         let kind = match form {
-            None => Kind::Udp,
+            None => {
+                let local = socket.local_addr();
+                let local = local.map_err(|error| from_io(&attempt, &error))?;
+                Kind::Udp(local.as_socket().map_or(0, |address| address.port()))
+            }
             Some(form) => Kind::Echo {
                 form,
                 identifier: form.identifier(&socket, &attempt)?,
@@ -119,7 +130,7 @@ impl Wire {
         };
         let length = size.saturating_sub(header + TRANSPORT);
         match self.kind {
-            Kind::Udp => socket.send(&datagram(number, length))?,
+            Kind::Udp(_) => socket.send(&datagram(number, length))?,
             Kind::Echo { form, identifier } => {
                 let label = Label {
                     identifier,
@@ -175,6 +186,7 @@ impl Wire {
                             number,
                             from: self.target,
                             says: Says::Reached,
+                            mtu: 0,
                             stamp: arrival.stamp,
                         });
                     }
@@ -190,9 +202,49 @@ impl Wire {
         no_notices && no_packets
     }
 
+    /// The MTU of the interface, which this host tells when a packet is too big for it.
+    pub(super) fn interface_mtu(&self) -> Option<u32> {
+        let mut told = None;
+        while let Ok(notice) =
+            socket::receive_notice(self.socket.get_ref().as_raw_fd(), &mut [0; 8])
+        {
+            if let Notice::Reported { report, .. } = notice
+                && report.origin == Origin::Local
+            {
+                told = Some(report.mtu);
+            }
+        }
+        told
+    }
+
+    /// Marks packets with a class from now on (RFC 2474).
+    pub(super) fn mark(&self, dscp: u8) -> io::Result<()> {
+        let class = u32::from(dscp) << 2;
+        match self.target {
+            IpAddr::V4(_) => self.socket.get_ref().set_tos_v4(class),
+            IpAddr::V6(_) => self.socket.get_ref().set_tclass_v6(class),
+        }
+    }
+
+    /// The number of a quoted packet, if it is ours and tells it.
+    pub(super) fn number_of(&self, quote: &Quote<'_>) -> Option<u16> {
+        match self.kind {
+            Kind::Udp(port) => {
+                let (header, data) = quote.data.split_first_chunk::<TRANSPORT>()?;
+                let ours = i32::from(quote.protocol) == libc::IPPROTO_UDP
+                    && header.starts_with(&port.to_be_bytes());
+                marked(data).filter(|_| ours)
+            }
+            Kind::Echo { form, identifier } => {
+                let label = codec::quoted_request(form.version, quote.data)?;
+                (label.identifier == identifier).then_some(label.sequence)
+            }
+        }
+    }
+
     fn reported(&self, quoted: &[u8], report: &Report) -> Option<Event> {
         let number = match self.kind {
-            Kind::Udp => marked(quoted),
+            Kind::Udp(_) => marked(quoted),
             Kind::Echo { form, identifier } => {
                 let label = codec::quoted_request(form.version, quoted)?;
                 if label.identifier != identifier {
@@ -205,6 +257,7 @@ impl Wire {
             number,
             from: report.from?,
             says: meaning(report)?,
+            mtu: report.mtu,
             stamp: report.at,
         })
     }
@@ -212,7 +265,7 @@ impl Wire {
     /// The number of the packet that a packet from the target answers, if it does and tells it.
     fn replied(&self, bytes: &[u8]) -> Option<Option<u16>> {
         match self.kind {
-            Kind::Udp => Some(marked(bytes)),
+            Kind::Udp(_) => Some(marked(bytes)),
             Kind::Echo { form, identifier } => {
                 let reply = form.reply(bytes)?;
                 let ours = reply.label.identifier == identifier;
@@ -220,6 +273,11 @@ impl Wire {
             }
         }
     }
+}
+
+/// What is being done, for error messages.
+pub(super) fn attempt(target: IpAddr) -> String {
+    format!("path to {target}")
 }
 
 /// The data of datagram `number`: the number, after its complement, by which it is known for one.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use messnetz_metric::{Failure, Value};
-use messnetz_probes::path::{self, End, Hop, PathProbe, PathReport, Says};
+use messnetz_probes::path::{
+    self, End, Finding, Hop, Limit, Marking, PathMtu, PathProbe, PathReport, Says,
+};
 
 use super::{Look, ending_of, resolve, seconds, tell, words};
 use crate::cli::{Ending, print};
@@ -16,7 +18,7 @@ use crate::clock;
 /// A router that does not answer is no fault: packets may pass it all the same.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  messnetz probe path collector.example\n  messnetz probe path 192.0.2.1 --method icmp --json\n\nMarks: !N no way to the network, !H host does not answer, !P protocol not spoken, !A forbidden, !F too big.\nExit codes: 0 the target answered, 1 it did not, 2 it could not be tried from here.\nUDP needs no rights; ICMP needs CAP_NET_RAW, or a group in net.ipv4.ping_group_range."
+    after_help = "Examples:\n  messnetz probe path collector.example\n  messnetz probe path 192.0.2.1 --method icmp --json\n  messnetz probe path collector.example --mtu --dscp\n\nMarks: !N no way to the network, !H host does not answer, !P protocol not spoken, !A forbidden, !F too big.\nExit codes: 0 the target answered, and no black hole was found for big packets; 1 not so; 2 it could not be tried from here.\nUDP needs no rights; ICMP needs CAP_NET_RAW, or a group in net.ipv4.ping_group_range."
 )]
 pub(super) struct Path {
     /// Name or address of where the path leads
@@ -33,6 +35,12 @@ pub(super) struct Path {
     /// Seconds that an answer may take
     #[arg(long, default_value = "2", value_parser = seconds)]
     timeout: Duration,
+    /// Search for the largest packet that passes, and for what keeps larger ones back
+    #[arg(long)]
+    mtu: bool,
+    /// See at which hop the class of packets is changed (DSCP 0, AF41 and EF); needs CAP_NET_RAW
+    #[arg(long)]
+    dscp: bool,
     #[command(flatten)]
     look: Look,
 }
@@ -60,14 +68,16 @@ impl Path {
                     queries: self.queries,
                     max_hops: self.max_hops,
                     timeout: self.timeout,
+                    mtu: self.mtu,
+                    dscp: self.dscp,
                 };
                 self.measure(&probe).await
             }
             Err(failure) => Err(failure),
         };
-        tell(("path", &self.target), &self.look, at, &result, end)?;
+        tell(("path", &self.target), &self.look, at, &result, shown)?;
         match &result {
-            Ok(report) if report.end == End::Reached => Ok(Ending::Well),
+            Ok(report) if is_well(report) => Ok(Ending::Well),
             Ok(_) => Ok(Ending::Findings),
             Err(failure) => ending_of(failure),
         }
@@ -105,6 +115,50 @@ fn line(hop: &Hop) -> String {
         line += &format!("  {silent} of {} not answered", hop.sent);
     }
     line
+}
+
+fn is_well(report: &PathReport) -> bool {
+    let whole = match &report.mtu {
+        Some(Finding::Found(mtu)) => mtu.limit != Limit::BlackHole,
+        Some(Finding::Failed(_)) => false,
+        None => true,
+    };
+    whole && report.end == End::Reached
+}
+
+/// What is to be said once all hops have been shown.
+fn shown(report: &PathReport) -> String {
+    let mut lines = vec![end(report)];
+    lines.extend(report.mtu.as_ref().map(|found| match found {
+        Finding::Found(mtu) => largest(mtu),
+        Finding::Failed(failure) => failure.to_string(),
+    }));
+    lines.extend(report.markings.iter().map(class));
+    lines.join("\n")
+}
+
+fn largest(found: &PathMtu) -> String {
+    let PathMtu { mtu, to, .. } = found;
+    let because = match found.limit {
+        Limit::Interface => "as much as the interface takes".to_owned(),
+        Limit::Router { by } => format!("{by} says that more does not fit"),
+        Limit::BlackHole => {
+            format!("what is larger is lost without a word (black hole above {mtu})")
+        }
+    };
+    format!("Packets of up to {mtu} bytes pass to {to}: {because}")
+}
+
+fn class(marking: &Marking) -> String {
+    let Marking { dscp, seen, .. } = marking;
+    match (marking.changed, seen.last()) {
+        (Some(change), _) => format!(
+            "DSCP {dscp} comes to hop {} as {}: changed there or just before",
+            change.hop, change.dscp
+        ),
+        (None, Some(last)) => format!("DSCP {dscp} is kept up to hop {}", last.hop),
+        (None, None) => format!("DSCP {dscp}: no hop told what became of it"),
+    }
 }
 
 fn end(report: &PathReport) -> String {

@@ -36,6 +36,14 @@ const PACKAGES: [Package; 5] = [
         name: "npm",
         programs: &["npm"],
         reason: "fetches M-Lab's own ndt7 client",
+        name: "nftables",
+        programs: &["nft"],
+        reason: "changes the class of packets on the way, where a path is to be seen to do so",
+    },
+    Package {
+        name: "traceroute",
+        programs: &["traceroute"],
+        reason: "the reference that the hops of our own paths are compared with",
     },
 ];
 

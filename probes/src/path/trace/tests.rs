@@ -17,6 +17,8 @@ fn probe(queries: u8, max_hops: u8) -> PathProbe {
         queries,
         max_hops,
         timeout: TIMEOUT,
+        mtu: false,
+        dscp: false,
     }
 }
 
