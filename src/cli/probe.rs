@@ -24,7 +24,7 @@ use serde::Serialize;
 use super::{Ending, block_on, check_interface, print, print_json};
 use crate::text::{Language, Text};
 
-/// Measure one thing now, from here: round trips, connections, names, pages, loss by direction, throughput.
+/// Measure one thing now, from here: round trips, connections, names, pages, loss by direction, the way packets take, throughput.
 ///
 /// Nothing is stored and nothing is judged. What the far end or the path does not let through is an outcome
 /// with its reason.

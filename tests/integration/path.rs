@@ -25,37 +25,37 @@ impl Route {
         let lab = enter();
         let [host, near, far, server] =
             ["host", "near", "far", "server"].map(|name| lab.namespace(name).unwrap());
-        Namespace::cable((&host, "up"), (&near, "down")).unwrap();
-        Namespace::cable((&near, "up"), (&far, "down")).unwrap();
-        Namespace::cable((&far, "up"), (&server, "down")).unwrap();
+        Namespace::cable((&host, "ahead"), (&near, "behind")).unwrap();
+        Namespace::cable((&near, "ahead"), (&far, "behind")).unwrap();
+        Namespace::cable((&far, "ahead"), (&server, "behind")).unwrap();
         for router in [&near, &far] {
             router.sysctl("net/ipv4/ip_forward", "1").unwrap();
             router.sysctl("net/ipv6/conf/all/forwarding", "1").unwrap();
         }
         host.ip(
-            "addr add 10.1.0.1/24 dev up\naddr add fd01::1/64 dev up nodad\n\
-             link set up up\n\
+            "addr add 10.1.0.1/24 dev ahead\naddr add fd01::1/64 dev ahead nodad\n\
+             link set ahead up\n\
              route add default via 10.1.0.2\nroute add default via fd01::2\n",
         )
         .unwrap();
         near.ip(&format!(
-            "addr add 10.1.0.2/24 dev down\naddr add fd01::2/64 dev down nodad\n\
-             addr add 10.2.0.1/24 dev up\naddr add fd02::1/64 dev up nodad\n\
-             link set down up\nlink set up up\nlink set up mtu {NARROW}\n\
+            "addr add 10.1.0.2/24 dev behind\naddr add fd01::2/64 dev behind nodad\n\
+             addr add 10.2.0.1/24 dev ahead\naddr add fd02::1/64 dev ahead nodad\n\
+             link set behind up\nlink set ahead up\nlink set ahead mtu {NARROW}\n\
              route add default via 10.2.0.2\nroute add default via fd02::2\n"
         ))
         .unwrap();
         far.ip(&format!(
-            "addr add 10.2.0.2/24 dev down\naddr add fd02::2/64 dev down nodad\n\
-             addr add 10.3.0.1/24 dev up\naddr add fd03::1/64 dev up nodad\n\
-             link set down up\nlink set up up\nlink set down mtu {NARROW}\n\
+            "addr add 10.2.0.2/24 dev behind\naddr add fd02::2/64 dev behind nodad\n\
+             addr add 10.3.0.1/24 dev ahead\naddr add fd03::1/64 dev ahead nodad\n\
+             link set behind up\nlink set ahead up\nlink set behind mtu {NARROW}\n\
              route add default via 10.2.0.1\nroute add default via fd02::1\n"
         ))
         .unwrap();
         server
             .ip(
-                "addr add 10.3.0.2/24 dev down\naddr add fd03::2/64 dev down nodad\n\
-                 link set down up\n\
+                "addr add 10.3.0.2/24 dev behind\naddr add fd03::2/64 dev behind nodad\n\
+                 link set behind up\n\
                  route add default via 10.3.0.1\nroute add default via fd03::1\n",
             )
             .unwrap();
@@ -173,7 +173,7 @@ fn a_narrow_line_is_told_by_its_router_over_both_protocols() {
 fn a_narrow_line_about_which_nobody_says_anything_is_a_black_hole_and_ends_with_1() {
     let route = Route::new();
     // The router in front believes the line wide; the one behind drops what is too big for it.
-    route.routers[0].ip("link set up mtu 1500\n").unwrap();
+    route.routers[0].ip("link set ahead mtu 1500\n").unwrap();
     let (said, code) = route.probe(&["10.3.0.2", "--method", "icmp", "--timeout", "0.3", "--mtu"]);
     assert_eq!(code, Some(1), "{said}");
     assert_eq!(said["report"]["end"], "reached", "{said}");

@@ -42,14 +42,16 @@ pub async fn measure(
     mut on_hop: impl FnMut(&Hop),
 ) -> Result<PathReport, Failure> {
     // What is not allowed is said before anything is sent.
-    let listener = match probe.dscp {
-        true => Some(Listener::open(probe.target, &probe.binding)?),
-        false => None,
+    let listener = if probe.dscp {
+        Some(Listener::open(probe.target, &probe.binding)?)
+    } else {
+        None
     };
     let hops = trace(&Wire::open(probe)?, Trace::new(probe), &mut on_hop).await?;
-    let mtu = match probe.mtu {
-        true => Some(path_mtu(probe, &hops).await?),
-        false => None,
+    let mtu = if probe.mtu {
+        Some(path_mtu(probe, &hops).await?)
+    } else {
+        None
     };
     let markings = match listener {
         Some(listener) => markings(probe, &listener, hops.len() as u8).await?,

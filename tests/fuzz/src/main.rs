@@ -12,6 +12,7 @@ mod datagrams;
 mod iperf3;
 mod locate;
 mod mutate;
+mod quote;
 mod targets;
 
 use std::collections::HashSet;
