@@ -25,6 +25,13 @@ impl Route {
         let lab = enter();
         let [host, near, far, server] =
             ["host", "near", "far", "server"].map(|name| lab.namespace(name).unwrap());
+        for one in [&host, &near, &far, &server] {
+            // Addresses are good at once: until they are, nobody asks for his neighbour's.
+            for whom in ["all", "default"] {
+                let setting = format!("net/ipv6/conf/{whom}/accept_dad");
+                one.sysctl(&setting, "0").unwrap();
+            }
+        }
         Namespace::cable((&host, "ahead"), (&near, "behind")).unwrap();
         Namespace::cable((&near, "ahead"), (&far, "behind")).unwrap();
         Namespace::cable((&far, "ahead"), (&server, "behind")).unwrap();

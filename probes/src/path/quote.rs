@@ -47,7 +47,7 @@ impl<'a> Quote<'a> {
         })
     }
 
-    /// The packet that is quoted by `bytes`, which a raw ICMPv6 socket has delivered (RFC 3542, section 3).
+    /// The packet that is quoted by `bytes`, which a raw socket for `ICMPv6` has delivered (RFC 3542, section 3).
     #[must_use]
     pub fn in_ipv6(bytes: &'a [u8]) -> Option<Self> {
         let is_error = matches!(bytes.first(), Some(1 | 3));

@@ -15,7 +15,7 @@ use super::{Method, PathProbe, Refusal, Says};
 use crate::failure::from_io;
 use crate::icmp::codec::{self, Label, Version};
 use crate::icmp::form::Form;
-use crate::socket::{self, Notice, Origin, Report};
+use crate::socket::{self, Arrival, Notice, Origin, Report};
 
 /// The port that traceroute has always begun with.
 const PORT: u16 = 33434;
@@ -178,17 +178,8 @@ impl Wire {
             match socket::receive(descriptor, &mut buffer) {
                 Ok(arrival) => {
                     let bytes = buffer.get(..arrival.length).unwrap_or(&buffer);
-                    let from_target = arrival.source.is_some_and(|s| s.ip() == self.target);
-                    if let Some(number) = self.replied(bytes)
-                        && from_target
-                    {
-                        each(Event {
-                            number,
-                            from: self.target,
-                            says: Says::Reached,
-                            mtu: 0,
-                            stamp: arrival.stamp,
-                        });
+                    if let Some(event) = self.replied(bytes, &arrival) {
+                        each(event);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -262,16 +253,22 @@ impl Wire {
         })
     }
 
-    /// The number of the packet that a packet from the target answers, if it does and tells it.
-    fn replied(&self, bytes: &[u8]) -> Option<Option<u16>> {
-        match self.kind {
-            Kind::Udp(_) => Some(marked(bytes)),
+    /// What a packet says that the target has sent in answer to one of ours.
+    fn replied(&self, bytes: &[u8], arrival: &Arrival) -> Option<Event> {
+        let number = match self.kind {
+            Kind::Udp(_) => marked(bytes),
             Kind::Echo { form, identifier } => {
-                let reply = form.reply(bytes)?;
-                let ours = reply.label.identifier == identifier;
-                ours.then_some(Some(reply.label.sequence))
+                let label = form.reply(bytes)?.label;
+                Some((label.identifier == identifier).then_some(label.sequence)?)
             }
-        }
+        };
+        (arrival.source?.ip() == self.target).then_some(Event {
+            number,
+            from: self.target,
+            says: Says::Reached,
+            mtu: 0,
+            stamp: arrival.stamp,
+        })
     }
 }
 
