@@ -17,8 +17,7 @@ use messnetz_sites::site::{Authority, EXAMPLE};
 use messnetz_sites::target::Profiles;
 use zip::write::SimpleFileOptions;
 
-use crate::{datagrams, iperf3, locate};
-use crate::{iperf3, quote};
+use crate::{datagrams, iperf3, locate, quote};
 
 /// One reader, with all that a user would have done to what it read.
 pub(crate) struct Target {
@@ -98,6 +97,8 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: || Ok(datagrams::ntp_seeds()),
         words: datagrams::WORDS,
         run: datagrams::ntp,
+    },
+    Target {
         name: "quote",
         seeds: || Ok(quote::seeds()),
         words: &["\u{b}", "\u{3}", "E", "F", "`", "\u{0}", "\u{11}", ":"],

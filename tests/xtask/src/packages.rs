@@ -36,6 +36,8 @@ const PACKAGES: [Package; 5] = [
         name: "npm",
         programs: &["npm"],
         reason: "fetches M-Lab's own ndt7 client",
+    },
+    Package {
         name: "nftables",
         programs: &["nft"],
         reason: "changes the class of packets on the way, where a path is to be seen to do so",
