@@ -20,9 +20,9 @@ pub mod ndt7;
 #[cfg(test)]
 mod netns;
 pub mod ntp;
+pub mod path;
 pub mod portal;
 pub mod proxy;
-pub mod path;
 mod random;
 pub mod resolvers;
 mod socket;

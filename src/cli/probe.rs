@@ -6,8 +6,8 @@ mod burst;
 mod iperf3;
 mod latency;
 mod ndt7;
-mod proxy;
 mod path;
+mod proxy;
 mod sweep;
 
 use std::io::{self, IsTerminal as _};

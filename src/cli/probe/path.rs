@@ -1,5 +1,6 @@
 //! Which way packets take.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub(super) struct Path {
     /// Search for the largest packet that passes, and for what keeps larger ones back
     #[arg(long)]
     mtu: bool,
-    /// See at which hop the class of packets is changed (DSCP 0, AF41 and EF); needs CAP_NET_RAW
+    /// See at which hop the class of packets is changed (DSCP 0, AF41 and EF); needs the right to raw sockets
     #[arg(long)]
     dscp: bool,
     #[command(flatten)]
@@ -102,17 +103,17 @@ fn line(hop: &Hop) -> String {
         return line + "  no answer";
     }
     for address in hop.addresses() {
-        line += &format!("  {address:<15}");
+        let _ = write!(line, "  {address:<15}");
         for answer in hop.answers.iter().filter(|one| one.from == address) {
-            line += &format!("  {}", words().value(Value::Time(answer.rtt)));
+            let _ = write!(line, "  {}", words().value(Value::Time(answer.rtt)));
             if let Says::Refused(why) = answer.says {
-                line += &format!(" {}", why.mark());
+                let _ = write!(line, " {}", why.mark());
             }
         }
     }
     let silent = usize::from(hop.sent).saturating_sub(hop.answers.len());
     if silent > 0 {
-        line += &format!("  {silent} of {} not answered", hop.sent);
+        let _ = write!(line, "  {silent} of {} not answered", hop.sent);
     }
     line
 }

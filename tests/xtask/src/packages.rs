@@ -11,7 +11,7 @@ struct Package {
     reason: &'static str,
 }
 
-const PACKAGES: [Package; 5] = [
+const PACKAGES: [Package; 7] = [
     Package {
         name: "iperf3",
         programs: &["iperf3"],
