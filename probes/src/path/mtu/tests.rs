@@ -1,3 +1,5 @@
+//! The search over simulated paths, in virtual time.
+
 use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
