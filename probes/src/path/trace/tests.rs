@@ -1,3 +1,5 @@
+//! The state machine over simulated paths, in virtual time.
+
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
