@@ -1,22 +1,20 @@
 //! Doing one task: the probe, and what its readings speak about. The agent does the tasks of its
 //! schedule this way, and an audit those of a visit.
 
+mod capacity;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use messnetz_metric::{
-    Direction, Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment,
-    UnixMillis, Vantage,
+    Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment, UnixMillis,
+    Vantage,
 };
 use messnetz_probes::connection::Tls;
-use messnetz_probes::iperf3::Progress;
-use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::Trust;
-use messnetz_probes::under_load::{self, FarEnd};
-use messnetz_probes::witness::{Testimony, Witness};
-use messnetz_probes::{Binding, dns, http, icmp, iperf3, link, ndt7, stamp, tcp};
-use tokio::sync::Notify;
+use messnetz_probes::{Binding, dns, http, icmp, link, stamp, tcp};
 
+use self::capacity::{Run, capacity, through_lan, through_line};
 use crate::clock;
 use crate::pinned;
 use crate::wire::{Burst, Peer, Probe, Task};
@@ -36,12 +34,6 @@ const INTERVAL: (Duration, Duration) = (Duration::from_millis(1), Duration::from
 
 /// Longest saturating test (ndt7 spec v0.11: up to 10 s).
 const MAX_TEST: Duration = Duration::from_secs(10);
-
-/// A capacity test that ended before this share of its time is no measurement.
-const SHORTEST_SHARE: f64 = 0.8;
-
-/// Payload of a full TCP segment over Ethernet, with time stamps (RFC 7323).
-const SEGMENT: u64 = 1448;
 
 /// Largest page that is read.
 const MAX_PAGE: u64 = 1024 * 1024;
@@ -280,195 +272,6 @@ async fn probe(
     vec![measured]
 }
 
-/// What flowed in a capacity test.
-struct Flowed {
-    /// Bytes that arrived.
-    bytes: u64,
-    /// While the test ran.
-    during: Duration,
-    /// Bytes that this side sent again.
-    again: u64,
-    readings: Vec<Reading>,
-}
-
-/// What a capacity test came to, and what the box saw of itself meanwhile.
-struct Carried {
-    readings: Vec<Reading>,
-    seen: Testimony,
-}
-
-/// A capacity test, and what the box saw of itself meanwhile.
-async fn capacity(
-    (segment, direction): (Segment, Direction),
-    peer: &str,
-    vantage: &Vantage,
-    test: impl Future<Output = Result<Carried, Failure>>,
-) -> Vec<Measured> {
-    let port = vantage.interface.as_deref();
-    let state = port.map(link::read);
-    let carried = test.await;
-    let mut also = Vec::new();
-    if let Ok(Carried { seen, .. }) = &carried {
-        let mut of_port = seen.of_port();
-        if let Some(Ok(state)) = state {
-            of_port.extend(state.readings());
-        }
-        let port = port.unwrap_or_default();
-        also.push(Measured::new(inside(vantage), port, &[], Ok(of_port)));
-        also.push(Measured::new(
-            Segment::Agent,
-            THIS_BOX,
-            &[],
-            Ok(seen.of_box()),
-        ));
-    }
-    let mut measured = vec![Measured::new(
-        segment,
-        peer,
-        &[Quantity::Goodput(direction)],
-        carried.map(|carried| carried.readings),
-    )];
-    measured.append(&mut also);
-    measured
-}
-
-/// How a capacity test runs.
-struct Run<'a> {
-    direction: Direction,
-    duration: Duration,
-    binding: &'a Binding,
-    vantage: &'a Vantage,
-}
-
-impl Run<'_> {
-    /// A capacity test with what it does to the round trips to its server, and with what the box sees of itself
-    /// from when the test begins: before, no data flows that could be held against its counters.
-    async fn carry(
-        &self,
-        server: FarEnd,
-        flows: impl Future<Output = ()>,
-        test: impl Future<Output = Result<Flowed, Failure>>,
-    ) -> Result<Carried, Failure> {
-        let direction = self.direction;
-        let test = async {
-            let witness = Witness::begin(self.vantage.interface.as_deref());
-            let Flowed {
-                bytes,
-                during,
-                again,
-                readings,
-            } = test.await?;
-            let seen = witness.end(direction, bytes, during, again);
-            Ok(Carried { readings, seen })
-        };
-        let beside = under_load::beside(server, self.binding, self.duration, flows, test);
-        let (carried, latency) = beside.await;
-        let mut carried = carried?;
-        carried.readings.extend(match latency {
-            Ok(latency) => latency.readings(direction),
-            Err(failure) => Reading::failed(&under_load::quantities(direction), &failure),
-        });
-        Ok(carried)
-    }
-}
-
-/// A test against the far end of the line.
-async fn through_line(
-    run: Run<'_>,
-    congestion: Option<Congestion>,
-    around: &Surroundings,
-) -> Result<Carried, Failure> {
-    let test = async {
-        let report = goodput(&run, congestion, around).await?;
-        let again = match run.direction {
-            Direction::Up => report.sender.and_then(|sender| sender.bytes_retrans),
-            Direction::Down => None,
-        };
-        Ok(Flowed {
-            bytes: report.bytes,
-            during: Duration::from_micros(report.elapsed.as_micros()),
-            again: again.unwrap_or_default(),
-            readings: report.readings(),
-        })
-    };
-    let server = FarEnd {
-        address: around.collector().await?,
-        takes_connections: true,
-    };
-    Box::pin(run.carry(server, async {}, test)).await
-}
-
-/// A test against a second endpoint inside.
-async fn through_lan(
-    run: Run<'_>,
-    endpoint: Option<&str>,
-    streams: u8,
-) -> Result<Carried, Failure> {
-    let endpoint = endpoint.ok_or_else(|| {
-        Failure::new(
-            FailureReason::Unreachable,
-            "no endpoint inside was named to measure against: the site file names it (endpoint)",
-        )
-    })?;
-    let flow = match run.direction {
-        Direction::Up => iperf3::Flow::Up,
-        Direction::Down => iperf3::Flow::Down,
-    };
-    let server = FarEnd {
-        address: pinned::resolve(&with_port(endpoint, iperf3::PORT)).await?,
-        takes_connections: false,
-    };
-    let parameters = iperf3::Parameters {
-        streams,
-        ..iperf3::Parameters::tcp(flow, run.duration)
-    };
-    let test = iperf3::Test {
-        binding: run.binding.clone(),
-        ..iperf3::Test::new(server.address, parameters)
-    };
-    let limit = test.patience.queue + run.duration + PAGE;
-    let flows = Notify::new();
-    let begun = |progress: Progress<'_>| {
-        if matches!(progress, Progress::Running) {
-            flows.notify_one();
-        }
-    };
-    let test = async {
-        let report = tokio::time::timeout(limit, test.run(begun)).await;
-        let report = report.unwrap_or_else(|_| {
-            let detail = format_args!(
-                "iperf3 test with {endpoint}: not over after {} s",
-                limit.as_secs()
-            );
-            Err(Failure::new(FailureReason::Timeout, detail))
-        })?;
-        let summary = report.direction(run.direction);
-        let received = summary.map(|summary| summary.received).unwrap_or_default();
-        let during = Duration::from_micros(received.elapsed.as_micros());
-        whole(during, run.duration, endpoint)?;
-        let again = summary.filter(|_| run.direction == Direction::Up);
-        let again = again.and_then(|summary| summary.retransmits);
-        Ok(Flowed {
-            bytes: received.bytes,
-            during,
-            again: again.unwrap_or_default().saturating_mul(SEGMENT),
-            readings: report.readings(),
-        })
-    };
-    Box::pin(run.carry(server, flows.notified(), test)).await
-}
-
-/// `HOST` or `HOST:PORT` with its port; an IPv6 address alone needs no brackets.
-fn with_port(host: &str, port: u16) -> String {
-    if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return SocketAddr::new(address, port).to_string();
-    }
-    match host.rsplit_once(':') {
-        Some((_, number)) if number.parse::<u16>().is_ok() => host.to_owned(),
-        _ => format!("{host}:{port}"),
-    }
-}
-
 async fn echo(
     peer: Peer,
     burst: Burst,
@@ -500,42 +303,6 @@ async fn one_way_loss(
         key: None,
     };
     Ok(stamp::measure(&session).await?.readings())
-}
-
-async fn goodput(
-    run: &Run<'_>,
-    congestion: Option<Congestion>,
-    around: &Surroundings,
-) -> Result<ndt7::client::Report, Failure> {
-    let server = around.server()?;
-    let test = ndt7::client::Test {
-        direction: run.direction,
-        host: server.address.clone(),
-        query: String::new(),
-        address: around.collector().await?,
-        tunnel: None,
-        tls: Some(server.tls()),
-        binding: run.binding.clone(),
-        duration: run.duration,
-        deadline: MAX_TEST + PAGE,
-        congestion,
-    };
-    let report = test.run().await?;
-    let elapsed = Duration::from_micros(report.elapsed.as_micros());
-    whole(elapsed, run.duration, &server.address)?;
-    Ok(report)
-}
-
-/// Refuses a test that ended early: what ran that short is slow start, not the network.
-fn whole(elapsed: Duration, wanted: Duration, server: &str) -> Result<(), Failure> {
-    if elapsed >= wanted.mul_f64(SHORTEST_SHARE) {
-        return Ok(());
-    }
-    let (elapsed, wanted) = (elapsed.as_millis(), wanted.as_millis());
-    Err(Failure::new(
-        FailureReason::Protocol,
-        format_args!("the test against {server} ended after {elapsed} of {wanted} ms"),
-    ))
 }
 
 async fn connection(target: &str, binding: &Binding) -> Result<Vec<Reading>, Failure> {
@@ -639,23 +406,4 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
     };
     let readings = fetch.run().await.map(|report| report.readings());
     Measured::new(segment, peer, fetch.quantities(), readings)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_port;
-
-    #[test]
-    fn an_endpoint_has_the_port_of_iperf3_unless_it_says_another() {
-        for (written, meant) in [
-            ("10.0.0.5", "10.0.0.5:5201"),
-            ("10.0.0.5:5202", "10.0.0.5:5202"),
-            ("server.school.example", "server.school.example:5201"),
-            ("fd00::5", "[fd00::5]:5201"),
-            ("[fd00::5]", "[fd00::5]:5201"),
-            ("[fd00::5]:5202", "[fd00::5]:5202"),
-        ] {
-            assert_eq!(with_port(written, 5201), meant);
-        }
-    }
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use messnetz_metric::{Failure, FailureReason, Micros};
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, RootCertStore};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -21,7 +21,7 @@ use x509_parser::prelude::FromDer as _;
 
 use crate::connection::Dial;
 use crate::failure;
-use crate::tls::{self, Fingerprint};
+use crate::tls::{self, Belief, Fingerprint};
 
 /// Longest name of an authority that is told; a foreign text.
 const LONGEST_NAME: usize = 200;
@@ -214,8 +214,7 @@ pub(crate) fn issuer(der: &CertificateDer<'_>) -> Option<String> {
     Some(named(certificate.issuer()))
 }
 
-/// Accepts every certificate and remembers what it saw. The handshake's signature is still verified:
-/// whoever shows the certificate must hold its key.
+/// Accepts every certificate and remembers what it saw.
 #[derive(Debug)]
 struct Recorder {
     verifier: Arc<WebPkiServerVerifier>,
@@ -229,51 +228,22 @@ impl Recorder {
     }
 }
 
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
+impl Belief for Arc<Recorder> {
+    fn check(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let checked = self.verifier.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+    ) -> Result<(), rustls::Error> {
+        let checked = (self.verifier).verify_server_cert(end_entity, intermediates, name, &[], now);
         let chain = std::iter::once(end_entity).chain(intermediates);
         let seen = Seen {
             chain: chain.map(|der| der.clone().into_owned()).collect(),
-            checked: checked.map(|_| ()),
+            checked: checked.map(drop),
         };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
+        Ok(())
     }
 }
 

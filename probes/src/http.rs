@@ -221,27 +221,6 @@ impl Fetch {
         })
     }
 
-    /// Fetches once and keeps the answer, whatever its status.
-    ///
-    /// # Errors
-    /// As [`Dial::connect`] and [`exchange`]; [`FailureReason::NameResolution`] where the name has no
-    /// address.
-    pub async fn read(&self) -> Result<Response<Bytes>, Failure> {
-        let end = Instant::now() + self.deadline;
-        let target = Target::of(&self.url)?;
-        let addresses = self.addresses(&target, end).await?;
-        let (_, connection) = self.dial_first(&addresses, &target, end).await?;
-        let request = Request::get(self.url.clone())
-            .header(USER_AGENT, AGENT)
-            .header(ACCEPT, "*/*")
-            .header(CONNECTION, "close")
-            .body(Full::default())
-            .map_err(|error| not_http(&format!("fetching {}", self.url), &error))?;
-        let left = end.saturating_duration_since(Instant::now());
-        let most = usize::try_from(self.max_body).unwrap_or(usize::MAX);
-        exchange(connection, request, left, most).await
-    }
-
     async fn addresses(&self, target: &Target, end: Instant) -> Result<Vec<SocketAddr>, Failure> {
         if let Some(address) = self.address {
             return Ok(vec![address]);

@@ -40,16 +40,80 @@ pub enum Trust {
 #[must_use]
 pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
     match trust {
-        Trust::Web => believing(Arc::new(PublicAuthorities::new())),
-        Trust::Pinned(expected) => believing(Arc::new(PinnedCertificate {
-            expected: *expected,
-            provider: provider(),
-        })),
+        Trust::Web => believing(PublicAuthorities::new()),
+        Trust::Pinned(expected) => believing(Pinned(*expected)),
     }
 }
 
-/// The configuration of a client that leaves the certificate to `verifier`.
-pub(crate) fn believing(verifier: Arc<dyn ServerCertVerifier>) -> Arc<ClientConfig> {
+/// Which certificates are believed. That whoever shows one holds its key is verified apart from it, always.
+pub(crate) trait Belief: fmt::Debug + Send + Sync + 'static {
+    /// Whether this certificate, shown with this chain, may speak for this name now.
+    ///
+    /// # Errors
+    /// Where it may not: why.
+    fn check(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error>;
+}
+
+/// A belief as rustls asks for it: with the signature of the handshake (RFC 8446, section 4.4.3).
+#[derive(Debug)]
+struct Verifier<B> {
+    belief: B,
+    provider: Arc<CryptoProvider>,
+}
+
+impl<B: Belief> ServerCertVerifier for Verifier<B> {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.belief
+            .check(end_entity, intermediates, server_name, now)
+            .map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// The configuration of a client with this belief.
+pub(crate) fn believing(belief: impl Belief) -> Arc<ClientConfig> {
+    let verifier = Arc::new(Verifier {
+        belief,
+        provider: provider(),
+    });
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("ring offers cipher suites for TLS 1.2 and 1.3")
@@ -92,46 +156,24 @@ impl PublicAuthorities {
     }
 }
 
-impl ServerCertVerifier for PublicAuthorities {
-    fn verify_server_cert(
+impl Belief for PublicAuthorities {
+    fn check(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<(), rustls::Error> {
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         self.0
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .verify_server_cert(end_entity, intermediates, name, &[], now)
+            .map(drop)
             .map_err(|error| match certificate::issuer(end_entity) {
                 Some(issuer) if error == unknown => {
                     CertificateError::Other(OtherError(Arc::new(NoPublicAuthority(issuer)))).into()
                 }
                 _ => error,
             })
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
     }
 }
 
@@ -205,58 +247,24 @@ impl From<Fingerprint> for String {
 #[error("a fingerprint is SHA-256 in 64 hexadecimal digits, with or without colons")]
 pub struct InvalidFingerprint;
 
-/// Believes one certificate by its fingerprint. The handshake's signature is still verified: whoever
-/// shows the certificate must hold its key (RFC 8446, section 4.4.3).
+/// Believes one certificate by its fingerprint.
 #[derive(Debug)]
-struct PinnedCertificate {
-    expected: Fingerprint,
-    provider: Arc<CryptoProvider>,
-}
+struct Pinned(Fingerprint);
 
-impl ServerCertVerifier for PinnedCertificate {
-    fn verify_server_cert(
+impl Belief for Pinned {
+    fn check(
         &self,
         end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        _name: &ServerName<'_>,
         _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let seen = Fingerprint::of(end_entity);
-        if seen == self.expected {
-            return Ok(ServerCertVerified::assertion());
+    ) -> Result<(), rustls::Error> {
+        let (seen, expected) = (Fingerprint::of(end_entity), self.0);
+        if seen == expected {
+            return Ok(());
         }
-        let error = OtherError(Arc::new(WrongCertificate {
-            seen,
-            expected: self.expected,
-        }));
+        let error = OtherError(Arc::new(WrongCertificate { seen, expected }));
         Err(CertificateError::Other(error).into())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }
 

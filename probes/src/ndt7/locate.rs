@@ -158,7 +158,7 @@ impl Locate {
     /// Asks once.
     ///
     /// # Errors
-    /// As [`crate::connection::Dial::connect`] and [`Answer::parse`].
+    /// As [`Fetch::answer`] and [`Answer::parse`].
     pub async fn run(&self) -> Result<Answer, Failure> {
         let response = Fetch {
             url: self.question()?,
@@ -169,7 +169,7 @@ impl Locate {
             deadline: self.deadline,
             max_body: MAX_ANSWER,
         }
-        .read()
+        .answer()
         .await?;
         Answer::parse(response.status().as_u16(), response.body())
     }

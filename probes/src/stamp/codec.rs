@@ -216,7 +216,7 @@ pub(super) struct Test {
 /// What the reflector answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reflected {
-    /// Counts the reflector's packets of this session from 0.
+    /// Counts the reflector's packets of one STAMP session from 0.
     pub(super) sequence: u32,
     /// T3: when it was sent, on the reflector's clock.
     pub(super) sent: Timestamp,
@@ -321,6 +321,18 @@ mod tests {
         }
     }
 
+    fn reflected_packet() -> Reflected {
+        Reflected {
+            sequence: 5,
+            sent: Timestamp(6),
+            error: ErrorEstimate(7),
+            ssid: Ssid(0x3132),
+            received: Timestamp(8),
+            test: test_packet(),
+            ttl: 63,
+        }
+    }
+
     #[test]
     fn a_test_packet_is_laid_out_as_rfc_8762_draws_it() {
         let mut expected = vec![
@@ -332,15 +344,7 @@ mod tests {
 
     #[test]
     fn a_reflected_packet_is_laid_out_as_rfc_8762_draws_it() {
-        let reflected = Reflected {
-            sequence: 5,
-            sent: Timestamp(6),
-            error: ErrorEstimate(7),
-            ssid: Ssid(0x3132),
-            received: Timestamp(8),
-            test: test_packet(),
-            ttl: 63,
-        };
+        let reflected = reflected_packet();
         let expected = [
             0, 0, 0, 5, // sequence number
             0, 0, 0, 0, 0, 0, 0, 6, // T3
@@ -372,15 +376,7 @@ mod tests {
     #[test]
     fn an_authenticated_reflected_packet_is_laid_out_as_rfc_8762_draws_it() {
         let key = Key::new(b"a key of sixteen").unwrap();
-        let reflected = Reflected {
-            sequence: 5,
-            sent: Timestamp(6),
-            error: ErrorEstimate(7),
-            ssid: Ssid(0x3132),
-            received: Timestamp(8),
-            test: test_packet(),
-            ttl: 63,
-        };
+        let reflected = reflected_packet();
         let packet = reflected.encode(Some(&key));
         let mut expected = vec![0; 96];
         expected[3] = 5; // sequence number
