@@ -29,8 +29,10 @@ pub(crate) fn of_an_idle_agent(agent: &Path, whole: &Path) -> Result<u64> {
     let folder = std::env::temp_dir().join(format!("messnetz-memory-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let result = measure(agent, whole, &folder);
-    fs::remove_dir_all(&folder)?;
-    result
+    let removed = fs::remove_dir_all(&folder);
+    let size = result?;
+    removed?;
+    Ok(size)
 }
 
 fn measure(agent: &Path, whole: &Path, folder: &Path) -> Result<u64> {

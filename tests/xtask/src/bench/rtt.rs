@@ -13,7 +13,7 @@ use crate::cargo::{Call, target_dir};
 const PAIRS: usize = 7;
 
 /// Packets of a burst, and the seconds between two of them.
-const COUNT: &str = "500";
+const COUNT: u32 = 501;
 const INTERVAL: &str = "0.01";
 
 /// The medians lie no further apart, in microseconds.
@@ -29,9 +29,16 @@ pub(crate) fn run() -> Result<()> {
     let (near, far) = (Place::new()?, Place::new()?);
     near.join(["near", "10.77.0.1/24"], &far, ["far", "10.77.0.2/24"])?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..PAIRS {
-        ours.push(of_ours(&near, &program).context("messnetz")?);
+    for round in 0..PAIRS {
+        // In turn first, so that neither always meets the machine as the other has left it.
+        let is_first = round.is_multiple_of(2);
+        if is_first {
+            ours.push(of_ours(&near, &program).context("messnetz")?);
+        }
         theirs.push(of_ping(&near).context("ping")?);
+        if !is_first {
+            ours.push(of_ours(&near, &program).context("messnetz")?);
+        }
     }
     let (our, their) = (median(&mut ours), median(&mut theirs));
     println!(
@@ -59,10 +66,13 @@ fn of_ours(place: &Place, program: &Path) -> Result<f64> {
     let output = place
         .command(program)
         .args(["probe", "icmp", TARGET, "--json"])
-        .args(["--count", COUNT, "--interval", INTERVAL])
+        .args(["--count", &COUNT.to_string(), "--interval", INTERVAL])
         .output()?;
     let said: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("no JSON: {}", String::from_utf8_lossy(&output.stderr)))?;
+    if said["report"]["received"] != COUNT {
+        bail!("not all of {COUNT} were answered: {said}");
+    }
     said["report"]["rtt"]["median_us"]
         .as_f64()
         .with_context(|| format!("no round trip: {said}"))
@@ -72,7 +82,7 @@ fn of_ours(place: &Place, program: &Path) -> Result<f64> {
 fn of_ping(place: &Place) -> Result<f64> {
     let output = place
         .command("ping")
-        .args(["-n", "-c", COUNT, "-i", INTERVAL, TARGET])
+        .args(["-n", "-c", &COUNT.to_string(), "-i", INTERVAL, TARGET])
         .env("LC_ALL", "C")
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -84,8 +94,8 @@ fn of_ping(place: &Place) -> Result<f64> {
         })
         .map(|milliseconds| milliseconds * 1e3)
         .collect();
-    if times.is_empty() {
-        bail!("no answer: {text}");
+    if times.len() != COUNT as usize {
+        bail!("not all of {COUNT} were answered: {text}");
     }
     Ok(median(&mut times))
 }

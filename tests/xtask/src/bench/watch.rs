@@ -69,8 +69,8 @@ pub(crate) fn run(minutes: u32) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("messnetz-watch-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let result = watch(&agent, &program, &folder, minutes);
-    fs::remove_dir_all(&folder)?;
-    result
+    let removed = fs::remove_dir_all(&folder);
+    result.and(removed.map_err(Into::into))
 }
 
 fn watch(agent: &Path, whole: &Path, folder: &Path, minutes: u32) -> Result<()> {
