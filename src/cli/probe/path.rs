@@ -164,22 +164,25 @@ fn class(marking: &Marking) -> String {
 
 fn end(report: &PathReport) -> String {
     let PathReport { target, hops, .. } = report;
-    let count = hops.len();
+    let count = match hops.len() {
+        1 => "1 hop".to_owned(),
+        count => format!("{count} hops"),
+    };
     let last: Option<IpAddr> = hops
         .iter()
         .rev()
         .find_map(|hop| hop.addresses().into_iter().next());
     match (report.end, last) {
-        (End::Reached, _) => format!("{target} answered, {count} hops away"),
+        (End::Reached, _) => format!("{target} answered, {count} away"),
         (End::Refused(why), Some(by)) => {
             format!(
-                "{target} is not reached: {by} refuses, {count} hops away ({})",
+                "{target} is not reached: {by} refuses, {count} away ({})",
                 why.mark()
             )
         }
         (_, Some(by)) => {
-            format!("{target} did not answer within {count} hops; the last that did is {by}")
+            format!("{target} did not answer within {count}; the last that did is {by}")
         }
-        (_, None) => format!("{target} did not answer within {count} hops, nor did any router"),
+        (_, None) => format!("{target} did not answer within {count}, nor did any router"),
     }
 }
