@@ -5,6 +5,7 @@
 //! nothing.
 
 mod budget;
+mod ceilings;
 mod due;
 mod enrolment;
 mod key;

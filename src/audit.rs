@@ -8,13 +8,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use messnetz_metric::{
-    Direction, Metric, Observation, Outcome, Quantity, Rate, Segment, UnixMillis,
+    Direction, Metric, Observation, Outcome, Quantity, Rate, Segment, Tester, UnixMillis,
 };
 use messnetz_probes::{Binding, dns, icmp, link};
 use messnetz_sites::calendar::Zone;
 use messnetz_sites::site::{School, Site};
 use messnetz_sites::target::Target;
-use messnetz_sites::verdict::{Sample, Series, Snapshot, snapshot};
+use messnetz_sites::verdict::{Bounds, Sample, Series, Snapshot, snapshot};
 use serde::Serialize;
 
 use crate::clock;
@@ -163,6 +163,7 @@ pub async fn audit(
     let began_at = clock::now();
     let around = Surroundings {
         server: visit.server.clone(),
+        ..Surroundings::default()
     };
     let resolvers: Vec<IpAddr> = dns::system_resolvers()
         .map(|resolvers| resolvers.iter().map(std::net::SocketAddr::ip).collect())
@@ -219,16 +220,18 @@ fn hold_against(
     site: &Site,
     targets: &[&Target],
 ) -> Vec<Finding> {
-    let port = [Segment::Lan, Segment::Wlan]
-        .into_iter()
-        .map(|segment| series(observations, Metric::new(segment, Quantity::LinkSpeed)))
-        .find_map(|series| {
-            series
-                .samples
-                .last()
-                .and_then(|sample| sample.value.as_rate())
-        })
-        .map(Rate::new);
+    let last = |segment, quantity| {
+        let series = series(observations, Metric::new(segment, quantity));
+        series.samples.last()?.value.as_rate()
+    };
+    let of_box = |tester| last(Segment::Agent, Quantity::Ceiling(tester));
+    let port = last(Segment::Lan, Quantity::LinkSpeed)
+        .or_else(|| last(Segment::Wlan, Quantity::LinkSpeed));
+    let bounds = Bounds {
+        port: port.map(Rate::new),
+        ndt7: of_box(Tester::Ndt7),
+        iperf3: of_box(Tester::Iperf3),
+    };
     targets
         .iter()
         .map(|target| Finding {
@@ -238,7 +241,7 @@ fn hold_against(
                 school,
                 site,
                 &series(observations, target.metric),
-                port,
+                bounds,
             ),
         })
         .collect()

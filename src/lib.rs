@@ -21,6 +21,8 @@ pub mod measure;
 #[cfg(feature = "agent")]
 mod pinned;
 #[cfg(feature = "agent")]
+pub mod self_test;
+#[cfg(feature = "agent")]
 pub mod serve;
 #[cfg(feature = "agent")]
 mod services;

@@ -17,6 +17,7 @@ use messnetz_probes::{Binding, dns, http, icmp, link, stamp, tcp};
 use self::capacity::{Run, capacity, through_lan, through_line};
 use crate::clock;
 use crate::pinned;
+use crate::self_test::Ceilings;
 use crate::wire::{Burst, Peer, Probe, Task};
 
 /// Longest wait for an answer to one packet or request.
@@ -81,6 +82,8 @@ impl TestServer {
 pub struct Surroundings {
     /// The far end of the line, where there is one to measure against.
     pub server: Option<TestServer>,
+    /// What this machine itself carries, as far as it was tried.
+    pub ceilings: Ceilings,
 }
 
 impl Surroundings {
@@ -237,7 +240,7 @@ async fn probe(
             };
             let test = through_line(run, *congestion, around);
             let way = (Segment::Line, *direction);
-            return capacity(way, collector, vantage, test).await;
+            return capacity(way, collector, (vantage, around), test).await;
         }
         Probe::Iperf3 {
             endpoint,
@@ -255,7 +258,7 @@ async fn probe(
             };
             let test = through_lan(run, endpoint.as_deref(), *streams);
             let way = (inside(vantage), *direction);
-            return capacity(way, peer, vantage, test).await;
+            return capacity(way, peer, (vantage, around), test).await;
         }
         Probe::Dns { name, server } => resolver(name, *server, binding).await,
         Probe::Tcp { target } => {

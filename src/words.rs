@@ -21,7 +21,7 @@ use messnetz_sites::target::{Operator, Status, Target};
 use messnetz_sites::trend::{Outlook, Trend};
 use messnetz_sites::upgrade::Price;
 use messnetz_sites::verdict::{
-    Excepted, FullPort, Judgement, NoData, Undecided, Verdict, VerdictKind,
+    Excepted, FullPort, Judgement, NoData, SlowBox, Undecided, Verdict, VerdictKind,
 };
 use messnetz_sites::{Bilingual, Mark, Source};
 
@@ -329,6 +329,7 @@ impl Text {
             ),
             Undecided::Straddles { more } => (self.say("undecided-straddles"), more),
             Undecided::PortTooSmall(full) => return self.why_port_too_small(full),
+            Undecided::BoxTooSlow(slow) => return self.why_box_too_slow(slow),
         };
         let more = match (more.days, more.samples) {
             (Some(days), _) => self.say_with("undecided-more-days", &[("days", count(days))]),
@@ -347,6 +348,18 @@ impl Text {
                 ("port", text(self.rate(full.port))),
                 ("ceiling", text(self.rate(full.ceiling))),
                 ("needed", text(self.rate(full.needed))),
+            ],
+        )
+    }
+
+    /// Why a box that gave all it had does not tell what the network could do.
+    #[must_use]
+    pub fn why_box_too_slow(&self, slow: &SlowBox) -> String {
+        self.say_with(
+            "undecided-box",
+            &[
+                ("ceiling", text(self.rate(slow.ceiling))),
+                ("needed", text(self.rate(slow.needed))),
             ],
         )
     }
@@ -481,6 +494,8 @@ impl Text {
             Quantity::FrameErrors => self.say("quantity-frame-errors"),
             Quantity::OtherTraffic => self.say("quantity-other-traffic"),
             Quantity::Cpu => self.say("quantity-cpu"),
+            Quantity::BusiestCore => self.say("quantity-busiest-core"),
+            Quantity::Ceiling(_) => self.say("quantity-ceiling"),
             Quantity::Rtt | Quantity::RttMin | Quantity::RttP95 => self.say("quantity-rtt"),
             Quantity::RttIdle => self.say("quantity-rtt-idle"),
             Quantity::RttLoaded(Direction::Down) => self.say("quantity-rtt-loaded-down"),

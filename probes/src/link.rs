@@ -11,11 +11,12 @@ mod proc_net;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use messnetz_metric::{BitRate, Failure, FailureReason, Medium, Ppm, Quantity, Reading, Value};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
+use nix::sys::socket::SockaddrStorage;
 use serde::Serialize;
 
 pub use proc_net::{Counters, Route};
@@ -207,6 +208,28 @@ pub fn default_route() -> Result<DefaultRoute, Failure> {
         v4: proc_net::default_route_v4(&table("route").map_err(failed)?),
         v6: proc_net::default_route_v6(&table("ipv6_route").map_err(failed)?),
     })
+}
+
+/// The interface through which packets to `address` leave; `None` where there is no way to it. Nothing is sent.
+#[must_use]
+pub fn towards(address: SocketAddr) -> Option<String> {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // Connecting a UDP socket chooses the route and with it the own address (udp(7)).
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(address).ok()?;
+    let own = socket.local_addr().ok()?.ip();
+    let mut entries = getifaddrs().ok()?;
+    let holds = |storage: SockaddrStorage| {
+        let v4 = storage.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        let v6 = storage.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip()));
+        v4.or(v6) == Some(own)
+    };
+    entries
+        .find(|entry| entry.address.is_some_and(holds))
+        .map(|entry| entry.interface_name)
 }
 
 fn operation(flags: InterfaceFlags) -> Operation {

@@ -1,91 +1,309 @@
 //! What the measuring box saw of itself while a capacity test ran: broken frames and foreign bytes on its
 //! port, and its own work. Without it a slow test could as well be the fault of the box.
 
+mod load;
+
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use messnetz_metric::{Direction, Ppm, Quantity, Reading, Value};
+use messnetz_metric::{BitRate, Direction, Layer, Micros, Ppm, Quantity, Rate, Reading, Value};
 use nix::sys::resource::{UsageWho, getrusage};
+use serde::Serialize;
 
+use self::load::Times;
 use crate::link::{self, Counters};
+
+pub use load::BusyCore;
 
 /// Bytes that an interface counts for each byte that ndt7 delivers: 1448 bytes of payload in 1514 of frame
 /// (IEEE 802.3 without FCS, RFC 7323), and about 1 % for TLS records and WebSocket frames.
 const FRAMES_PER_PAYLOAD: f64 = 1514.0 / 1448.0 * 1.01;
 
-/// Looks at the box when a capacity test begins.
+/// From this share of its time on, a processor or a thread had no more to give.
+const BUSY: Ppm = Ppm::from_ppm(950_000);
+
+/// A limit counts as reached from this share of it (as in verdicts, after the 90 % of Vfg 99/2021).
+const REACHED: f64 = 0.9;
+
+/// From this share on, other traffic disturbed a test.
+const DISTURBS: Ppm = Ppm::from_ppm(100_000);
+
+/// Looks at the box when the data of a capacity test begins to flow.
 #[derive(Debug)]
 pub struct Witness {
     began: Instant,
     processor: Option<Duration>,
-    port: Option<(String, Counters)>,
+    port: Option<Port>,
+    before: Times,
+    /// When it was last looked, and what was seen until then.
+    last: Mutex<(Instant, Times)>,
+}
+
+#[derive(Debug)]
+struct Port {
+    name: String,
+    speed: Option<BitRate>,
+    before: Option<Counters>,
+}
+
+/// What a capacity test carried in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Which way.
+    pub direction: Direction,
+    /// Payload that was delivered.
+    pub payload: u64,
+    /// Bytes that this box sent again.
+    pub again: u64,
 }
 
 /// What a [`Witness`] saw until the end; nothing where the kernel did not tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Testimony {
+    /// The interface that the test went through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// Its nominal rate.
+    #[serde(rename = "link_speed_bps", skip_serializing_if = "Option::is_none")]
+    pub link_speed: Option<BitRate>,
+    /// Its counters at the begin and at the end.
+    #[serde(flatten)]
+    pub counters: Option<BothCounters>,
     /// Share of the frames received that were broken.
+    #[serde(rename = "frame_errors_ppm", skip_serializing_if = "Option::is_none")]
     pub frame_errors: Option<Ppm>,
-    /// Share of the bytes in the test's direction that were not the test's.
-    pub other_traffic: Option<Ppm>,
+    /// What was on the interface in each direction of the test.
+    pub traffic: Vec<Traffic>,
     /// Share of one processor that this process used; the whole where it used more than one.
-    pub cpu: Option<Ppm>,
+    #[serde(rename = "process_ppm", skip_serializing_if = "Option::is_none")]
+    pub process: Option<Ppm>,
+    /// Share of the time in which the busiest thread of this process was at work.
+    #[serde(rename = "busiest_thread_ppm", skip_serializing_if = "Option::is_none")]
+    pub thread: Option<Ppm>,
+    /// The processor of this machine that was busiest, whoever kept it busy.
+    #[serde(rename = "busiest_core", skip_serializing_if = "Option::is_none")]
+    pub core: Option<BusyCore>,
+}
+
+/// An interface's counters around a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BothCounters {
+    /// When it began.
+    #[serde(rename = "counters_before")]
+    pub before: Counters,
+    /// When it had ended.
+    #[serde(rename = "counters_after")]
+    pub after: Counters,
+}
+
+/// What was on an interface in one direction while a test ran, all of it as the interface counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Which way.
+    pub direction: Direction,
+    /// The test's own: what was available to it.
+    #[serde(rename = "test_bps")]
+    pub test: BitRate,
+    /// What others used beside it.
+    #[serde(rename = "other_bps")]
+    pub other: BitRate,
+    /// Both: what the path carried.
+    #[serde(rename = "together_bps")]
+    pub together: BitRate,
+    /// The others' share of all bytes.
+    #[serde(rename = "other_share_ppm")]
+    pub other_share: Ppm,
+}
+
+/// What about this machine itself, and not about the network, a result may be owed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "limit", rename_all = "kebab-case")]
+pub enum Limit {
+    /// A processor had no more to give.
+    Core(BusyCore),
+    /// A thread of this program had no more to give.
+    Thread {
+        /// The share of its time in which it was at work.
+        #[serde(rename = "busy_ppm")]
+        busy: Ppm,
+    },
+    /// The own port was full.
+    Link {
+        /// Its nominal rate.
+        #[serde(rename = "link_speed_bps")]
+        speed: BitRate,
+    },
+    /// What this machine carries over its own loopback was reached.
+    SelfTest {
+        /// That.
+        #[serde(rename = "ceiling_bps")]
+        ceiling: BitRate,
+    },
+    /// Others used the port as well.
+    OtherTraffic {
+        /// Which way.
+        direction: Direction,
+        /// Their share of all bytes.
+        #[serde(rename = "other_share_ppm")]
+        share: Ppm,
+    },
 }
 
 impl Witness {
     /// Begins to look, at `interface` where one is known.
     #[must_use]
     pub fn begin(interface: Option<&str>) -> Self {
-        let port = interface.and_then(|name| Some((name.to_owned(), link::counters(name).ok()?)));
+        let port = interface.map(|name| Port {
+            name: name.to_owned(),
+            speed: link::read(name).ok().and_then(|state| state.speed),
+            before: link::counters(name).ok(),
+        });
+        let (before, began) = (Times::now(), Instant::now());
         Self {
-            began: Instant::now(),
+            began,
             processor: processor_time(),
             port,
+            last: Mutex::new((began, before.clone())),
+            before,
         }
     }
 
-    /// What was seen, after a test that delivered `payload` bytes within `during`. Whatever else of it was
-    /// still under way before and after is taken to have come at the same rate, and `again` are the bytes
-    /// that this box sent again.
+    /// Looks at the threads: one that has ended is not seen any more. To be called about every second.
+    pub fn look(&self) {
+        let now = Times::now();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.0 = Instant::now();
+        last.1.follow(now);
+    }
+
+    /// What was seen, after a test that carried this within `during`. Whatever else of it was still under way
+    /// before and after is taken to have come at the same rate.
     #[must_use]
-    pub fn end(
-        self,
-        direction: Direction,
-        payload: u64,
-        during: Duration,
-        again: u64,
-    ) -> Testimony {
+    pub fn end(self, carried: &[Carried], during: Duration) -> Testimony {
         let all = self.began.elapsed();
-        let longer = all.as_secs_f64() / during.as_secs_f64().max(f64::MIN_POSITIVE);
-        let payload = (payload as f64 * longer.max(1.0)) as u64;
-        let payload = payload.saturating_add(again);
         let used = processor_time()
             .zip(self.processor)
             .map(|(now, before)| now.saturating_sub(before));
-        let of_port = self.port.and_then(|(name, before)| {
-            let now = link::counters(&name).ok()?;
-            Some(of_port(&before, &now, direction, payload))
-        });
-        Testimony {
-            cpu: used.and_then(|used| share(used.as_micros(), all.as_micros())),
-            ..of_port.unwrap_or_default()
+        let mut testimony = Testimony {
+            process: used.and_then(|used| share(used.as_micros(), all.as_micros())),
+            ..Testimony::default()
+        };
+        let (mut seen, now) = (self.last, Times::now());
+        let (last, seen) = seen.get_mut().unwrap_or_else(PoisonError::into_inner);
+        testimony.core = now.busiest_core(&self.before);
+        // What has ended since was last seen then; what goes on is seen now.
+        let until_last = last.saturating_duration_since(self.began);
+        let threads = [
+            seen.busiest_thread(&self.before, until_last),
+            now.busiest_thread(&self.before, all),
+        ];
+        testimony.thread = threads.into_iter().flatten().max();
+        if let Some(Port {
+            name,
+            speed,
+            before,
+        }) = self.port
+        {
+            if let Some((before, after)) = before.zip(link::counters(&name).ok()) {
+                testimony.of_counters(&before, &after, carried, (during, all));
+            }
+            (testimony.interface, testimony.link_speed) = (Some(name), speed);
         }
+        testimony
     }
 }
 
 impl Testimony {
+    /// The difference of two readings of the counters; what was restarted between them says nothing.
+    fn of_counters(
+        &mut self,
+        before: &Counters,
+        after: &Counters,
+        carried: &[Carried],
+        (during, all): (Duration, Duration),
+    ) {
+        self.counters = Some(BothCounters {
+            before: *before,
+            after: *after,
+        });
+        let more = |counter: fn(&Counters) -> u64| counter(after).checked_sub(counter(before));
+        let errors = more(|counters| counters.rx_errors);
+        let frames = more(|counters| counters.rx_packets);
+        // Linux counts broken frames apart from those that were received (rtnl_link_stats64).
+        self.frame_errors = errors
+            .zip(frames)
+            .and_then(|(errors, frames)| Ppm::of(errors, frames.saturating_add(errors)));
+        let longer = all.as_secs_f64() / during.as_secs_f64().max(f64::MIN_POSITIVE);
+        let traffic = carried.iter().filter_map(|one| {
+            let bytes = match one.direction {
+                Direction::Down => more(|counters| counters.rx_bytes),
+                Direction::Up => more(|counters| counters.tx_bytes),
+            }?;
+            let payload = (one.payload as f64 * longer.max(1.0)) as u64;
+            let own = payload.saturating_add(one.again) as f64 * FRAMES_PER_PAYLOAD;
+            let other = bytes.saturating_sub(own as u64);
+            let rate = |bytes| BitRate::from_transfer(bytes, Micros::from(all));
+            Some(Traffic {
+                direction: one.direction,
+                test: rate(bytes - other)?,
+                other: rate(other)?,
+                together: rate(bytes)?,
+                other_share: Ppm::of(other, bytes)?,
+            })
+        });
+        self.traffic = traffic.collect();
+    }
+
     /// What it says of the port.
     #[must_use]
     pub fn of_port(&self) -> Vec<Reading> {
+        let other = self.traffic.first().map(|traffic| traffic.other_share);
         readings([
             (Quantity::FrameErrors, self.frame_errors),
-            (Quantity::OtherTraffic, self.other_traffic),
+            (Quantity::OtherTraffic, other),
         ])
     }
 
     /// What it says of the box.
     #[must_use]
     pub fn of_box(&self) -> Vec<Reading> {
-        readings([(Quantity::Cpu, self.cpu)])
+        readings([
+            (Quantity::Cpu, self.thread.or(self.process)),
+            (Quantity::BusiestCore, self.core.map(|core| core.busy)),
+        ])
+    }
+
+    /// Which limits of this machine were reached by a test with this goodput (of its faster direction), where
+    /// `ceiling` is what a self-test came to.
+    #[must_use]
+    pub fn limits(&self, goodput: Option<BitRate>, ceiling: Option<BitRate>) -> Vec<Limit> {
+        let reached = |most: BitRate| {
+            goodput.is_some_and(|rate| rate.as_bps() as f64 >= REACHED * most.as_bps() as f64)
+        };
+        let is_full = |speed: &BitRate| {
+            reached(Rate::<_, messnetz_metric::EachWay>::new(*speed).carries(Layer::TcpPayload))
+        };
+        let core = self.core.filter(|core| core.busy >= BUSY).map(Limit::Core);
+        let thread = self.thread.filter(|busy| *busy >= BUSY);
+        let link = self.link_speed.filter(is_full);
+        let ceiling = ceiling.filter(|ceiling| reached(*ceiling));
+        let disturbed = self
+            .traffic
+            .iter()
+            .filter(|one| one.other_share >= DISTURBS);
+        [
+            core,
+            thread.map(|busy| Limit::Thread { busy }),
+            link.map(|speed| Limit::Link { speed }),
+            ceiling.map(|ceiling| Limit::SelfTest { ceiling }),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(disturbed.map(|one| Limit::OtherTraffic {
+            direction: one.direction,
+            share: one.other_share,
+        }))
+        .collect()
     }
 }
 
@@ -94,26 +312,6 @@ fn readings<const N: usize>(shares: [(Quantity, Option<Ppm>); N]) -> Vec<Reading
         .into_iter()
         .filter_map(|(quantity, share)| Some(Reading::value(quantity, Value::Share(share?))))
         .collect()
-}
-
-/// The difference of two readings of the counters; what was restarted between them says nothing.
-fn of_port(before: &Counters, now: &Counters, direction: Direction, payload: u64) -> Testimony {
-    let more = |counter: fn(&Counters) -> u64| counter(now).checked_sub(counter(before));
-    let errors = more(|counters| counters.rx_errors);
-    let frames = more(|counters| counters.rx_packets);
-    let bytes = match direction {
-        Direction::Down => more(|counters| counters.rx_bytes),
-        Direction::Up => more(|counters| counters.tx_bytes),
-    };
-    let own = (payload as f64 * FRAMES_PER_PAYLOAD) as u64;
-    Testimony {
-        // Linux counts broken frames apart from those that were received (rtnl_link_stats64).
-        frame_errors: errors
-            .zip(frames)
-            .and_then(|(errors, frames)| Ppm::of(errors, frames.saturating_add(errors))),
-        other_traffic: bytes.and_then(|bytes| Ppm::of(bytes.saturating_sub(own), bytes)),
-        cpu: None,
-    }
 }
 
 fn share(part: u128, whole: u128) -> Option<Ppm> {
@@ -146,24 +344,59 @@ mod tests {
         }
     }
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn seen(before: &Counters, after: &Counters, carried: &[Carried]) -> Testimony {
+        let mut testimony = Testimony::default();
+        testimony.of_counters(before, after, carried, (SECOND, SECOND));
+        testimony
+    }
+
+    fn carried(direction: Direction, payload: u64) -> Carried {
+        Carried {
+            direction,
+            payload,
+            again: 0,
+        }
+    }
+
     #[test]
-    fn bytes_that_the_test_did_not_bring_are_others() {
+    fn what_was_available_and_what_others_used_is_what_the_path_carried() {
         let before = counters(1_000, 10, 0, 500);
         let frames = |payload: f64| (payload * FRAMES_PER_PAYLOAD) as u64;
         let now = counters(1_000 + 4 * frames(1e6), 10, 0, 500 + frames(1e6));
-        let seen = |direction| of_port(&before, &now, direction, 1_000_000).other_traffic;
-        let share = seen(Direction::Down).unwrap().as_percent();
+        let both = [Direction::Down, Direction::Up].map(|one| carried(one, 1_000_000));
+        let seen = seen(&before, &now, &both);
+        let [down, up] = seen.traffic[..] else {
+            panic!("{seen:?}");
+        };
+        let share = down.other_share.as_percent();
         assert!((74.9..75.1).contains(&share), "{share} %");
-        assert_eq!(seen(Direction::Up), Some(Ppm::from_ppm(0)));
+        assert_eq!(up.other_share, Ppm::from_ppm(0));
+        for one in [down, up] {
+            let sum = one.test.as_bps() + one.other.as_bps();
+            assert_eq!(sum, one.together.as_bps());
+        }
+        assert_eq!(seen.of_port().len(), 2);
+        let disturbed = seen.limits(None, None);
+        assert!(
+            matches!(
+                disturbed[..],
+                [Limit::OtherTraffic {
+                    direction: Direction::Down,
+                    ..
+                }]
+            ),
+            "{disturbed:?}"
+        );
     }
 
     #[test]
     fn broken_frames_are_a_share_of_all_that_came() {
-        let seen = of_port(
+        let seen = seen(
             &counters(0, 100, 3, 0),
             &counters(9_000, 190, 13, 0),
-            Direction::Down,
-            0,
+            &[carried(Direction::Down, 0)],
         );
         assert_eq!(seen.frame_errors, Some(Ppm::from_ppm(100_000)));
     }
@@ -171,24 +404,52 @@ mod tests {
     #[test]
     fn a_port_that_was_made_anew_meanwhile_says_nothing() {
         let (before, now) = (counters(9, 9, 9, 9), counters(0, 0, 0, 0));
-        let seen = of_port(&before, &now, Direction::Up, 1);
-        assert_eq!(seen, Testimony::default());
+        let seen = seen(&before, &now, &[carried(Direction::Up, 1)]);
+        assert_eq!((seen.frame_errors, seen.traffic), (None, Vec::new()));
     }
 
     #[test]
-    fn work_of_this_process_is_seen_and_a_missing_port_is_not() {
+    fn a_test_that_reached_a_limit_of_the_box_says_so() {
+        let core = |ppm| {
+            Some(BusyCore {
+                core: 2,
+                busy: Ppm::from_ppm(ppm),
+            })
+        };
+        let mbps = |mbps| Some(BitRate::from_mbps(mbps));
+        let box_of_100 = |ppm| Testimony {
+            link_speed: mbps(100.0),
+            core: core(ppm),
+            ..Testimony::default()
+        };
+        let busy = box_of_100(970_000).limits(mbps(50.0), mbps(60.0));
+        assert_eq!(busy, [Limit::Core(core(970_000).unwrap())]);
+        let full = box_of_100(940_000).limits(mbps(94.0), mbps(900.0));
+        let speed = BitRate::from_mbps(100.0);
+        assert_eq!(full, [Limit::Link { speed }]);
+        let slow = box_of_100(0).limits(mbps(55.0), mbps(60.0));
+        let ceiling = BitRate::from_mbps(60.0);
+        assert_eq!(slow, [Limit::SelfTest { ceiling }]);
+        assert_eq!(box_of_100(0).limits(None, mbps(1.0)), []);
+    }
+
+    #[test]
+    fn a_thread_at_work_is_seen_and_a_missing_port_is_not() {
         in_own_namespace(async || {
             let witness = Witness::begin(Some("nosuch0"));
-            let until = Instant::now() + Duration::from_millis(200);
+            let until = Instant::now() + Duration::from_millis(400);
             let mut turns = 0_u64;
             while Instant::now() < until {
                 turns = std::hint::black_box(turns + 1);
             }
-            let seen = witness.end(Direction::Down, 0, Duration::from_millis(200), 0);
-            assert!(seen.cpu.unwrap() > Ppm::from_ppm(0), "{seen:?}");
-            assert_eq!((seen.frame_errors, seen.other_traffic), (None, None));
+            witness.look();
+            let seen = witness.end(&[carried(Direction::Down, 0)], SECOND);
+            assert!(seen.process.unwrap() > Ppm::from_ppm(0), "{seen:?}");
+            assert!(seen.thread.unwrap() > Ppm::from_ppm(100_000), "{seen:?}");
+            assert!(seen.core.unwrap().busy > Ppm::from_ppm(100_000), "{seen:?}");
+            assert_eq!((seen.frame_errors, seen.counters), (None, None));
             assert_eq!(seen.of_port(), []);
-            assert_eq!(seen.of_box().len(), 1);
+            assert_eq!(seen.of_box().len(), 2);
         });
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! | # | judgement | observations and contract | cause |
 //! |---|---|---|---|
-//! | 1 | `line.down`, `line.up` missed, or undecided for the port | contract below the threshold | contract too small |
+//! | 1 | `line.down`, `line.up` missed, or undecided for the port or the box | contract below the threshold | contract too small |
 //! | 2 | undecided for the port | the box's interface could do more than the port does | switch port |
 //! | 3 | | otherwise | agent's port |
 //! | 4 | `line.down`, `line.up` missed | half duplex, or broken frames reach [`FRAME_ERROR_LIMIT`] | switch port |
@@ -40,6 +40,7 @@
 //! | 27 | `lan.*` missed | half duplex, or broken frames reach their limit | switch port |
 //! | 28 | | otherwise | LAN |
 //! | 29 | `agent.*` missed | | agent |
+//! | 30 | undecided for the box | | agent |
 //!
 //! A judgement that is met, has no data or is otherwise undecided has no cause: nothing is known to be
 //! wrong.
@@ -313,13 +314,17 @@ pub fn cause(
     samples: &[Sample],
     situation: &Situation<'_>,
 ) -> Option<Cause> {
-    let full_port = match &judgement.verdict {
-        Verdict::Missed => None,
+    let (mut full_port, mut slow_box) = (None, None);
+    match &judgement.verdict {
+        Verdict::Missed => {}
         Verdict::Undecided {
             why: Undecided::PortTooSmall(full),
-        } => Some(*full),
+        } => full_port = Some(*full),
+        Verdict::Undecided {
+            why: Undecided::BoxTooSlow(slow),
+        } => slow_box = Some(*slow),
         Verdict::Met | Verdict::Undecided { .. } | Verdict::NoData { .. } => return None,
-    };
+    }
     // Both verdicts rest on a measured value and a threshold.
     let missed = Missed {
         metric: judgement.metric,
@@ -340,6 +345,12 @@ pub fn cause(
     }
     if let Some(full) = full_port {
         return Some(case.of_full_port(full));
+    }
+    if let Some(slow) = slow_box {
+        return Some(Cause::Agent {
+            metric: Metric::new(Segment::Agent, Quantity::Ceiling(slow.tester)),
+            measured: Value::Rate(slow.ceiling),
+        });
     }
     Some(match (missed.metric.segment, missed.metric.quantity) {
         (Segment::Line, _) => case.of_line(),

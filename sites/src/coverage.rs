@@ -132,7 +132,14 @@ mod tests {
                 site.id = SiteId::new(&school.id, &part.to_string()).unwrap();
                 for id in ["de-aufgreifschwelle-30/down", "de-gigabit/down"] {
                     let judging = Judging::default();
-                    judgements.push(judge(target(id), &school, &site, series, None, &judging));
+                    judgements.push(judge(
+                        target(id),
+                        &school,
+                        &site,
+                        series,
+                        Bounds::default(),
+                        &judging,
+                    ));
                 }
             }
         }

@@ -141,7 +141,7 @@ mod tests {
                         let values = vec![rate(mbps); days * usize::from(per_day)];
                         let series = several_a_day(per_day.into(), values);
                         let (site, judging) = (&school.sites[0], Judging::default());
-                        judge(&target, &school, site, &series, None, &judging)
+                        judge(&target, &school, site, &series, Bounds::default(), &judging)
                             .verdict
                             .kind()
                     };

@@ -17,7 +17,7 @@ mod written;
 
 use serde::Serialize;
 
-use messnetz_metric::{Better, BitRate, EachWay, Layer, Metric, Nominal, Rate, Value};
+use messnetz_metric::{Better, Layer, Metric, Value};
 
 use crate::facts::Facts;
 use crate::formula::{Formula, NotAssessable};
@@ -171,13 +171,6 @@ impl Target {
             Better::Higher => self.decisive().share(),
             Better::Lower => 1.0 - self.decisive().share(),
         }
-    }
-
-    /// What `port` can carry on the layer that this target's metric is counted on; `None` for
-    /// what is no rate.
-    #[must_use]
-    pub fn ceiling(&self, port: Rate<Nominal, EachWay>) -> Option<BitRate> {
-        Some(port.carries(self.metric.quantity.layer()?))
     }
 
     fn value(&self, number: f64) -> Result<Value, NotAssessable> {

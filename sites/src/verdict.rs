@@ -6,6 +6,7 @@
 //! above or below today and can never become a verdict. The samples are those of one window, chosen by the
 //! caller.
 
+mod bounds;
 mod inventory;
 mod judge;
 mod periods;
@@ -14,9 +15,7 @@ mod stated;
 #[cfg(test)]
 mod tests;
 
-use messnetz_metric::{
-    BitRate, EachWay, Layer, Metric, Nominal, OneWay, Rate, Unit, UnixMillis, Value,
-};
+use messnetz_metric::{Layer, Metric, Nominal, OneWay, Rate, Unit, UnixMillis, Value};
 use serde::Serialize;
 
 use crate::formula::NotAssessable;
@@ -27,6 +26,7 @@ use crate::site::{Exception, School, SchoolId, SiteId};
 use crate::source::Day;
 use crate::target::{Operator, ServiceId, TargetId, Threshold};
 
+pub use bounds::{Bounds, Ceiling, FullPort, SlowBox};
 pub use inventory::{
     Demanded, InventoryJudgement, InventoryVerdict, ItemValue, Lacking, Whose, judge_inventory,
 };
@@ -157,6 +157,8 @@ pub enum Undecided {
     /// The port that the agent measures through was full and is too small to tell: no number of samples
     /// could decide.
     PortTooSmall(FullPort),
+    /// The agent itself gave all that it has, and that is too little to tell: no number of samples could decide.
+    BoxTooSlow(SlowBox),
 }
 
 /// What could decide at the earliest: were all further samples alike, and as many a day as now.
@@ -168,22 +170,6 @@ pub struct More {
     /// On so many more days; absent where no number of days could, or where days do not count.
     #[serde(rename = "at_least_more_days")]
     pub days: Option<usize>,
-}
-
-/// A port that was full and carries less than a target needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct FullPort {
-    /// Nominal rate of the port.
-    #[serde(rename = "port_bps")]
-    pub port: Rate<Nominal, EachWay>,
-    /// The layer that is measured.
-    pub layer: Layer,
-    /// What the port can carry on that layer.
-    #[serde(rename = "ceiling_bps")]
-    pub ceiling: BitRate,
-    /// What would have to be measured to meet the target.
-    #[serde(rename = "needed_bps")]
-    pub needed: BitRate,
 }
 
 /// Why there is no verdict at all.
@@ -336,17 +322,6 @@ pub struct Query {
     pub window: Option<String>,
     /// The far end that the target is about; absent where it is about all that were measured against.
     pub peer: Option<String>,
-}
-
-/// The most that an agent can see through its port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Ceiling {
-    /// Nominal rate of the port.
-    #[serde(rename = "port_bps")]
-    pub port: Rate<Nominal, EachWay>,
-    /// What it can carry on the layer that is measured.
-    #[serde(rename = "ceiling_bps")]
-    pub ceiling: BitRate,
 }
 
 /// How many tests other traffic disturbed. They count all the same: a school's line is never idle, and

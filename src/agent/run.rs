@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use http::StatusCode;
-use messnetz_metric::{Failure, FailureReason, Observation};
+use messnetz_metric::{Failure, FailureReason, Observation, Tester};
 use messnetz_probes::link;
 use messnetz_probes::tls::Trust;
 use thiserror::Error;
@@ -12,6 +12,7 @@ use tokio::sync::watch::error::RecvError;
 use tokio::sync::{Mutex, watch};
 
 use super::budget::{Cost, Ledger};
+use super::ceilings::{Machine, SelfTest};
 use super::due::next_due;
 use super::key::AgentKey;
 use super::spool::{SealedBatch, Spool, SpoolError};
@@ -19,6 +20,7 @@ use super::state::{Enrolment, StateDirectory, StateError};
 use super::upload::{self, UploadError};
 use crate::clock;
 use crate::measure::{Surroundings, TestServer, default_route, left_out, measure};
+use crate::self_test;
 use crate::wire::{Acknowledgement, MAX_TASKS, Schedule, Task};
 
 /// A saturating test that comes this late would run into the next school's turn: it is left out.
@@ -26,6 +28,10 @@ const LATEST_START: Duration = Duration::from_secs(2);
 
 /// First and longest pause after an upload that failed.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+
+/// A self-test begins only where nothing else is due for so long: it takes a few seconds of all that this machine
+/// has.
+const ROOM: Duration = Duration::from_secs(10);
 
 /// How long a loop with nothing to do sleeps before it looks again.
 const IDLE: Duration = Duration::from_mins(1);
@@ -58,6 +64,10 @@ struct Agent {
     filled: watch::Sender<bool>,
     /// What tests have cost.
     ledger: Mutex<Ledger>,
+    /// This program on this machine since it was booted.
+    machine: Machine,
+    /// What it carries itself.
+    self_test: Mutex<SelfTest>,
 }
 
 impl Agent {
@@ -68,6 +78,8 @@ impl Agent {
             line: Mutex::new(()),
             filled: watch::Sender::new(false),
             ledger: Mutex::new(state.ledger()),
+            machine: Machine::this(),
+            self_test: Mutex::new(state.self_test()),
             state,
         })
     }
@@ -95,6 +107,7 @@ pub async fn run(state: StateDirectory, stop: impl Future<Output = ()>) -> Resul
     };
     let around = Surroundings {
         server: Some(server),
+        ..Surroundings::default()
     };
     tokio::select! {
         () = measure_for_ever(&agent, &around, schedule) => {}
@@ -143,6 +156,12 @@ async fn work_through(
 ) -> Result<(), RecvError> {
     let now = now_ms();
     let mut due: Vec<u64> = tasks.iter().map(|task| next_due(task, now)).collect();
+    let mut testers: Vec<Tester> = tasks
+        .iter()
+        .filter_map(|task| task.probe.tester())
+        .collect();
+    testers.sort_unstable();
+    testers.dedup();
     while !changes.has_changed()? {
         let next = tasks.iter().zip(&mut due).min_by_key(|(_, due)| **due);
         let Some((task, due)) = next else {
@@ -150,6 +169,9 @@ async fn work_through(
         };
         let wait = Duration::from_millis(due.saturating_sub(now_ms()));
         // In steps, so that a clock that is set forward or back is noticed.
+        if wait >= ROOM {
+            agent.test_itself(&testers).await;
+        }
         if !wait.is_zero() {
             if let Ok(changed) = tokio::time::timeout(wait.min(IDLE), changes.changed()).await {
                 return changed;
@@ -228,13 +250,46 @@ impl Agent {
         )
     }
 
+    /// Finds out what this machine itself carries with these protocols, where that is not known.
+    async fn test_itself(&self, testers: &[Tester]) {
+        let (mut book, at) = (self.self_test.lock().await, clock::now());
+        if !book.is_due(&self.machine, testers, at) {
+            return;
+        }
+        let _line = self.line.lock().await;
+        self.filled.send_replace(true);
+        *book = SelfTest {
+            at: Some(at),
+            machine: self.machine.clone(),
+            ..SelfTest::default()
+        };
+        for &tester in testers {
+            match self_test::ceiling(tester).await {
+                Ok(ceiling) => book.ceilings.note(tester, ceiling),
+                Err(failure) => tracing::warn!(?tester, %failure, "the self-test failed"),
+            }
+        }
+        self.filled.send_replace(false);
+        tracing::info!(ceilings = ?book.ceilings, "what this machine itself carries");
+        if let Err(error) = self.state.keep_self_test(&book) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the self-test could not be kept: a restart repeats it"
+            );
+        }
+    }
+
     /// Does a task that fills the line, and notes what it cost.
     async fn saturate(&self, task: &Task, around: &Surroundings) -> Vec<Observation> {
         let interface = port_of(task);
         let bytes = || interface.as_deref().and_then(bytes_through);
         let (began, before) = (Instant::now(), bytes());
+        let around = Surroundings {
+            ceilings: self.self_test.lock().await.of(&self.machine),
+            ..around.clone()
+        };
         self.filled.send_replace(true);
-        let observations = measure(task, around).await;
+        let observations = measure(task, &around).await;
         self.filled.send_replace(false);
         if let (Some(interface), Some(before), Some(after)) = (&interface, before, bytes()) {
             // Counters that begin anew have counted at least what they show.
@@ -611,6 +666,7 @@ mod tests {
         };
         let around = Surroundings {
             server: Some(silent),
+            ..Surroundings::default()
         };
         let (observations, ()) = tokio::join!(agent.watch(&watch, &around), async {
             tokio::time::sleep(Duration::from_millis(200)).await;

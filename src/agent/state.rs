@@ -6,10 +6,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use messnetz_probes::tls::Fingerprint;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::budget::Ledger;
+use super::ceilings::SelfTest;
 use super::key::AgentKey;
 use crate::wire::{AgentId, Schedule};
 
@@ -17,6 +19,7 @@ const KEY_FILE: &str = "agent-key.pk8";
 const ENROLMENT_FILE: &str = "enrolment.json";
 const SPOOL_FILE: &str = "spool.db";
 const LEDGER_FILE: &str = "budget.json";
+const SELF_TEST_FILE: &str = "self-test.json";
 
 /// What the agent knows of its collector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,22 +174,9 @@ impl StateDirectory {
         write_private(&path, &text)
     }
 
-    /// What saturating tests have cost so far; nothing where none was kept, and where what was kept cannot be
-    /// read: an agent does not stop measuring for its books.
+    /// What saturating tests have cost so far.
     pub(super) fn ledger(&self) -> Ledger {
-        let path = self.path.join(LEDGER_FILE);
-        let kept = match fs::read(&path) {
-            Ok(kept) => kept,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ledger::default(),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "what tests have cost cannot be read: the budget begins anew");
-                return Ledger::default();
-            }
-        };
-        serde_json::from_slice(&kept).unwrap_or_else(|error| {
-            tracing::warn!(path = %path.display(), %error, "what tests have cost is damaged: the budget begins anew");
-            Ledger::default()
-        })
+        self.book(LEDGER_FILE)
     }
 
     /// Keeps what saturating tests have cost so far.
@@ -194,8 +184,43 @@ impl StateDirectory {
     /// # Errors
     /// Where it cannot be written.
     pub(super) fn keep_ledger(&self, ledger: &Ledger) -> Result<(), StateError> {
-        let path = self.path.join(LEDGER_FILE);
-        let text = serde_json::to_vec(ledger).map_err(|error| StateError::Damaged {
+        self.keep_book(LEDGER_FILE, ledger)
+    }
+
+    /// What the last self-test came to.
+    pub(super) fn self_test(&self) -> SelfTest {
+        self.book(SELF_TEST_FILE)
+    }
+
+    /// Keeps what a self-test came to.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn keep_self_test(&self, self_test: &SelfTest) -> Result<(), StateError> {
+        self.keep_book(SELF_TEST_FILE, self_test)
+    }
+
+    /// What was kept under this name; nothing where nothing was, and where it cannot be read: an agent does not
+    /// stop measuring for its books.
+    fn book<T: DeserializeOwned + Default>(&self, name: &str) -> T {
+        let path = self.path.join(name);
+        let kept = match fs::read(&path) {
+            Ok(kept) => kept,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return T::default(),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "this book cannot be read and begins anew");
+                return T::default();
+            }
+        };
+        serde_json::from_slice(&kept).unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "this book is damaged and begins anew");
+            T::default()
+        })
+    }
+
+    fn keep_book(&self, name: &str, book: &impl Serialize) -> Result<(), StateError> {
+        let path = self.path.join(name);
+        let text = serde_json::to_vec(book).map_err(|error| StateError::Damaged {
             path: path.display().to_string(),
             why: error.to_string(),
         })?;

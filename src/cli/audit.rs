@@ -420,6 +420,7 @@ fn standing(finding: &Finding, text: &Text) -> String {
             let why = match why {
                 NotMeasured::NoData { why } => text.why_no_data(why),
                 NotMeasured::PortTooSmall(full) => text.why_port_too_small(full),
+                NotMeasured::BoxTooSlow(slow) => text.why_box_too_slow(slow),
             };
             return format!("– {title}: {}, {why}", text.say("audit-not-measured"));
         }

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use messnetz_metric::{EachWay, Metric, Nominal, Quantity, Rate, Segment, UnixMillis, Value};
+use messnetz_metric::{Metric, Quantity, Rate, Segment, Tester, UnixMillis, Value};
 use messnetz_sites::Day;
 use messnetz_sites::calendar::{Interval, Timetable, number_of};
 use messnetz_sites::cause::{Cause, OTHER_TRAFFIC_LIMIT, Seen, Situation, cause};
 use messnetz_sites::period::{Period, Recent};
 use messnetz_sites::site::{Authority, School, Site};
 use messnetz_sites::target::{ServiceId, Target};
-use messnetz_sites::verdict::{Judge, Judgement, NoData, Sample, Series, Verdict, judge_periods};
+use messnetz_sites::verdict::{
+    Bounds, Judge, Judgement, NoData, Sample, Series, Verdict, judge_periods,
+};
 
 use super::{CLOCK_AHEAD_MS, Row};
 use crate::store::{SiteSeries, Store, StoreError};
@@ -71,9 +73,9 @@ impl<'a> Measured<'a> {
     pub(super) fn judgements(&self, judge: &mut Judge, target: &Target) -> Vec<Judgement> {
         let series = self.series_of(target);
         let judging = &self.authority.judging;
-        let port = |period: Period| {
+        let bounds = |period: Period| {
             let (begin, end) = self.times_of(period);
-            port(&self.series, begin, end)
+            bounds(&self.series, begin, end)
         };
         let mut judgements = judge_periods(
             judge,
@@ -81,7 +83,7 @@ impl<'a> Measured<'a> {
             self.school,
             self.site,
             &series,
-            port,
+            bounds,
             judging,
             self.recent,
         );
@@ -277,20 +279,22 @@ pub(super) fn disturbed(series: &[SiteSeries]) -> Disturbed {
     found
 }
 
-/// The nominal rate of the port that the site's agent measured through, as last seen from `begin` to
-/// before `end`.
-fn port(
-    measured: &[SiteSeries],
-    begin: UnixMillis,
-    end: UnixMillis,
-) -> Option<Rate<Nominal, EachWay>> {
-    let speed = Metric::new(Segment::Lan, Quantity::LinkSpeed);
-    measured
-        .iter()
-        .filter(|series| speaks(series, speed))
-        .filter_map(|series| seen(series, begin, end).samples.last())
-        .max_by_key(|(at, _)| *at)?
-        .1
-        .as_rate()
-        .map(Rate::new)
+/// What bounded what the site's agent could show, as last seen from `begin` to before `end`.
+fn bounds(measured: &[SiteSeries], begin: UnixMillis, end: UnixMillis) -> Bounds {
+    let last = |segment, quantity| {
+        let metric = Metric::new(segment, quantity);
+        measured
+            .iter()
+            .filter(|series| speaks(series, metric))
+            .filter_map(|series| seen(series, begin, end).samples.last())
+            .max_by_key(|(at, _)| *at)?
+            .1
+            .as_rate()
+    };
+    let of_box = |tester| last(Segment::Agent, Quantity::Ceiling(tester));
+    Bounds {
+        port: last(Segment::Lan, Quantity::LinkSpeed).map(Rate::new),
+        ndt7: of_box(Tester::Ndt7),
+        iperf3: of_box(Tester::Iperf3),
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use messnetz_metric::{Direction, Metric, Observation, Outcome, Quantity, Segment, Value, Vantage};
+use messnetz_metric::{
+    Direction, Metric, Observation, Outcome, Quantity, Segment, Tester, Value, Vantage,
+};
 use messnetz_sites::period::Period;
 use messnetz_sites::trend::Outlook;
 
@@ -168,6 +170,27 @@ fn a_port_that_was_replaced_in_may_changes_nothing_about_april() {
     let told = |store: &Store| row_of_the_classes(store, Cycle::Month).judgement.verdict;
     assert_eq!(told(&before), told(&after));
     assert_eq!(told(&after).kind(), VerdictKind::Undecided);
+}
+
+#[test]
+fn a_self_test_of_the_month_bounds_what_its_tests_could_show() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    let ceiling = |tester| Metric::new(Segment::Agent, Quantity::Ceiling(tester));
+    let at = authority.calendar.zone.numbered_day_begins(*month(4).end());
+    let told = |tester, mbps: u64| {
+        let own = vec![(ceiling(tester), at, mbps * 1_000_000)];
+        let (_folder, store) = store_with(site, [daily(month(4), 94), own].concat());
+        row_of_the_classes(&store, Cycle::Month)
+    };
+    let slow = told(Tester::Ndt7, 100);
+    assert_eq!(slow.judgement.verdict.kind(), VerdictKind::Undecided);
+    let ceiling = slow.judgement.ceiling.unwrap();
+    assert_eq!((ceiling.port, ceiling.ceiling.as_mbps()), (None, 100.0));
+    for (tester, mbps) in [(Tester::Ndt7, 900), (Tester::Iperf3, 100)] {
+        let kind = told(tester, mbps).judgement.verdict.kind();
+        assert_eq!(kind, VerdictKind::Missed, "{tester:?}");
+    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) struct Carried {
 pub(super) async fn capacity(
     (segment, direction): (Segment, Direction),
     peer: &str,
-    vantage: &Vantage,
+    (vantage, around): (&Vantage, &Surroundings),
     test: impl Future<Output = Result<Carried, Failure>>,
 ) -> Vec<Measured> {
     let port = vantage.interface.as_deref();
@@ -56,12 +56,9 @@ pub(super) async fn capacity(
         }
         let port = port.unwrap_or_default();
         also.push(Measured::new(inside(vantage), port, &[], Ok(of_port)));
-        also.push(Measured::new(
-            Segment::Agent,
-            THIS_BOX,
-            &[],
-            Ok(seen.of_box()),
-        ));
+        let mut of_box = seen.of_box();
+        of_box.extend(around.ceilings.reading(segment));
+        also.push(Measured::new(Segment::Agent, THIS_BOX, &[], Ok(of_box)));
     }
     let mut measured = vec![Measured::new(
         segment,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use messnetz_metric::Direction;
+use messnetz_metric::{Direction, Tester};
 use messnetz_probes::tcp_info::Congestion;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
@@ -333,6 +333,21 @@ impl Probe {
             | Self::Tcp { .. }
             | Self::Http { .. }
             | Self::Link => false,
+        }
+    }
+
+    /// With which protocol it finds a capacity; `None` where it finds none.
+    #[must_use]
+    pub const fn tester(&self) -> Option<Tester> {
+        match self {
+            Self::Ndt7 { .. } => Some(Tester::Ndt7),
+            Self::Iperf3 { .. } => Some(Tester::Iperf3),
+            Self::Icmp { .. }
+            | Self::Stamp { .. }
+            | Self::Dns { .. }
+            | Self::Tcp { .. }
+            | Self::Http { .. }
+            | Self::Link => None,
         }
     }
 

@@ -266,11 +266,14 @@ impl Text {
             self.say_with("explain-days-reached", &gaps)
         }));
         sentences.extend(judgement.ceiling.map(|ceiling| {
-            let gaps = [
-                ("port", self.rate(ceiling.port).into()),
-                ("ceiling", self.rate(ceiling.ceiling).into()),
-            ];
-            self.say_with("explain-ceiling", &gaps)
+            let most = ("ceiling", self.rate(ceiling.ceiling).into());
+            match ceiling.port {
+                Some(port) => {
+                    let gaps = [("port", self.rate(port).into()), most];
+                    self.say_with("explain-ceiling", &gaps)
+                }
+                None => self.say_with("explain-ceiling-of-box", &[most]),
+            }
         }));
         sentences.extend(judgement.disturbed.map(|disturbed| {
             let share = self.language.number(100.0 * disturbed.share, 0);
@@ -394,6 +397,10 @@ impl Text {
                 }
                 Undecided::PortTooSmall(full) => {
                     let why = self.why_port_too_small(full);
+                    vec![self.say_with("explain-no-verdict", &[("why", why.into())])]
+                }
+                Undecided::BoxTooSlow(slow) => {
+                    let why = self.why_box_too_slow(slow);
                     vec![self.say_with("explain-no-verdict", &[("why", why.into())])]
                 }
             },

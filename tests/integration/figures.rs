@@ -75,6 +75,7 @@ impl Measuring {
             .unwrap();
         let around = Arc::new(Surroundings {
             server: Some(server.clone()),
+            ..Surroundings::default()
         });
         let task = Task {
             every_ms: 0,

@@ -10,7 +10,7 @@ mod observation;
 mod rate;
 mod units;
 
-pub use metric::{Better, Direction, Layer, Metric, Quantity, Segment, UnknownMetric};
+pub use metric::{Better, Direction, Layer, Metric, Quantity, Segment, Tester, UnknownMetric};
 pub use observation::{
     Failure, FailureReason, Medium, Observation, Outcome, Reading, UnixMillis, Vantage,
 };

@@ -104,6 +104,31 @@ pub enum Better {
     Lower,
 }
 
+/// By which protocol a capacity test is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tester {
+    /// ndt7 over TLS, through the line to the far end.
+    Ndt7,
+    /// iperf3, through LAN and Wi-Fi to an endpoint inside.
+    Iperf3,
+}
+
+impl Tester {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ndt7, Self::Iperf3];
+
+    /// What an agent measures the capacity of a segment with; `None` where it measures none.
+    #[must_use]
+    pub const fn of(segment: Segment) -> Option<Self> {
+        match segment {
+            Segment::Line => Some(Self::Ndt7),
+            Segment::Lan | Segment::Wlan => Some(Self::Iperf3),
+            Segment::Service | Segment::Agent => None,
+        }
+    }
+}
+
 /// What is measured or counted on a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
@@ -122,8 +147,14 @@ pub enum Quantity {
     FrameErrors,
     /// Share of the bytes on the interface that were not the capacity test's while it ran, in its direction.
     OtherTraffic,
-    /// Share of one processor that the measuring program itself used while a capacity test ran.
+    /// Share of the time in which the busiest thread of the measuring program was at work while a capacity test
+    /// ran: one saturated core of four is a limit too.
     Cpu,
+    /// Share of the time in which the busiest processor of the measuring box was at work meanwhile, for whomever.
+    BusiestCore,
+    /// TCP payload rate that the measuring box reached over its own loopback, with nothing else to do: what a
+    /// capacity test by that protocol can show at most, however fast the network is.
+    Ceiling(Tester),
     /// Median round-trip time of one burst (RFC 2681).
     Rtt,
     /// Smallest round-trip time of one burst.
@@ -164,7 +195,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// All quantities, in the order of the documentation.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::Goodput(Direction::Down),
         Self::Goodput(Direction::Up),
         Self::LinkSpeed,
@@ -174,6 +205,9 @@ impl Quantity {
         Self::FrameErrors,
         Self::OtherTraffic,
         Self::Cpu,
+        Self::BusiestCore,
+        Self::Ceiling(Tester::Ndt7),
+        Self::Ceiling(Tester::Iperf3),
         Self::Rtt,
         Self::RttMin,
         Self::RttP95,
@@ -210,6 +244,9 @@ impl Quantity {
             Self::FrameErrors => "frame-errors",
             Self::OtherTraffic => "other-traffic",
             Self::Cpu => "cpu",
+            Self::BusiestCore => "busiest-core",
+            Self::Ceiling(Tester::Ndt7) => "ceiling.ndt7",
+            Self::Ceiling(Tester::Iperf3) => "ceiling.iperf3",
             Self::Rtt => "rtt",
             Self::RttMin => "rtt.min",
             Self::RttP95 => "rtt.p95",
@@ -238,9 +275,11 @@ impl Quantity {
     #[must_use]
     pub const fn unit(self) -> Unit {
         match self {
-            Self::Goodput(_) | Self::LinkSpeed | Self::OwnSpeed | Self::PeerSpeed => {
-                Unit::BitPerSecond
-            }
+            Self::Goodput(_)
+            | Self::LinkSpeed
+            | Self::OwnSpeed
+            | Self::PeerSpeed
+            | Self::Ceiling(_) => Unit::BitPerSecond,
             Self::Loss
             | Self::LossOneWay(_)
             | Self::Reachable
@@ -248,7 +287,8 @@ impl Quantity {
             | Self::HalfDuplex
             | Self::FrameErrors
             | Self::OtherTraffic
-            | Self::Cpu => Unit::PartPerMillion,
+            | Self::Cpu
+            | Self::BusiestCore => Unit::PartPerMillion,
             Self::Rssi => Unit::MillibelMilliwatt,
             Self::Snr => Unit::Millibel,
             _ => Unit::Microsecond,
@@ -263,6 +303,7 @@ impl Quantity {
             | Self::LinkSpeed
             | Self::OwnSpeed
             | Self::PeerSpeed
+            | Self::Ceiling(_)
             | Self::Reachable
             | Self::Rssi
             | Self::Snr => Better::Higher,
@@ -280,7 +321,7 @@ impl Quantity {
     #[must_use]
     pub const fn layer(self) -> Option<Layer> {
         match self {
-            Self::Goodput(_) => Some(Layer::TcpPayload),
+            Self::Goodput(_) | Self::Ceiling(_) => Some(Layer::TcpPayload),
             Self::LinkSpeed | Self::OwnSpeed | Self::PeerSpeed => Some(Layer::Contract),
             _ => None,
         }

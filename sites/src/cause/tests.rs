@@ -34,7 +34,7 @@ const fn other(metric: &'static str, number: i64) -> Other {
 const CLEAN_LAN: [Other; 2] = [other("lan.loss", 0), other("lan.rtt", 400)];
 
 fn judged(target: &Target, school: &School, series: &Series, port: Option<f64>) -> Judgement {
-    let port = port.map(Rate::from_mbps);
+    let port = Bounds::of_port(port.map(Rate::from_mbps));
     judge(
         target,
         school,

@@ -60,7 +60,7 @@ fn findings(
             &school,
             site,
             &series,
-            None,
+            Bounds::default(),
             &Judging::default(),
         );
         let cause = cause(&judgement, &series.samples, &situation)?;

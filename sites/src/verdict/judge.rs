@@ -1,12 +1,11 @@
 //! Holding a series against a target.
 
-use messnetz_metric::{
-    Better, EachWay, Layer, Metric, Nominal, Quantity, Rate, Segment, Unit, UnixMillis, Value,
-};
+use messnetz_metric::{Better, Layer, Metric, Quantity, Rate, Segment, Unit, UnixMillis, Value};
 
+use super::bounds::Limited;
 use super::{
-    Ceiling, ContractCheck, DaysReached, Disturbed, FullPort, Interval, Judgement, Layers, More,
-    NoData, Query, Series, Undecided, Verdict, VerdictKind,
+    Bounds, ContractCheck, DaysReached, Disturbed, Interval, Judgement, Layers, More, NoData,
+    Query, Series, Undecided, Verdict, VerdictKind,
 };
 use crate::blocks::Blocks;
 use crate::judging::Judging;
@@ -15,10 +14,6 @@ use crate::share::clopper_pearson;
 use crate::site::{School, Site};
 use crate::target::{Target, Threshold};
 
-/// A port counts as full from this share of what it can carry: the demand that one flow fills a port
-/// entirely would never be met (project default, after the 90 % of Vfg 99/2021).
-const FULL_PORT: f64 = 0.9;
-
 /// Judges one target at one site. For many, a [`Judge`] keeps its room.
 #[must_use]
 pub fn judge(
@@ -26,10 +21,10 @@ pub fn judge(
     school: &School,
     site: &Site,
     series: &Series,
-    port: Option<Rate<Nominal, EachWay>>,
+    bounds: Bounds,
     judging: &Judging,
 ) -> Judgement {
-    Judge::default().judge(target, school, site, series, port, judging)
+    Judge::default().judge(target, school, site, series, bounds, judging)
 }
 
 /// Judges, with room for the work on the samples that is used again for the next series.
@@ -41,9 +36,9 @@ pub struct Judge {
 impl Judge {
     /// Judges one target at one site.
     ///
-    /// `port` is the nominal rate of the port that the agent measures through. In this order:
+    /// `bounds` is what bounds what the agent can show. In this order:
     /// 1. no samples, or no threshold for this school: no data;
-    /// 2. the port cannot carry the threshold and is full: undecided, however many samples there are;
+    /// 2. the agent cannot show the threshold and gave all it can: undecided, however many samples there are;
     /// 3. fewer samples or days than asked for: undecided;
     /// 4. the whole interval on the good side: met; on the bad side: missed; else undecided.
     #[must_use]
@@ -53,7 +48,7 @@ impl Judge {
         school: &School,
         site: &Site,
         series: &Series,
-        port: Option<Rate<Nominal, EachWay>>,
+        bounds: Bounds,
         judging: &Judging,
     ) -> Judgement {
         let demand = Demand::of(target, judging);
@@ -76,7 +71,7 @@ impl Judge {
                 let look = Look {
                     target,
                     interval: &interval,
-                    port,
+                    bounds,
                     demand,
                 };
                 let verdict = look.verdict(values, threshold.tolerated);
@@ -114,10 +109,7 @@ impl Judge {
             standing: None,
             failures: series.failures.len(),
             query: besides.query,
-            ceiling: port.and_then(|port| {
-                let ceiling = target.ceiling(port)?;
-                Some(Ceiling { port, ceiling })
-            }),
+            ceiling: bounds.ceiling(target),
             disturbed: besides.disturbed,
             layers: target
                 .layer
@@ -301,7 +293,7 @@ impl<'a> Values<'a> {
 struct Look<'a> {
     target: &'a Target,
     interval: &'a Interval,
-    port: Option<Rate<Nominal, EachWay>>,
+    bounds: Bounds,
     demand: Demand,
 }
 
@@ -326,7 +318,7 @@ impl Look<'_> {
         let is_enough =
             values.samples >= self.demand.min_samples && values.days >= self.demand.min_days;
         match self.side(threshold).filter(|_| is_enough) {
-            Some(VerdictKind::Missed) if self.full_port(values, threshold).is_some() => {
+            Some(VerdictKind::Missed) if self.limited(values, threshold).is_some() => {
                 VerdictKind::Undecided
             }
             Some(side) => side,
@@ -344,8 +336,8 @@ impl Look<'_> {
         }
     }
 
-    fn full_port(&self, values: &Values<'_>, threshold: Value) -> Option<FullPort> {
-        full_port(self.target, values.observed, threshold, self.port)
+    fn limited(&self, values: &Values<'_>, threshold: Value) -> Option<Limited> {
+        (self.bounds).limited(self.target, values.observed, threshold)
     }
 
     fn why_undecided(&self, values: &mut Values<'_>, threshold: Value) -> Undecided {
@@ -354,8 +346,10 @@ impl Look<'_> {
             min_days,
             ..
         } = self.demand;
-        if let Some(full) = self.full_port(values, threshold) {
-            return Undecided::PortTooSmall(full);
+        match self.limited(values, threshold) {
+            Some(Limited::Port(full)) => return Undecided::PortTooSmall(full),
+            Some(Limited::Box(slow)) => return Undecided::BoxTooSlow(slow),
+            None => {}
         }
         let more = self.more(values, threshold);
         if values.samples < min_samples {
@@ -408,27 +402,6 @@ impl Look<'_> {
             days,
         }
     }
-}
-
-/// The agent's port, where it cannot carry the threshold and was full.
-pub(super) fn full_port(
-    target: &Target,
-    observed: Value,
-    threshold: Value,
-    port: Option<Rate<Nominal, EachWay>>,
-) -> Option<FullPort> {
-    let port = port?;
-    let ceiling = target.ceiling(port)?;
-    let Value::Rate(needed) = threshold else {
-        return None;
-    };
-    let was_full = observed.number() as f64 >= FULL_PORT * ceiling.as_bps() as f64;
-    (ceiling < needed && was_full).then_some(FullPort {
-        port,
-        layer: target.metric.quantity.layer()?,
-        ceiling,
-        needed,
-    })
 }
 
 /// The contract against the strict threshold, where both are nominal rates of the same line.

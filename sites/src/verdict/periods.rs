@@ -1,15 +1,13 @@
 //! One judgement for each period, final where the period is over.
 
-use messnetz_metric::{EachWay, Nominal, Rate};
-
-use super::{Judge, Judgement, Series};
+use super::{Bounds, Judge, Judgement, Series};
 use crate::judging::Judging;
 use crate::period::{Period, Recent, split};
 use crate::site::{School, Site};
 use crate::target::Target;
 
-/// Judges one target at one site for each of the recent periods, in their order; `port` is the nominal rate
-/// of the port that the agent measured through in a period. A period without samples
+/// Judges one target at one site for each of the recent periods, in their order; `bounds` is what
+/// bounded what the agent could show in a period. A period without samples
 /// has its judgement too: a school that was not measured is not at the target.
 #[must_use]
 #[expect(
@@ -22,7 +20,7 @@ pub fn judge_periods(
     school: &School,
     site: &Site,
     series: &Series,
-    port: impl Fn(Period) -> Option<Rate<Nominal, EachWay>>,
+    bounds: impl Fn(Period) -> Bounds,
     judging: &Judging,
     recent: Recent,
 ) -> Vec<Judgement> {
@@ -34,7 +32,7 @@ pub fn judge_periods(
         ..{
             let own = parts.remove(&period);
             let series = own.as_ref().unwrap_or(&nothing);
-            judge.judge(target, school, site, series, port(period), judging)
+            judge.judge(target, school, site, series, bounds(period), judging)
         }
     };
     recent.periods().into_iter().map(judged).collect()

@@ -1,10 +1,11 @@
 //! One visit: what was seen today, and no more.
 
-use messnetz_metric::{Better, EachWay, Metric, Nominal, Rate, Value};
+use messnetz_metric::{Better, Metric, Value};
 use serde::Serialize;
 
-use super::judge::{Values, full_port};
-use super::{FullPort, NoData, Series};
+use super::bounds::Limited;
+use super::judge::Values;
+use super::{Bounds, FullPort, NoData, Series, SlowBox};
 use crate::blocks::Blocks;
 use crate::quantile::Statistic;
 use crate::site::{School, SchoolId, Site, SiteId};
@@ -68,6 +69,8 @@ pub enum NotMeasured {
     },
     /// The port of the measuring device was full and is too small to tell.
     PortTooSmall(FullPort),
+    /// The measuring device itself gave all that it has, and that is too little to tell.
+    BoxTooSlow(SlowBox),
 }
 
 /// Holds what one visit measured against a target.
@@ -77,7 +80,7 @@ pub fn snapshot(
     school: &School,
     site: &Site,
     series: &Series,
-    port: Option<Rate<Nominal, EachWay>>,
+    bounds: Bounds,
 ) -> Snapshot {
     let mut blocks = Blocks::default();
     let values = Values::of(&mut blocks, target, series, false);
@@ -92,8 +95,9 @@ pub fn snapshot(
         (Err(why), _) => Err(NotMeasured::NoData { why }),
         (Ok(values), Ok(threshold)) => {
             let tolerated = threshold.tolerated;
-            match full_port(target, values.observed, tolerated, port) {
-                Some(full) => Err(NotMeasured::PortTooSmall(full)),
+            match bounds.limited(target, values.observed, tolerated) {
+                Some(Limited::Port(full)) => Err(NotMeasured::PortTooSmall(full)),
+                Some(Limited::Box(slow)) => Err(NotMeasured::BoxTooSlow(slow)),
                 None => Ok(target
                     .op
                     .holds(values.observed.number(), tolerated.number())),

@@ -13,7 +13,7 @@ use crate::site::{School, Site};
 use crate::target::Target;
 
 fn judged(id: &str, school: &School, series: &Series, port: Option<f64>) -> Judgement {
-    let port = port.map(Rate::from_mbps);
+    let port = Bounds::of_port(port.map(Rate::from_mbps));
     judge(
         target(id),
         school,
@@ -190,6 +190,45 @@ fn a_full_port_that_is_too_small_leaves_the_verdict_open() {
 }
 
 #[test]
+fn a_box_that_gave_all_it_had_leaves_the_verdict_open_and_the_lower_bound_is_the_ceiling() {
+    let grammar = school(Some(12), Some(400));
+    let judged = |port: f64, ndt7: f64, measured: f64| {
+        let bounds = Bounds {
+            port: Some(Rate::from_mbps(port)),
+            ndt7: Some(BitRate::from_mbps(ndt7)),
+            // What is measured with iperf3 is not the line.
+            iperf3: Some(BitRate::from_mbps(1.0)),
+        };
+        let (series, judging) = (mbps([measured; 20]), Judging::default());
+        let site = &grammar.sites[0];
+        judge(target(CLASSES), &grammar, site, &series, bounds, &judging)
+    };
+    let slow = judged(1000.0, 200.0, 185.0);
+    let why = Undecided::BoxTooSlow(SlowBox {
+        tester: Tester::Ndt7,
+        ceiling: BitRate::from_mbps(200.0),
+        needed: BitRate::from_mbps(351.0),
+    });
+    assert_eq!(slow.verdict, Verdict::Undecided { why });
+    let ceiling = slow.ceiling.unwrap();
+    assert_eq!((ceiling.port, ceiling.ceiling.as_mbps()), (None, 200.0));
+    // It had more to give: the line is slow.
+    let had_more = judged(1000.0, 200.0, 150.0).verdict;
+    assert_eq!(had_more, Verdict::Missed);
+    // The port bounds before the box does.
+    let port = judged(100.0, 200.0, 94.0);
+    assert_eq!(port.ceiling.unwrap().port, Some(Rate::from_mbps(100.0)));
+    assert!(matches!(
+        port.verdict,
+        Verdict::Undecided {
+            why: Undecided::PortTooSmall(_)
+        }
+    ));
+    // A box that can show the threshold bounds nothing.
+    assert_eq!(judged(1000.0, 360.0, 340.0).verdict, Verdict::Missed);
+}
+
+#[test]
 fn a_gigabit_port_can_tell_a_gigabit_within_the_tolerance_but_not_without() {
     let judgement = judged(
         "de-gigabit/down",
@@ -220,7 +259,7 @@ fn a_delay_is_judged_by_its_upper_end() {
             "voice-video/rtt",
             &school(None, None),
             &delays(slow, n),
-            None,
+            Bounds::default(),
         );
         assert_eq!(judgement.verdict.kind(), expected, "{slow} of {n} slow");
     }
@@ -268,7 +307,7 @@ fn a_judgement_on_less_evidence_than_the_target_asks_for_is_marked() {
             &school,
             &school.sites[0],
             &series,
-            None,
+            Bounds::default(),
             &judging,
         );
         assert_eq!(judgement.shortened, expected, "{judging:?}");
@@ -298,7 +337,7 @@ fn a_site_among_several_is_not_judged_by_the_classes_of_the_whole_school() {
             &school,
             site,
             &series,
-            None,
+            Bounds::default(),
             &Judging::default(),
         )
     };
@@ -311,7 +350,7 @@ fn a_site_among_several_is_not_judged_by_the_classes_of_the_whole_school() {
 fn a_snapshot_says_above_or_below_today_and_nothing_more() {
     let grammar = school(Some(12), Some(400));
     let at = |id, series: &Series, port| {
-        let port = Option::map(port, Rate::from_mbps);
+        let port = Bounds::of_port(Option::map(port, Rate::from_mbps));
         let snapshot = snapshot(target(id), &grammar, &grammar.sites[0], series, port);
         (snapshot.standing, snapshot.favourable)
     };
@@ -357,7 +396,7 @@ fn the_written_forms_of_open_results_are_stable() {
         &school,
         &school.sites[0],
         &mbps([382.0; 3]),
-        None,
+        Bounds::default(),
     );
     insta::assert_json_snapshot!((none.verdict, port.verdict, visit));
 }
@@ -438,7 +477,14 @@ fn a_demonstration_may_take_one_days_samples_as_independent_and_says_so() {
     };
     let series = several_a_day(20, [rate(382.0); 20]);
     let site = &school.sites[0];
-    let judgement = judge(target(CLASSES), &school, site, &series, None, &judging);
+    let judgement = judge(
+        target(CLASSES),
+        &school,
+        site,
+        &series,
+        Bounds::default(),
+        &judging,
+    );
     assert_eq!(judgement.verdict, Verdict::Met);
     assert!(judgement.shortened);
     assert_eq!((judgement.days, judgement.effective), (1, 20));
@@ -474,7 +520,7 @@ fn a_share_of_days_counts_the_best_test_of_each_day() {
             &school,
             site,
             &series(days, bad),
-            None,
+            Bounds::default(),
             &judging,
         )
     };
@@ -523,7 +569,7 @@ fn a_month_that_is_over_is_closed_and_the_running_one_provisional() {
         &school,
         &school.sites[0],
         &mbps([382.0; 45]),
-        |_| None,
+        |_| Bounds::default(),
         &Judging::default(),
         Recent {
             cycle: Cycle::Month,
@@ -562,7 +608,7 @@ fn a_judgement_says_what_finds_its_samples_and_what_the_agent_could_see() {
     };
     assert_eq!(judgement.query, Some(expected));
     let ceiling = Ceiling {
-        port: Rate::from_mbps(1000.0),
+        port: Some(Rate::from_mbps(1000.0)),
         ceiling: BitRate::from_bps(941_482_445),
     };
     assert_eq!(judgement.ceiling, Some(ceiling));
@@ -626,7 +672,7 @@ fn a_month_in_which_nothing_was_measured_has_its_judgement() {
         &school,
         &school.sites[0],
         &series,
-        |_| None,
+        |_| Bounds::default(),
         &Judging::default(),
         Recent {
             cycle: Cycle::Month,

@@ -6,7 +6,7 @@ use messnetz_metric::{BitRate, Rate, UnixMillis};
 use messnetz_sites::cause::Cause;
 use messnetz_sites::site::{Authority, Exception, LineMedium};
 use messnetz_sites::upgrade::{Catalogue, recommend};
-use messnetz_sites::verdict::{Sample, Series, judge};
+use messnetz_sites::verdict::{Bounds, Sample, Series, judge};
 
 use super::*;
 use crate::judging::chain::StatedChain;
@@ -55,7 +55,7 @@ fn row(authority: &Authority, target: &str, samples: &[Sample], cause: Option<Ca
         window: target.window.as_ref().map(ToString::to_string),
         peer: None,
     };
-    let port = Some(Rate::from_mbps(1000.0));
+    let port = Bounds::of_port(Some(Rate::from_mbps(1000.0)));
     let mut judgement = judge(target, school, site, &series, port, &authority.judging);
     judgement.period = Some(OCTOBER);
     judgement.standing = Some(Standing::Closed);

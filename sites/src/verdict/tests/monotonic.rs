@@ -34,7 +34,7 @@ proptest! {
                 disturbed: None,
             });
             let series = Series { samples: samples.collect(), ..Series::default() };
-            judge(&target, &school, &school.sites[0], &series, None, &Judging::default())
+            judge(&target, &school, &school.sites[0], &series, Bounds::default(), &Judging::default())
         };
         let before = judged(&rates);
         let mut worse = rates;
@@ -67,7 +67,7 @@ proptest! {
         let judging = Judging { min_samples: Some(min_samples), ..Judging::default() };
         let judged = |rates: &[u64]| {
             let series = mbps(rates.iter().map(|rate| *rate as f64));
-            let port = port.map(Rate::from_mbps);
+            let port = Bounds::of_port(port.map(Rate::from_mbps));
             judge(target(CLASSES), &school, &school.sites[0], &series, port, &judging)
         };
         let before = judged(&rates);
@@ -87,7 +87,7 @@ proptest! {
         let judging = Judging { min_samples: Some(1), ..Judging::default() };
         let judged = |delays: &[u64]| {
             let series = series(delays.iter().map(|us| Value::Time(Micros::from_micros(*us))));
-            judge(target("voice-video/rtt"), &school, &school.sites[0], &series, None, &judging)
+            judge(target("voice-video/rtt"), &school, &school.sites[0], &series, Bounds::default(), &judging)
         };
         let before = judged(&delays);
         let mut worse = delays;
