@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use messnetz_metric::{Micros, UnixMillis, Value};
 use messnetz_sites::site::Authority;
 use messnetz_sites::target::{Profile, Target};
-use messnetz_sites::verdict::{Judge, Sample, Series};
+use messnetz_sites::verdict::{Bounds, Judge, Sample, Series};
 
 const DAYS: i32 = 200;
 const SAMPLES_A_DAY: i64 = 72;

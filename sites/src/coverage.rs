@@ -104,7 +104,9 @@ mod tests {
     use crate::judging::Judging;
     use crate::sample_school::{mbps, school, target};
     use crate::site::SiteId;
-    use crate::verdict::{InventoryJudgement, InventoryVerdict, Lacking, Series, Whose, judge};
+    use crate::verdict::{
+        Bounds, InventoryJudgement, InventoryVerdict, Lacking, Series, Whose, judge,
+    };
 
     #[test]
     fn a_school_counts_once_by_the_site_that_speaks_most_against_it() {

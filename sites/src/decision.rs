@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::judging::Judging;
     use crate::sample_school::{rate, school, several_a_day, target};
-    use crate::verdict::{VerdictKind, judge};
+    use crate::verdict::{Bounds, VerdictKind, judge};
 
     fn with(statistic: &str) -> Target {
         let mut target = target("de-aufgreifschwelle-30/down").clone();

@@ -252,7 +252,7 @@ mod tests {
     use crate::period::{Cycle, Recent};
     use crate::random::SplitMix64;
     use crate::sample_school::{mbps, school, target};
-    use crate::verdict::{Judge, Series, judge_periods};
+    use crate::verdict::{Bounds, Judge, Series, judge_periods};
 
     /// Kendall's tables: no inversion among 4 has the chance 1/24, at most one among 5 has 5/120, at most 6
     /// among 8 have 0.031.
@@ -384,7 +384,7 @@ mod tests {
                 &school,
                 site,
                 series,
-                |_| None,
+                |_| Bounds::default(),
                 &judging,
                 recent,
             )

@@ -3,6 +3,7 @@
 mod access;
 mod attempts;
 mod burst;
+mod honesty;
 mod iperf3;
 mod latency;
 mod ndt7;

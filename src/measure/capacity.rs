@@ -1,6 +1,7 @@
 //! Capacity tests as tasks: through the line to the far end, or through LAN and Wi-Fi to an endpoint inside; with
 //! what they do to round trips, and with what the box sees of itself meanwhile.
 
+use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use messnetz_metric::{Direction, Failure, FailureReason, Quantity, Reading, Segm
 use messnetz_probes::iperf3::{self, Progress};
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::under_load::{self, FarEnd};
-use messnetz_probes::witness::{Testimony, Witness};
+use messnetz_probes::witness::{self, Testimony, Witness};
 use messnetz_probes::{Binding, link, ndt7};
 use tokio::sync::Notify;
 
@@ -20,17 +21,6 @@ const SHORTEST_SHARE: f64 = 0.8;
 
 /// Payload of a full TCP segment over Ethernet, with time stamps (RFC 7323).
 const SEGMENT: u64 = 1448;
-
-/// What flowed in a capacity test.
-struct Flowed {
-    /// Bytes that arrived.
-    bytes: u64,
-    /// While the test ran.
-    during: Duration,
-    /// Bytes that this side sent again.
-    again: u64,
-    readings: Vec<Reading>,
-}
 
 /// What a capacity test came to, and what the box saw of itself meanwhile.
 pub(super) struct Carried {
@@ -79,26 +69,20 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// A capacity test with what it does to the round trips to its server, and with what the box sees of itself
-    /// from when the test begins: before, no data flows that could be held against its counters.
+    /// Begins to look at the box, when data begins to flow: before, there is nothing that could be held against
+    /// its counters.
+    fn witness(&self) -> Witness {
+        Witness::begin(self.vantage.interface.as_deref())
+    }
+
+    /// A capacity test with what it does to the round trips to its server.
     async fn carry(
         &self,
         server: FarEnd,
         flows: impl Future<Output = ()>,
-        test: impl Future<Output = Result<Flowed, Failure>>,
+        test: impl Future<Output = Result<Carried, Failure>>,
     ) -> Result<Carried, Failure> {
         let direction = self.direction;
-        let test = async {
-            let witness = Witness::begin(self.vantage.interface.as_deref());
-            let Flowed {
-                bytes,
-                during,
-                again,
-                readings,
-            } = test.await?;
-            let seen = witness.end(direction, bytes, during, again);
-            Ok(Carried { readings, seen })
-        };
         let beside = under_load::beside(server, self.binding, self.duration, flows, test);
         let (carried, latency) = beside.await;
         let mut carried = carried?;
@@ -117,16 +101,21 @@ pub(super) async fn through_line(
     around: &Surroundings,
 ) -> Result<Carried, Failure> {
     let test = async {
-        let report = goodput(&run, congestion, around).await?;
+        let witness = run.witness();
+        let report = goodput(&run, congestion, around, || witness.look()).await?;
         let again = match run.direction {
             Direction::Up => report.sender.and_then(|sender| sender.bytes_retrans),
             Direction::Down => None,
         };
-        Ok(Flowed {
-            bytes: report.bytes,
-            during: Duration::from_micros(report.elapsed.as_micros()),
+        let carried = witness::Carried {
+            direction: run.direction,
+            payload: report.bytes,
             again: again.unwrap_or_default(),
+        };
+        let during = Duration::from_micros(report.elapsed.as_micros());
+        Ok(Carried {
             readings: report.readings(),
+            seen: witness.end(&[carried], during),
         })
     };
     let server = FarEnd {
@@ -166,13 +155,22 @@ pub(super) async fn through_lan(
     };
     let limit = test.patience.queue + run.duration + PAGE;
     let flows = Notify::new();
-    let begun = |progress: Progress<'_>| {
-        if matches!(progress, Progress::Running) {
-            flows.notify_one();
-        }
-    };
     let test = async {
-        let report = tokio::time::timeout(limit, test.run(begun)).await;
+        let witness = OnceCell::new();
+        let goes_on = |progress: Progress<'_>| match progress {
+            // Waiting for a turn is no part of the test.
+            Progress::Queued(_) => {}
+            Progress::Running => {
+                witness.get_or_init(|| run.witness());
+                flows.notify_one();
+            }
+            Progress::Interval(_) => {
+                if let Some(witness) = witness.get() {
+                    witness.look();
+                }
+            }
+        };
+        let report = tokio::time::timeout(limit, test.run(goes_on)).await;
         let report = report.unwrap_or_else(|_| {
             let detail = format_args!(
                 "iperf3 test with {endpoint}: not over after {} s",
@@ -186,11 +184,17 @@ pub(super) async fn through_lan(
         whole(during, run.duration, endpoint)?;
         let again = summary.filter(|_| run.direction == Direction::Up);
         let again = again.and_then(|summary| summary.retransmits);
-        Ok(Flowed {
-            bytes: received.bytes,
-            during,
+        let carried = witness::Carried {
+            direction: run.direction,
+            payload: received.bytes,
             again: again.unwrap_or_default().saturating_mul(SEGMENT),
+        };
+        let seen = witness.into_inner();
+        Ok(Carried {
             readings: report.readings(),
+            seen: seen
+                .map(|seen| seen.end(&[carried], during))
+                .unwrap_or_default(),
         })
     };
     Box::pin(run.carry(server, flows.notified(), test)).await
@@ -211,6 +215,7 @@ async fn goodput(
     run: &Run<'_>,
     congestion: Option<Congestion>,
     around: &Surroundings,
+    mut goes_on: impl FnMut() + Send,
 ) -> Result<ndt7::client::Report, Failure> {
     let server = around.server()?;
     let test = ndt7::client::Test {
@@ -225,7 +230,7 @@ async fn goodput(
         deadline: MAX_TEST + PAGE,
         congestion,
     };
-    let report = test.run().await?;
+    let report = test.run_telling(|_| goes_on()).await?;
     let elapsed = Duration::from_micros(report.elapsed.as_micros());
     whole(elapsed, run.duration, &server.address)?;
     Ok(report)

@@ -88,3 +88,9 @@ fn the_default_routes_are_those_of_this_namespace() {
         assert_eq!(found.v6, Some(route("2001:db8::fe", 60)));
     });
 }
+
+#[tokio::test]
+async fn the_way_to_this_machine_is_its_loopback() {
+    let interface = towards("127.0.0.1:9".parse().unwrap());
+    assert_eq!(interface.as_deref(), Some("lo"));
+}

@@ -35,6 +35,10 @@ use crate::tcp_info::{Congestion, TcpHandle};
 
 type WebSocket = WebSocketStream<Counted<Stream>>;
 
+/// A test in which nothing has come for so long when it ends has died before: its rate would be diluted. For
+/// short tests half of their time.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// One test in one direction.
 #[derive(Clone, Debug)]
 pub struct Test {
@@ -122,7 +126,8 @@ impl Test {
     ///
     /// # Errors
     /// As [`Dial::connect`]; [`FailureReason::Busy`] where the server has no room now;
-    /// [`FailureReason::Timeout`] where nothing came within the time;
+    /// [`FailureReason::Timeout`] where nothing came within the time, or nothing more from some moment on, with
+    /// what had been measured until then;
     /// [`FailureReason::Protocol`] where the server refuses the test, sends data in the wrong
     /// direction, sends what is no WebSocket or never tells what it has received.
     pub async fn run(&self) -> Result<Report, Failure> {
@@ -305,17 +310,23 @@ impl Running<'_> {
             }
         };
         let elapsed = Micros::from(self.start.elapsed());
-        let bytes = websocket.get_ref().received();
+        let (bytes, last) = {
+            let counted = websocket.get_ref();
+            (counted.received(), counted.last())
+        };
         self.close(websocket).await;
         match (flowed, stopped) {
-            (true, _) => Ok(Counts {
-                bytes,
-                elapsed,
-                intervals: intervals.all(bytes, elapsed),
-                sender: told.as_ref().and_then(told_by_sender),
-                congestion: told.as_ref().and_then(Measurement::congestion),
-                server_uuid: told.as_ref().and_then(uuid),
-            }),
+            (true, _) => {
+                self.has_flowed_until(bytes, last, elapsed)?;
+                Ok(Counts {
+                    bytes,
+                    elapsed,
+                    intervals: intervals.all(bytes, elapsed),
+                    sender: told.as_ref().and_then(told_by_sender),
+                    congestion: told.as_ref().and_then(Measurement::congestion),
+                    server_uuid: told.as_ref().and_then(uuid),
+                })
+            }
             (false, true) => Err(failure::timeout(self.test.attempt(), self.test.duration)),
             (false, false) => Err(self.test.broken(&"closed before any data came")),
         }
@@ -328,6 +339,8 @@ impl Running<'_> {
     ) -> Result<Counts, Failure> {
         let (mut sink, mut stream) = websocket.split();
         let mut told: Option<Measurement> = None;
+        // What the server had received, and when it first told of so much.
+        let mut grew = (0, self.start);
         {
             let mut sending = pin!(send(&mut sink));
             let mut sends = true;
@@ -358,6 +371,9 @@ impl Running<'_> {
                             told.as_ref().and_then(Measurement::received)
                         {
                             intervals.seen(bytes, elapsed);
+                            if bytes > grew.0 {
+                                grew = (bytes, Instant::now());
+                            }
                         }
                     }
                     Some(Ok(Message::Binary(_))) => {
@@ -370,6 +386,7 @@ impl Running<'_> {
                 }
             }
         }
+        let ended = Micros::from(self.start.elapsed());
         let info = self.tcp.info().ok();
         let congestion = self.tcp.congestion().ok();
         let received = told.as_ref().and_then(Measurement::received);
@@ -381,6 +398,7 @@ impl Running<'_> {
             self.test
                 .broken(&"the server never told what it has received")
         })?;
+        self.has_flowed_until(bytes, grew.1, ended)?;
         Ok(Counts {
             bytes,
             elapsed,
@@ -394,6 +412,28 @@ impl Running<'_> {
             congestion,
             server_uuid,
         })
+    }
+
+    /// Whether data flowed until about the end.
+    fn has_flowed_until(&self, bytes: u64, last: Instant, end: Micros) -> Result<(), Failure> {
+        let limit = SILENCE.min(self.test.duration.min(MAX_DURATION) / 2);
+        let until = last.saturating_duration_since(self.start);
+        let end = Duration::from_micros(end.as_micros());
+        let silent = end.saturating_sub(until);
+        if silent < limit {
+            return Ok(());
+        }
+        let rate = BitRate::from_transfer(bytes, until.into()).unwrap_or_default();
+        let (attempt, until, silent) = (
+            self.test.attempt(),
+            until.as_secs_f64(),
+            silent.as_secs_f64(),
+        );
+        let detail = format_args!(
+            "{attempt}: nothing more came in the last {silent:.1} s; in the {until:.1} s before, {bytes} bytes at {:.1} Mbit/s",
+            rate.as_mbps()
+        );
+        Err(Failure::new(FailureReason::Timeout, detail))
     }
 
     /// Says goodbye and lets the server close first, which spares it the TIME-WAIT state (RFC 9293,

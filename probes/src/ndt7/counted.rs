@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 /// Counts the bytes read, so that a message of which only a part has come counts by that part: on a
 /// slow line one message is a noticeable share of a test.
 pub(super) struct Counted<S> {
     stream: S,
     received: u64,
+    last: Instant,
 }
 
 impl<S> Counted<S> {
@@ -18,11 +20,17 @@ impl<S> Counted<S> {
         Self {
             stream,
             received: 0,
+            last: Instant::now(),
         }
     }
 
     pub(super) fn received(&self) -> u64 {
         self.received
+    }
+
+    /// When the last byte came; before there was one, when this was made.
+    pub(super) fn last(&self) -> Instant {
+        self.last
     }
 }
 
@@ -34,7 +42,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.received += (buffer.filled().len() - before) as u64;
+        let more = buffer.filled().len() - before;
+        if more > 0 {
+            self.received += more as u64;
+            self.last = Instant::now();
+        }
         result
     }
 }

@@ -335,6 +335,44 @@ async fn data_from_the_server_in_an_upload_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_download_that_dies_half_way_tells_what_came_until_then_and_no_diluted_rate() {
+    let address = misbehaving(|mut websocket| async move {
+        for _ in 0..5 {
+            let message = Message::Binary(Bytes::from(vec![1; 100_000]));
+            websocket.send(message).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let failure = test(Direction::Down, address, None)
+        .run()
+        .await
+        .unwrap_err();
+    assert_eq!(failure.reason, FailureReason::Timeout, "{failure}");
+    // 500 kB within about 0.4 s, and not within the 1.5 s of the test.
+    let rate = failure.detail.rsplit("bytes at ").next().unwrap();
+    let rate: f64 = rate.trim_end_matches(" Mbit/s").parse().unwrap();
+    assert!((4.0..11.0).contains(&rate), "{failure}");
+    assert!(failure.detail.contains("nothing more came"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_upload_of_which_no_more_arrives_is_none() {
+    let address = misbehaving(|mut websocket| async move {
+        let told = r#"{"TCPInfo":{"BytesReceived":1000000,"ElapsedTime":100000}}"#;
+        loop {
+            websocket.send(Message::text(told)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    let failure = test(Direction::Up, address, None).run().await.unwrap_err();
+    assert_eq!(failure.reason, FailureReason::Timeout, "{failure}");
+    assert!(failure.detail.contains("1000000 bytes"), "{failure}");
+}
+
+#[tokio::test]
 async fn an_upload_that_the_server_breaks_off_keeps_what_it_told() {
     let address = misbehaving(|mut websocket| async move {
         let told = r#"{"TCPInfo":{"BytesReceived":1000000,"ElapsedTime":100000}}"#;

@@ -58,6 +58,11 @@ pub enum Direction {
     Up,
 }
 
+impl Direction {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Down, Self::Up];
+}
+
 /// Where in the protocol stack a rate is counted. The same line has a different rate on each layer,
 /// so two rates are comparable only within one layer or with a stated tolerance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

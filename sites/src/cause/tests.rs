@@ -7,7 +7,7 @@ use crate::judging::Judging;
 use crate::sample_school::{mbps, rate, school, series, target};
 use crate::site::School;
 use crate::target::Target;
-use crate::verdict::{Series, VerdictKind, judge};
+use crate::verdict::{Bounds, Series, VerdictKind, judge};
 
 const CLASSES: &str = "de-aufgreifschwelle-30/down";
 

@@ -7,7 +7,7 @@ use crate::cause::{Cause, Seen, Situation, cause};
 use crate::judging::Judging;
 use crate::sample_school::{mbps, school, target};
 use crate::source::Mark;
-use crate::verdict::{FullPort, Judgement, judge};
+use crate::verdict::{Bounds, FullPort, Judgement, judge};
 
 const CLASSES: &str = "de-aufgreifschwelle-30/down";
 

@@ -2,7 +2,7 @@
 
 mod monotonic;
 
-use messnetz_metric::{BitRate, Micros, Ppm, Value};
+use messnetz_metric::{BitRate, Micros, Ppm, Tester, Value};
 
 use super::*;
 use crate::facts::{Fact, Facts};
@@ -259,7 +259,7 @@ fn a_delay_is_judged_by_its_upper_end() {
             "voice-video/rtt",
             &school(None, None),
             &delays(slow, n),
-            Bounds::default(),
+            None,
         );
         assert_eq!(judgement.verdict.kind(), expected, "{slow} of {n} slow");
     }
@@ -278,7 +278,15 @@ fn a_judgement_of_all_hours_is_marked_where_the_target_is_about_some() {
     };
     let marked = |target: &Target| {
         let (site, series) = (&school.sites[0], mbps([382.0; 20]));
-        judge(target, &school, site, &series, None, &all_hours).shortened
+        judge(
+            target,
+            &school,
+            site,
+            &series,
+            Bounds::default(),
+            &all_hours,
+        )
+        .shortened
     };
     let mut target = target(CLASSES).clone();
     assert!(target.window.is_some() && marked(&target));

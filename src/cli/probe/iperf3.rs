@@ -1,24 +1,30 @@
 //! Throughput by iperf3, with any stock server.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use messnetz_metric::{BitRate, Direction, Failure, Value};
-use messnetz_probes::Binding;
+use messnetz_metric::{BitRate, Direction, Failure, Tester, Value};
 use messnetz_probes::iperf3::{
     DEFAULT_UDP_LENGTH, DEFAULT_UDP_RATE, Datagrams, End, Flow, Interval, MAX_STREAMS,
     MAX_TCP_LENGTH, Parameters, Patience, Progress, Protocol, Report, Summary, Test, Transfer,
 };
 use messnetz_probes::under_load::{FarEnd, UnderLoad};
+use messnetz_probes::witness::{Carried, Testimony, Witness};
+use messnetz_probes::{Binding, link};
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use super::honesty::{self, Account, Ceiling, Itself};
 use super::latency::{self, Beside, Seen};
 use super::{Came, Look, ending_of, resolve, seconds, tell, way, words};
 use crate::cli::{Ending, print};
 use crate::clock;
+
+/// Payload of a full TCP segment over Ethernet, with time stamps (RFC 7323).
+const SEGMENT: u64 = 1448;
 
 /// Throughput of TCP streams, or the fate of datagrams, with an iperf3 server
 ///
@@ -77,6 +83,8 @@ pub(super) struct Iperf3 {
     #[command(flatten)]
     beside: Beside,
     #[command(flatten)]
+    itself: Itself,
+    #[command(flatten)]
     look: Look,
 }
 
@@ -98,6 +106,9 @@ struct Done {
     report: Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency: Option<Came<UnderLoad>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    self_test: Option<Came<Ceiling>>,
+    machine: Account,
 }
 
 impl Iperf3 {
@@ -157,19 +168,28 @@ impl Iperf3 {
             },
             ..Test::new(server, parameters)
         };
+        let self_test = self.itself.ceiling(Tester::Iperf3).await;
+        let port = self.look.interface.clone();
+        let port = port.or_else(|| link::towards(server));
         let bar = self.look.progress("{spinner} {msg}");
         let flows = Notify::new();
+        let witness = OnceCell::new();
         let run = test.run(|progress| match progress {
             Progress::Queued(place) => bar.set_message(format!("server busy, {place}")),
             Progress::Running => {
+                witness.get_or_init(|| Witness::begin(port.as_deref()));
                 flows.notify_one();
                 bar.set_message("data flows");
             }
-            Progress::Interval(interval) if !self.look.json => {
-                // Whoever reads no more is told by the result.
-                bar.suspend(|| drop(print(&line(interval))));
+            Progress::Interval(interval) => {
+                if let Some(witness) = witness.get() {
+                    witness.look();
+                }
+                if !self.look.json {
+                    // Whoever reads no more is told by the result.
+                    bar.suspend(|| drop(print(&line(interval))));
+                }
             }
-            Progress::Interval(_) => {}
         });
         // How long a test takes that bytes end is not known before.
         let far_end = length.map(|_| FarEnd {
@@ -180,18 +200,47 @@ impl Iperf3 {
         let seen = (self.beside).run(far_end, &test.binding, length, begun, run);
         let seen = Box::pin(seen).await;
         bar.finish_and_clear();
-        seen.map(|Seen { result, latency }| Done {
+        let Seen { result, latency } = seen?;
+        let seen = witness.into_inner().map(|witness| end(witness, &result));
+        let rates = Direction::BOTH
+            .into_iter()
+            .filter_map(|direction| result.direction(direction)?.received.rate);
+        let machine = Account::new(seen.unwrap_or_default(), rates.max(), self_test.as_ref());
+        Ok(Done {
             report: result,
             latency,
+            self_test,
+            machine,
         })
     }
+}
+
+/// What was seen of this machine in a test.
+fn end(witness: Witness, report: &Report) -> Testimony {
+    let summaries = Direction::BOTH
+        .into_iter()
+        .filter_map(|direction| Some((direction, report.direction(direction)?)));
+    let carried: Vec<Carried> = summaries
+        .clone()
+        .map(|(direction, summary)| Carried {
+            direction,
+            payload: summary.received.bytes,
+            again: match (direction, summary.retransmits) {
+                (Direction::Up, Some(segments)) => segments.saturating_mul(SEGMENT),
+                _ => 0,
+            },
+        })
+        .collect();
+    let during = summaries.map(|(_, summary)| summary.received.elapsed).max();
+    let during = Duration::from_micros(during.unwrap_or_default().as_micros());
+    witness.end(&carried, during)
 }
 
 /// An interval as it is shown while the test runs: as this side sees it.
 fn line(interval: &Interval) -> String {
     let time = |time: messnetz_metric::Micros| time.as_millis_f64() / 1e3;
     let mut line = format!("{:6.2}–{:.2} s", time(interval.from), time(interval.to));
-    for direction in [Direction::Down, Direction::Up] {
+    for direction in Direction::BOTH {
         if let Some(transfer) = interval.transfer(direction) {
             let _ = write!(line, "  {} {}", way(direction), rate(&transfer));
         }
@@ -207,9 +256,16 @@ fn rate(transfer: &Transfer) -> String {
     rate.unwrap_or_else(|| "nothing".to_owned())
 }
 
-fn shown(Done { report, latency }: &Done) -> String {
+fn shown(done: &Done) -> String {
+    let Done {
+        report,
+        latency,
+        self_test,
+        machine,
+    } = done;
     let mut lines = Vec::new();
-    for direction in [Direction::Down, Direction::Up] {
+    lines.extend(self_test.as_ref().map(honesty::ceiling_shown));
+    for direction in Direction::BOTH {
         if let Some(summary) = report.direction(direction) {
             lines.push(format!(
                 "{}: {}",
@@ -227,6 +283,7 @@ fn shown(Done { report, latency }: &Done) -> String {
         "  {streams}; processor {:.0} % here, {:.0} % there",
         cpu.own.total, cpu.peer.total
     ));
+    lines.push(machine.shown());
     lines.extend(latency.as_ref().map(latency::shown));
     lines.join("\n")
 }

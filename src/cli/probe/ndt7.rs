@@ -5,8 +5,7 @@ mod mlab;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use messnetz_metric::{BitRate, Direction, Failure, FailureReason, Micros, Value};
-use messnetz_probes::Binding;
+use messnetz_metric::{BitRate, Direction, Failure, FailureReason, Micros, Tester, Value};
 use messnetz_probes::connection::Tls;
 use messnetz_probes::ndt7::client::{Interval, Report, SenderTcp, Test};
 use messnetz_probes::ndt7::locate::{Place, Server};
@@ -15,8 +14,11 @@ use messnetz_probes::proxy::Proxy;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_probes::under_load::UnderLoad;
+use messnetz_probes::witness::{Carried, Testimony, Witness};
+use messnetz_probes::{Binding, link};
 use serde::Serialize;
 
+use super::honesty::{self, Account, Ceiling, Itself};
 use super::latency::{self, Beside, Seen};
 use super::proxy::Through;
 use super::{Came, Look, ending_of, resolve, split, way, words};
@@ -57,6 +59,8 @@ pub(super) struct Ndt7 {
     public: mlab::Public,
     #[command(flatten)]
     beside: Beside,
+    #[command(flatten)]
+    itself: Itself,
     #[command(flatten)]
     through: Through,
     #[command(flatten)]
@@ -100,6 +104,8 @@ struct All<'a> {
     interface: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mlab: Option<Came<mlab::Found>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    self_test: Option<Came<Ceiling>>,
     tests: Vec<One>,
 }
 
@@ -114,6 +120,8 @@ struct One {
     outcome: Came<Measured>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency: Option<Came<UnderLoad>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<Account>,
 }
 
 #[derive(Serialize)]
@@ -121,6 +129,39 @@ struct One {
 enum Measured {
     One(Report),
     Several(Together),
+}
+
+impl Measured {
+    /// What went over the wire, the rate of it, and in what time.
+    fn carried(&self) -> (Carried, BitRate, Micros) {
+        let (direction, payload, again, goodput, during) = match self {
+            Self::One(report) => {
+                let again = report.sender.and_then(|sender| sender.bytes_retrans);
+                let Report {
+                    direction, bytes, ..
+                } = *report;
+                (direction, bytes, again, report.goodput, report.elapsed)
+            }
+            Self::Several(together) => {
+                let streams = together.streams.iter();
+                let again = streams
+                    .filter_map(|one| one.sender?.bytes_retrans)
+                    .reduce(u64::saturating_add);
+                let Together {
+                    direction, bytes, ..
+                } = *together;
+                (direction, bytes, again, together.goodput, together.common)
+            }
+        };
+        // What the server sends again does not all arrive here.
+        let again = again.filter(|_| direction == Direction::Up);
+        let carried = Carried {
+            direction,
+            payload,
+            again: again.unwrap_or_default(),
+        };
+        (carried, goodput, during)
+    }
 }
 
 impl Ndt7 {
@@ -138,6 +179,10 @@ impl Ndt7 {
             None => Some(self.public.find(&binding, proxy, self.trust()).await),
         };
         let mut tests = Vec::new();
+        let self_test = self.itself.ceiling(Tester::Ndt7).await;
+        if let Some(ceiling) = &self_test {
+            self.say(&honesty::ceiling_shown(ceiling))?;
+        }
         if let Some(Err(failure)) = &found {
             ending = self.failed(failure)?;
         } else {
@@ -155,17 +200,23 @@ impl Ndt7 {
                     (_, Some((host, port))) => (None, test(&named(host, *port)).await),
                     _ => continue,
                 };
-                let (outcome, latency) = match measured {
-                    Ok(Seen { result, latency }) => {
+                let (outcome, latency, machine) = match measured {
+                    Ok(Seen {
+                        result: (result, seen),
+                        latency,
+                    }) => {
+                        let goodput = Some(result.carried().1);
+                        let machine = Account::new(seen, goodput, self_test.as_ref());
                         self.say(&shown(server.as_ref(), &result))?;
                         if let Some(latency) = &latency {
                             self.say(&latency::shown(latency))?;
                         }
-                        (Came::Report(result), latency)
+                        self.say(&machine.shown())?;
+                        (Came::Report(result), latency, Some(machine))
                     }
                     Err(failure) => {
                         ending = self.failed(&failure)?;
-                        (Came::Failure(failure), None)
+                        (Came::Failure(failure), None, None)
                     }
                 };
                 tests.push(One {
@@ -174,6 +225,7 @@ impl Ndt7 {
                     server,
                     outcome,
                     latency,
+                    machine,
                 });
             }
         }
@@ -190,6 +242,7 @@ impl Ndt7 {
                     Ok(found) => Came::Report(found),
                     Err(failure) => Came::Failure(failure),
                 }),
+                self_test,
                 tests,
             })?;
         }
@@ -216,7 +269,7 @@ impl Ndt7 {
         place: &Place,
         binding: &Binding,
         proxy: Option<&Proxy>,
-    ) -> Result<Seen<Measured>, Failure> {
+    ) -> Result<Seen<(Measured, Testimony)>, Failure> {
         let Place { host, port, query } = place;
         let bare = host.trim_matches(['[', ']']);
         let duration = Duration::from_secs(self.time.into());
@@ -242,9 +295,14 @@ impl Ndt7 {
         let bar = self.look.progress("{wide_bar} {msg}");
         bar.set_length(duration.as_millis() as u64);
         let live = bar.clone();
+        let port = self.look.interface.clone();
+        let port = port.or_else(|| link::towards(test.address));
         let run = async {
-            match self.streams {
+            let witness = Witness::begin(port.as_deref());
+            let look = &witness;
+            let measured = match self.streams {
                 Some(count) => streams::run(&test, count.into(), move |interval: &Interval| {
+                    look.look();
                     live.set_position(interval.end.as_micros() / 1_000);
                     live.set_message(format!("{} {count} streams", way(direction)));
                 })
@@ -252,13 +310,17 @@ impl Ndt7 {
                 .map(Measured::Several),
                 None => test
                     .run_telling(move |interval: &Interval| {
+                        look.look();
                         live.set_position(interval.end.as_micros() / 1_000);
                         let way = way(direction);
                         live.set_message(format!("{way} {}", rate(interval.goodput)));
                     })
                     .await
                     .map(Measured::One),
-            }
+            }?;
+            let (carried, _, during) = measured.carried();
+            let during = Duration::from_micros(during.as_micros());
+            Ok((measured, witness.end(&[carried], during)))
         };
         // Beyond a proxy the server itself cannot be asked.
         let far_end = proxy.is_none().then(|| latency::connectable(test.address));
