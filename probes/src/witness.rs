@@ -10,7 +10,7 @@ use messnetz_metric::{BitRate, Direction, Layer, Micros, Ppm, Quantity, Rate, Re
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
-use self::load::Times;
+use self::load::{Threads, Times};
 use crate::link::{self, Counters};
 
 pub use load::BusyCore;
@@ -35,8 +35,7 @@ pub struct Witness {
     processor: Option<Duration>,
     port: Option<Port>,
     before: Times,
-    /// When it was last looked, and what was seen until then.
-    last: Mutex<(Instant, Times)>,
+    threads: Mutex<Threads>,
 }
 
 #[derive(Debug)]
@@ -158,22 +157,20 @@ impl Witness {
             speed: link::read(name).ok().and_then(|state| state.speed),
             before: link::counters(name).ok(),
         });
-        let (before, began) = (Times::now(), Instant::now());
         Self {
-            began,
+            began: Instant::now(),
             processor: processor_time(),
             port,
-            last: Mutex::new((began, before.clone())),
-            before,
+            before: Times::now(),
+            threads: Mutex::default(),
         }
     }
 
     /// Looks at the threads: one that has ended is not seen any more. To be called about every second.
     pub fn look(&self) {
         let now = Times::now();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.0 = Instant::now();
-        last.1.follow(now);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.follow(&now, self.began.elapsed());
     }
 
     /// What was seen, after a test that carried this within `during`. Whatever else of it was still under way
@@ -188,16 +185,12 @@ impl Witness {
             process: used.and_then(|used| share(used.as_micros(), all.as_micros())),
             ..Testimony::default()
         };
-        let (mut seen, now) = (self.last, Times::now());
-        let (last, seen) = seen.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let now = Times::now();
         testimony.core = now.busiest_core(&self.before);
-        // What has ended since was last seen then; what goes on is seen now.
-        let until_last = last.saturating_duration_since(self.began);
-        let threads = [
-            seen.busiest_thread(&self.before, until_last),
-            now.busiest_thread(&self.before, all),
-        ];
-        testimony.thread = threads.into_iter().flatten().max();
+        let mut threads = self.threads;
+        let threads = threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        threads.follow(&now, all);
+        testimony.thread = threads.busiest(&self.before, all);
         if let Some(Port {
             name,
             speed,
@@ -364,7 +357,7 @@ mod tests {
     fn what_was_available_and_what_others_used_is_what_the_path_carried() {
         let before = counters(1_000, 10, 0, 500);
         let frames = |payload: f64| (payload * FRAMES_PER_PAYLOAD) as u64;
-        let now = counters(1_000 + 4 * frames(1e6), 10, 0, 500 + frames(1e6));
+        let now = counters(1_000 + 4 * frames(1e6), 20, 0, 500 + frames(1e6));
         let both = [Direction::Down, Direction::Up].map(|one| carried(one, 1_000_000));
         let seen = seen(&before, &now, &both);
         let [down, up] = seen.traffic[..] else {

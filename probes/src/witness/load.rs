@@ -61,28 +61,34 @@ impl Times {
         });
         shares.max_by_key(|one| one.busy)
     }
+}
 
-    /// Takes over what `later` shows of threads: one that has ended meanwhile keeps its last time.
-    pub(super) fn follow(&mut self, later: Self) {
-        self.cores = later.cores;
-        for (thread, time) in later.threads {
-            if self.threads.len() < MOST || self.threads.contains_key(&thread) {
-                self.threads.insert(thread, time);
+/// What each thread had used when it was last seen, and when that was, from the begin: one that has ended is not
+/// seen any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Threads(HashMap<u32, (u64, Duration)>);
+
+impl Threads {
+    /// Takes over what is seen at this time from the begin.
+    pub(super) fn follow(&mut self, seen: &Times, at: Duration) {
+        for (&thread, &time) in &seen.threads {
+            if self.0.len() < MOST || self.0.contains_key(&thread) {
+                self.0.insert(thread, (time, at));
             }
         }
     }
 
-    /// The share of `all` in which the thread was at work that was busiest since `before`.
-    pub(super) fn busiest_thread(&self, before: &Self, all: Duration) -> Option<Ppm> {
-        let since = |(thread, now): (&u32, &u64)| {
+    /// The share of its time in which the thread was at work that was busiest since `before`; of those that were
+    /// there for half of `all` at least.
+    pub(super) fn busiest(&self, before: &Times, all: Duration) -> Option<Ppm> {
+        let shares = self.0.iter().filter_map(|(thread, &(now, at))| {
             // One that is not among the earlier ones began since.
             let before = before.threads.get(thread).copied().unwrap_or_default();
-            now.checked_sub(before)
-        };
-        let ticks = self.threads.iter().filter_map(since).max()?;
-        let all = u64::try_from(all.as_micros()).ok()?;
-        let busy = ticks.saturating_mul(1_000_000 / TICKS);
-        Ppm::of(busy.min(all), all)
+            let busy = now.checked_sub(before)?.saturating_mul(1_000_000 / TICKS);
+            let time = u64::try_from(at.as_micros()).ok()?;
+            (at >= all / 2).then(|| Ppm::of(busy.min(time), time))?
+        });
+        shares.max()
     }
 }
 
@@ -157,14 +163,15 @@ mod tests {
     #[test]
     fn the_busiest_thread_counts_even_where_it_began_and_ended_during_the_test() {
         let before = times("", &[(1, 50), (2, 90)]);
-        let mut seen = before.clone();
-        seen.follow(times("", &[(1, 60), (2, 95), (7, 180)]));
+        let mut threads = Threads::default();
+        threads.follow(&times("", &[(9, 50)]), Duration::from_millis(500));
+        threads.follow(&times("", &[(1, 60), (7, 180)]), Duration::from_secs(2));
         // It has ended, and the others have gone on.
-        seen.follow(times("", &[(1, 70), (2, 99)]));
-        let share = seen.busiest_thread(&before, Duration::from_secs(2));
-        assert_eq!(share, Some(Ppm::from_ppm(900_000)));
-        let none = Times::default();
-        assert_eq!(none.busiest_thread(&none, Duration::from_secs(1)), None);
+        threads.follow(&times("", &[(1, 70), (2, 99)]), Duration::from_secs(3));
+        let busiest = threads.busiest(&before, Duration::from_secs(3));
+        assert_eq!(busiest, Some(Ppm::from_ppm(900_000)));
+        let none = Threads::default().busiest(&before, Duration::from_secs(1));
+        assert_eq!(none, None);
     }
 
     #[test]
