@@ -9,6 +9,7 @@ mod latency;
 mod ndt7;
 mod path;
 mod proxy;
+mod sizes;
 mod sweep;
 
 use std::io::{self, IsTerminal as _};

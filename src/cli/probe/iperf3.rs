@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use super::honesty::{self, Account, Ceiling, Itself};
 use super::latency::{self, Beside, Seen};
+use super::sizes::{rate as rate_of, size};
 use super::{Came, Look, ending_of, resolve, seconds, tell, way, words};
 use crate::cli::{Ending, print};
 use crate::clock;
@@ -28,7 +29,8 @@ const SEGMENT: u64 = 1448;
 
 /// Throughput of TCP streams, or the fate of datagrams, with an iperf3 server
 ///
-/// The options are called as those of iperf3. What counts is what the receiver got.
+/// The options are called as those of iperf3, and take K, M, G and T as there: 1024 each in sizes, 1000 each in
+/// rates. What counts is what the receiver got.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  messnetz probe iperf3 10.20.0.5\n  messnetz probe iperf3 10.20.0.5 --port 5201 --time 10 --reverse --parallel 4 --json\n  messnetz probe iperf3 10.20.0.5 --udp --bitrate \"20 Mbit/s\"\n\nWhere the server is busy, one of ours keeps a queue and says when it is your turn; a stock one refuses."
@@ -42,8 +44,8 @@ pub(super) struct Iperf3 {
     /// Seconds that data flows
     #[arg(long, short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     time: u32,
-    /// End after so many bytes instead
-    #[arg(long, short = 'n', conflicts_with = "time")]
+    /// End after so many bytes instead, such as 1G
+    #[arg(long, short = 'n', conflicts_with = "time", value_parser = size::<u64>)]
     bytes: Option<u64>,
     #[command(flatten)]
     ways: Ways,
@@ -56,17 +58,17 @@ pub(super) struct Iperf3 {
     /// Datagrams instead of TCP: loss and jitter at a set rate
     #[arg(long, short)]
     udp: bool,
-    /// Most that each stream sends, such as "20 Mbit/s" [default: as much as it can; 1 Mbit/s with --udp]
-    #[arg(long, short, value_name = "RATE")]
+    /// Most that each stream sends, such as 20M or "20 Mbit/s" [default: as much as it can; 1 Mbit/s with --udp]
+    #[arg(long, short, value_name = "RATE", value_parser = rate_of)]
     bitrate: Option<BitRate>,
-    /// Bytes of a write or of a datagram
-    #[arg(long, short)]
+    /// Bytes of a write or of a datagram, such as 128K
+    #[arg(long, short, value_parser = size::<u32>)]
     length: Option<u32>,
-    /// Size of the socket buffers in bytes
-    #[arg(long, short)]
+    /// Size of the socket buffers in bytes, such as 512K
+    #[arg(long, short, value_parser = size::<u32>)]
     window: Option<u32>,
     /// Largest segment in bytes
-    #[arg(long, short = 'M')]
+    #[arg(long, short = 'M', value_parser = size::<u16>)]
     mss: Option<u16>,
     /// Congestion control, by the kernel's name
     #[arg(long, short = 'C', value_name = "ALGORITHM")]
