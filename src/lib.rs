@@ -26,6 +26,8 @@ pub mod self_test;
 pub mod serve;
 #[cfg(feature = "agent")]
 mod services;
+#[cfg(feature = "agent")]
+pub mod way_out;
 
 #[cfg(feature = "collector")]
 pub mod collector;

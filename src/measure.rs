@@ -6,11 +6,13 @@ mod capacity;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ::http::Uri;
 use messnetz_metric::{
     Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment, UnixMillis,
     Vantage,
 };
 use messnetz_probes::connection::Tls;
+use messnetz_probes::proxy::Proxy;
 use messnetz_probes::tls::Trust;
 use messnetz_probes::{Binding, dns, http, icmp, link, stamp, tcp};
 
@@ -18,6 +20,7 @@ use self::capacity::{Run, capacity, through_lan, through_line};
 use crate::clock;
 use crate::pinned;
 use crate::self_test::Ceilings;
+use crate::way_out::WayOut;
 use crate::wire::{Burst, Peer, Probe, Task};
 
 /// Longest wait for an answer to one packet or request.
@@ -84,6 +87,8 @@ pub struct Surroundings {
     pub server: Option<TestServer>,
     /// What this machine itself carries, as far as it was tried.
     pub ceilings: Ceilings,
+    /// How pages and the far end are reached.
+    pub way_out: WayOut,
 }
 
 impl Surroundings {
@@ -94,6 +99,24 @@ impl Surroundings {
                 "no test server was named to measure against",
             )
         })
+    }
+
+    /// The proxy on the way to the far end.
+    fn proxy(&self) -> Result<Option<Proxy>, Failure> {
+        let Some(server) = &self.server else {
+            return Ok(None);
+        };
+        Ok(self.way_out.to(true, pinned::host_of(&server.address))?)
+    }
+
+    /// What a connection to the far end speaks about, and against what: one through a proxy shows what the proxy
+    /// carries, and not the line.
+    fn far_end(&self) -> (Segment, String) {
+        let peer = Peer::Collector.name();
+        match self.proxy() {
+            Ok(Some(proxy)) => (Segment::Service, through(peer, Some(&proxy))),
+            Ok(None) | Err(_) => (Segment::Line, peer.to_owned()),
+        }
     }
 
     async fn collector(&self) -> Result<SocketAddr, Failure> {
@@ -112,6 +135,14 @@ impl Surroundings {
                     )
                 }),
         }
+    }
+}
+
+/// Against what is measured where a proxy is on the way.
+fn through(peer: &str, proxy: Option<&Proxy>) -> String {
+    match proxy {
+        Some(proxy) => format!("{peer} through {proxy}"),
+        None => peer.to_owned(),
     }
 }
 
@@ -156,16 +187,19 @@ pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
 
 /// What a capacity test leaves behind that was not begun: its failure. Nothing for other tasks.
 #[must_use]
-pub fn left_out(task: &Task, failure: &Failure) -> Vec<Observation> {
+pub fn left_out(task: &Task, around: &Surroundings, failure: &Failure) -> Vec<Observation> {
     let vantage = vantage(task.interface.as_deref());
     let (way, peer) = match &task.probe {
-        Probe::Ndt7 { direction, .. } => ((Segment::Line, *direction), Peer::Collector.name()),
+        Probe::Ndt7 { direction, .. } => {
+            let (segment, peer) = around.far_end();
+            ((segment, *direction), peer)
+        }
         Probe::Iperf3 {
             direction,
             endpoint,
             ..
         } => {
-            let peer = endpoint.as_deref().unwrap_or(NO_ENDPOINT);
+            let peer = endpoint.as_deref().unwrap_or(NO_ENDPOINT).to_owned();
             ((inside(&vantage), *direction), peer)
         }
         _ => return Vec::new(),
@@ -239,8 +273,9 @@ async fn probe(
                 vantage,
             };
             let test = through_line(run, *congestion, around);
-            let way = (Segment::Line, *direction);
-            return capacity(way, collector, (vantage, around), test).await;
+            let (segment, peer) = around.far_end();
+            let way = (segment, *direction);
+            return capacity(way, &peer, (vantage, around), test).await;
         }
         Probe::Iperf3 {
             endpoint,
@@ -370,43 +405,40 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
         (Some(url), _) => (Segment::Service, url.to_owned(), url.to_owned(), Trust::Web),
         (None, Ok(server)) => {
             let url = format!("https://{}/v1/hello", server.address);
-            (
-                Segment::Line,
-                Peer::Collector.name().to_owned(),
-                url,
-                server.trust.clone(),
-            )
+            let collector = Peer::Collector.name().to_owned();
+            (Segment::Line, collector, url, server.trust.clone())
         }
         (None, Err(failure)) => {
-            let readings = Reading::failed(&[Quantity::HttpTime], &failure);
-            return Measured {
-                segment: Segment::Line,
-                peer: Peer::Collector.name().to_owned(),
-                readings,
-            };
+            let peer = Peer::Collector.name();
+            return Measured::new(Segment::Line, peer, &[Quantity::HttpTime], Err(failure));
         }
     };
-    let url = match url.parse() {
-        Ok(url) => url,
-        Err(error) => {
-            let failure = Failure::new(FailureReason::Protocol, format_args!("'{url}': {error}"));
-            let readings = Reading::failed(&[Quantity::HttpTime], &failure);
-            return Measured {
-                segment,
-                peer,
-                readings,
-            };
+    let fetch = || -> Result<http::Fetch, Failure> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            Failure::new(FailureReason::Protocol, format_args!("'{url}': {error}"))
+        };
+        let url: Uri = url.parse().map_err(|error| wrong(&error))?;
+        let tls = url.scheme_str() == Some("https");
+        let proxy = around.way_out.to(tls, url.host().unwrap_or_default())?;
+        Ok(http::Fetch {
+            url,
+            address: None,
+            proxy,
+            binding: binding.clone(),
+            trust,
+            deadline: PAGE,
+            max_body: MAX_PAGE,
+        })
+    };
+    let fetch = match fetch() {
+        Ok(fetch) => fetch,
+        Err(failure) => {
+            return Measured::new(segment, peer, &[Quantity::HttpTime], Err(failure));
         }
     };
-    let fetch = http::Fetch {
-        url,
-        address: None,
-        proxy: None,
-        binding: binding.clone(),
-        trust,
-        deadline: PAGE,
-        max_body: MAX_PAGE,
-    };
+    let proxy = fetch.proxy.as_ref();
+    // Through a proxy, even the far end's page is no word on the line.
+    let segment = proxy.map_or(segment, |_| Segment::Service);
     let readings = fetch.run().await.map(|report| report.readings());
-    Measured::new(segment, peer, fetch.quantities(), readings)
+    Measured::new(segment, through(&peer, proxy), fetch.quantities(), readings)
 }

@@ -11,9 +11,11 @@ use messnetz_metric::{Failure, FailureReason};
 use messnetz_probes::Binding;
 use messnetz_probes::connection::{Connection, Dial, Tls};
 use messnetz_probes::http::exchange as exchange_over;
+use messnetz_probes::proxy::{Proxy, Tunnel};
 use messnetz_probes::tls::{Fingerprint, Trust};
 
 use crate::identity::SERVER_NAME;
+use crate::way_out::WayOut;
 
 /// Longest wait for a resolver. The host's own resolver may take half a minute before it gives up.
 const LOOKUP: Duration = Duration::from_secs(3);
@@ -67,27 +69,45 @@ async fn addresses(
     Ok((first, addresses.collect()))
 }
 
+/// The host of `HOST:PORT`, without brackets.
+pub(crate) fn host_of(peer: &str) -> &str {
+    let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
+    host.trim_matches(['[', ']'])
+}
+
+/// The tunnel through a proxy to `HOST:PORT`; `None` where there is no port.
+pub(crate) fn tunnel(proxy: &Proxy, peer: &str) -> Option<Tunnel> {
+    let port = peer.rsplit_once(':')?.1.parse().ok()?;
+    Some(proxy.tunnel(host_of(peer), port))
+}
+
 /// One request and its answer over a connection of its own, to the first address that takes one.
 ///
 /// # Errors
-/// Where the collector cannot be reached, is another one, or does not answer in time.
+/// Where the collector, or the proxy on the way, cannot be reached, is another one, or does not answer in time.
 pub(crate) async fn exchange(
     collector: &str,
     fingerprint: Fingerprint,
+    way_out: &WayOut,
     request: Request<Full<Bytes>>,
     deadline: Duration,
     max_answer: usize,
 ) -> Result<Response<Bytes>, Failure> {
-    let (first, others) = resolve_all(collector).await?;
-    let connection = dial(first, &others, fingerprint, deadline).await?;
+    let proxy = way_out.to(true, host_of(collector))?;
+    let (tunnel, nearest) = match &proxy {
+        Some(proxy) => (tunnel(proxy, collector), proxy.to_string()),
+        None => (None, collector.to_owned()),
+    };
+    let (first, others) = resolve_all(&nearest).await?;
+    let connection = dial((first, &others), tunnel, fingerprint, deadline).await?;
     exchange_over(connection, request, deadline, max_answer).await
 }
 
 /// Connects to the first of the addresses that works; each gets its share of the time that is left,
 /// so that one that swallows packets does not keep the others from their turn.
 async fn dial(
-    first: SocketAddr,
-    others: &[SocketAddr],
+    (first, others): (SocketAddr, &[SocketAddr]),
+    tunnel: Option<Tunnel>,
     fingerprint: Fingerprint,
     deadline: Duration,
 ) -> Result<Connection, Failure> {
@@ -96,7 +116,7 @@ async fn dial(
         let left = end.saturating_duration_since(Instant::now());
         let dial = Dial {
             address,
-            tunnel: None,
+            tunnel: tunnel.clone(),
             tls: Some(tls(fingerprint)),
             binding: Binding::any(),
             congestion: None,
@@ -145,7 +165,7 @@ mod tests {
         };
         let fingerprint = Fingerprint::of(b"certificate");
         let others = [open];
-        let dialled = dial(closed, &others, fingerprint, Duration::from_secs(5));
+        let dialled = dial((closed, &others), None, fingerprint, Duration::from_secs(5));
         // Whoever hangs up before the handshake was reached at least.
         let accepted = async { drop(listener.accept().await.unwrap()) };
         let (dialled, ()) = tokio::join!(dialled, accepted);

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::state::{Enrolment, StateDirectory, StateError};
 use super::upload::{self, UploadError};
+use crate::way_out::WayOut;
 use crate::wire::{ENROL_PATH, EnrolRequest, EnrolResponse, Ticket};
 
 /// Why an agent did not enrol.
@@ -39,7 +40,11 @@ pub enum EnrolError {
 /// # Errors
 /// Where the directory is enrolled already or cannot be used, the collector is not the one of the
 /// ticket or refuses.
-pub async fn enrol(ticket: &Ticket, state: &StateDirectory) -> Result<Enrolment, EnrolError> {
+pub async fn enrol(
+    ticket: &Ticket,
+    state: &StateDirectory,
+    way_out: &WayOut,
+) -> Result<Enrolment, EnrolError> {
     match state.enrolment() {
         Err(StateError::NotEnrolled { .. }) => {}
         Err(error) => return Err(error.into()),
@@ -61,10 +66,15 @@ pub async fn enrol(ticket: &Ticket, state: &StateDirectory) -> Result<Enrolment,
             source,
         })
     })?;
-    let response: EnrolResponse =
-        upload::post(&ticket.collector, ticket.fingerprint, ENROL_PATH, &[], body)
-            .await
-            .map_err(collector_error)?;
+    let response: EnrolResponse = upload::post(
+        (&ticket.collector, ticket.fingerprint),
+        way_out,
+        ENROL_PATH,
+        &[],
+        body,
+    )
+    .await
+    .map_err(collector_error)?;
     if response.agent != key.id() {
         return Err(EnrolError::WrongName {
             named: response.agent.to_string(),

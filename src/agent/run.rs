@@ -21,6 +21,7 @@ use super::upload::{self, UploadError};
 use crate::clock;
 use crate::measure::{Surroundings, TestServer, default_route, left_out, measure};
 use crate::self_test;
+use crate::way_out::WayOut;
 use crate::wire::{Acknowledgement, MAX_TASKS, Schedule, Task};
 
 /// A saturating test that comes this late would run into the next school's turn: it is left out.
@@ -90,7 +91,11 @@ impl Agent {
 /// # Errors
 /// Where the directory holds no enrolment, another agent works in it, or state or spool cannot be used. A collector that cannot
 /// be reached is no error: the measurements wait in the spool.
-pub async fn run(state: StateDirectory, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn run(
+    state: StateDirectory,
+    way_out: WayOut,
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunError> {
     let enrolment = state.enrolment()?;
     let _lock = state.lock()?;
     let spool_error = |source| RunError::Spool {
@@ -107,11 +112,12 @@ pub async fn run(state: StateDirectory, stop: impl Future<Output = ()>) -> Resul
     };
     let around = Surroundings {
         server: Some(server),
+        way_out: way_out.clone(),
         ..Surroundings::default()
     };
     tokio::select! {
         () = measure_for_ever(&agent, &around, schedule) => {}
-        () = upload_for_ever(&agent, enrolment, &new_schedule) => {}
+        () = upload_for_ever(&agent, enrolment, &way_out, &new_schedule) => {}
         () = stop => {}
     }
     tracing::info!("the agent stops; what is not uploaded stays in the spool");
@@ -192,7 +198,7 @@ async fn work_through(
                 Ok(()) => agent.saturate(task, around).await,
                 Err(failure) => {
                     tracing::warn!(?task, %failure);
-                    left_out(task, &failure)
+                    left_out(task, around, &failure)
                 }
             }
         } else {
@@ -323,11 +329,12 @@ fn bytes_through(interface: &str) -> Option<u64> {
 async fn upload_for_ever(
     agent: &Agent,
     mut enrolment: Enrolment,
+    way_out: &WayOut,
     new_schedule: &watch::Sender<Schedule>,
 ) {
     let mut pause = BACK_OFF.0;
     loop {
-        match upload_waiting(agent, &mut enrolment, new_schedule).await {
+        match upload_waiting(agent, &mut enrolment, way_out, new_schedule).await {
             Ok(()) => {
                 pause = BACK_OFF.0;
                 let every = Duration::from_millis(enrolment.schedule.upload_every_ms.max(100));
@@ -395,6 +402,7 @@ fn remedy(status: StatusCode) -> Remedy {
 async fn upload_waiting(
     agent: &Agent,
     enrolment: &mut Enrolment,
+    way_out: &WayOut,
     new_schedule: &watch::Sender<Schedule>,
 ) -> Result<(), UploadError> {
     let mut renewed = false;
@@ -407,7 +415,7 @@ async fn upload_waiting(
         let Some(batch) = next else { return Ok(()) };
         let sent = {
             let _line = agent.line.lock().await;
-            upload::send(enrolment, &agent.key, &batch).await
+            upload::send(enrolment, &agent.key, way_out, &batch).await
         };
         let refusal = match sent {
             Ok(acknowledgement) => {

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::key::AgentKey;
 use super::spool::{SealedBatch, SpoolError};
 use super::state::{Enrolment, StateError};
+use crate::way_out::WayOut;
 use crate::wire::{Acknowledgement, BATCH_PATH, Refusal, SIGNATURE_HEADER};
 use messnetz_probes::tls::Fingerprint;
 
@@ -75,6 +76,7 @@ pub enum UploadError {
 pub(super) async fn send(
     enrolment: &Enrolment,
     key: &AgentKey,
+    way_out: &WayOut,
     batch: &SealedBatch,
 ) -> Result<Acknowledgement, UploadError> {
     let body = zstd::bulk::compress(&batch.body, COMPRESSION_LEVEL).map_err(UploadError::Pack)?;
@@ -83,8 +85,8 @@ pub(super) async fn send(
         (SIGNATURE_HEADER, key.sign_batch(&batch.body)),
     ];
     post(
-        &enrolment.collector,
-        enrolment.fingerprint,
+        (&enrolment.collector, enrolment.fingerprint),
+        way_out,
         BATCH_PATH,
         &headers,
         body,
@@ -94,8 +96,8 @@ pub(super) async fn send(
 
 /// Posts JSON to the collector that has this certificate, and reads its JSON answer.
 pub(super) async fn post<Answer: DeserializeOwned>(
-    collector: &str,
-    fingerprint: Fingerprint,
+    (collector, fingerprint): (&str, Fingerprint),
+    way_out: &WayOut,
     path: &str,
     headers: &[(&str, String)],
     body: Vec<u8>,
@@ -119,9 +121,16 @@ pub(super) async fn post<Answer: DeserializeOwned>(
                 error,
             ))
         })?;
-    let response = crate::pinned::exchange(collector, fingerprint, request, DEADLINE, MAX_ANSWER)
-        .await
-        .map_err(no_answer)?;
+    let response = crate::pinned::exchange(
+        collector,
+        fingerprint,
+        way_out,
+        request,
+        DEADLINE,
+        MAX_ANSWER,
+    )
+    .await
+    .map_err(no_answer)?;
     let status = response.status();
     if !status.is_success() {
         let text = response.body();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use super::probe::proxy::Through;
 use super::{Ending, asked_to_stop, block_on, print, print_json};
 use crate::agent::{self, Contents, Spool, StateDirectory};
 use crate::clock;
@@ -29,18 +30,22 @@ enum Command {
         /// Directory for key, enrolment and spool
         #[arg(long, default_value = "messnetz-agent")]
         state: PathBuf,
+        #[command(flatten)]
+        through: Through,
         /// Print the enrolment as JSON
         #[arg(long)]
         json: bool,
     },
     /// Measure and upload until stopped
     #[command(
-        after_help = "Example:\n  messnetz agent run --state /var/lib/messnetz\n\nICMP needs CAP_NET_RAW (setcap cap_net_raw+ep messnetz) or a net.ipv4.ping_group_range that holds this user's group."
+        after_help = "Example:\n  messnetz agent run --state /var/lib/messnetz\n\nICMP needs CAP_NET_RAW (setcap cap_net_raw+ep messnetz) or a net.ipv4.ping_group_range that holds this user's group.\n\nWhat is measured through a proxy is not the line: it is kept as service.* against \"… through PROXY\"."
     )]
     Run {
         /// Directory for key, enrolment and spool
         #[arg(long, default_value = "messnetz-agent")]
         state: PathBuf,
+        #[command(flatten)]
+        through: Through,
     },
     /// Say who this agent is and what waits in its spool
     #[command(after_help = "Example:\n  messnetz agent status --state /var/lib/messnetz --json")]
@@ -59,6 +64,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Enrol {
             ticket,
             state,
+            through,
             json,
         } => {
             let ticket = if ticket == "-" {
@@ -68,7 +74,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             };
             let ticket: Ticket = ticket.parse()?;
             let state = StateDirectory::new(&state);
-            let enrolment = block_on(async { Ok(agent::enrol(&ticket, &state).await?) })?;
+            let enrolment =
+                block_on(async { Ok(agent::enrol(&ticket, &state, &through.way_out()).await?) })?;
             if json {
                 print_json(&enrolment)?;
             } else {
@@ -78,9 +85,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
                 ))?;
             }
         }
-        Command::Run { state } => {
+        Command::Run { state, through } => {
             let state = StateDirectory::new(&state);
-            block_on(async { Ok(agent::run(state, asked_to_stop()).await?) })?;
+            block_on(async { Ok(agent::run(state, through.way_out(), asked_to_stop()).await?) })?;
         }
         Command::Status { state, json } => {
             let state = StateDirectory::new(&state);

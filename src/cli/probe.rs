@@ -8,7 +8,7 @@ mod iperf3;
 mod latency;
 mod ndt7;
 mod path;
-mod proxy;
+pub(super) mod proxy;
 mod sizes;
 mod sweep;
 

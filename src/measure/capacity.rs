@@ -118,6 +118,10 @@ pub(super) async fn through_line(
             seen: witness.end(&[carried], during),
         })
     };
+    // Beyond a proxy the server itself cannot be asked for round trips.
+    if around.proxy()?.is_some() {
+        return test.await;
+    }
     let server = FarEnd {
         address: around.collector().await?,
         takes_connections: true,
@@ -218,12 +222,19 @@ async fn goodput(
     mut goes_on: impl FnMut() + Send,
 ) -> Result<ndt7::client::Report, Failure> {
     let server = around.server()?;
+    let (address, tunnel) = match around.proxy()? {
+        Some(proxy) => {
+            let tunnel = pinned::tunnel(&proxy, &server.address);
+            (pinned::resolve(&proxy.to_string()).await?, tunnel)
+        }
+        None => (around.collector().await?, None),
+    };
     let test = ndt7::client::Test {
         direction: run.direction,
         host: server.address.clone(),
         query: String::new(),
-        address: around.collector().await?,
-        tunnel: None,
+        address,
+        tunnel,
         tls: Some(server.tls()),
         binding: run.binding.clone(),
         duration: run.duration,

@@ -1,38 +1,26 @@
-//! Through which proxy a probe goes.
+//! Through which proxy a command goes.
 
-use anyhow::anyhow;
 use clap::Args;
-use messnetz_probes::proxy::{self, Proxy};
+use messnetz_probes::proxy::Proxy;
+
+use crate::way_out::WayOut;
 
 /// Through which proxy to go.
 #[derive(Debug, Args)]
-pub(super) struct Through {
+pub(in crate::cli) struct Through {
     /// HTTP proxy to go through, or `none` [default: what `https_proxy`, `http_proxy` and `no_proxy` say]
-    #[arg(long, value_name = "HOST:PORT", value_parser = named)]
-    proxy: Option<Named>,
-}
-
-#[derive(Clone, Debug)]
-enum Named {
-    None,
-    This(Proxy),
-}
-
-fn named(text: &str) -> Result<Named, proxy::InvalidProxy> {
-    if text == "none" {
-        return Ok(Named::None);
-    }
-    text.parse().map(Named::This)
+    #[arg(long, value_name = "HOST:PORT")]
+    proxy: Option<WayOut>,
 }
 
 impl Through {
     /// The proxy on the way to `host`. This host itself is reached through one only where one is named.
     pub(super) fn to(&self, tls: bool, host: &str) -> anyhow::Result<Option<Proxy>> {
-        match &self.proxy {
-            Some(Named::None) => Ok(None),
-            Some(Named::This(proxy)) => Ok(Some(proxy.clone())),
-            None => proxy::choose(|name| std::env::var(name).ok(), tls, host)
-                .map_err(|(name, error)| anyhow!("the variable {name}: {error}")),
-        }
+        Ok(self.way_out().to(tls, host)?)
+    }
+
+    /// The way that was named, or the environment's.
+    pub(in crate::cli) fn way_out(&self) -> WayOut {
+        self.proxy.clone().unwrap_or(WayOut::Environment)
     }
 }
