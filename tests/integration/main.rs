@@ -13,6 +13,7 @@ mod doors;
 mod explain;
 mod figures;
 mod help;
+mod honesty;
 mod lab;
 mod mlab;
 mod on_the_spot;
