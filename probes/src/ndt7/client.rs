@@ -35,9 +35,9 @@ use crate::tcp_info::{Congestion, TcpHandle};
 
 type WebSocket = WebSocketStream<Counted<Stream>>;
 
-/// A test in which nothing has come for so long when it ends has died before: its rate would be diluted. For
-/// short tests half of their time.
-const SILENCE: Duration = Duration::from_secs(2);
+/// A test in which nothing has come for so long when it ends has died before: its rate would be diluted. Half of
+/// a short test, within these bounds: servers tell of an upload every 0.6 s at the latest ([`pacing`]).
+const SILENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
 
 /// One test in one direction.
 #[derive(Clone, Debug)]
@@ -416,7 +416,7 @@ impl Running<'_> {
 
     /// Whether data flowed until about the end.
     fn has_flowed_until(&self, bytes: u64, last: Instant, end: Micros) -> Result<(), Failure> {
-        let limit = SILENCE.min(self.test.duration.min(MAX_DURATION) / 2);
+        let limit = (self.test.duration / 2).clamp(SILENCE.0, SILENCE.1);
         let until = last.saturating_duration_since(self.start);
         let end = Duration::from_micros(end.as_micros());
         let silent = end.saturating_sub(until);
