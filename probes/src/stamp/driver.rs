@@ -4,16 +4,19 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use messnetz_metric::Failure;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
 
 use super::codec::{Ssid, Timestamp};
 use super::reflector::{Limits, Received, Reflector};
-use super::sender::Sender;
+use super::sender::{CLOSING_INTERVAL, Sender};
 use super::{Key, Session, StampReport};
 use crate::failure::from_io;
 use crate::random;
@@ -27,6 +30,14 @@ const REPLIES_PER_TURN: usize = 128;
 
 /// Largest packet that is reflected: what fits into an Ethernet frame and some more.
 const LARGEST_PACKET: usize = 2048;
+
+/// Where packets follow each other this closely, a reply waits for the next packet: the kernel has noted when
+/// it came, and being woken for each of them would double what a session costs.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The kernel begins to stamp arrivals a moment after the first socket has asked for it
+/// (`net_enable_timestamp` leaves it to a work queue).
+const STAMPS_SETTLE: Duration = Duration::from_millis(2);
 
 /// After so many failed calls in a row the reflector's socket is given up.
 const FAILURES_IN_A_ROW: u32 = 10;
@@ -44,31 +55,70 @@ const FAILURES_IN_A_ROW: u32 = 10;
 /// contradicts itself; else what keeps this host from sending.
 pub async fn measure(session: &Session) -> Result<StampReport, Failure> {
     let attempt = format!("STAMP session with {}", session.reflector);
-    let failed = |error: io::Error| from_io(&attempt, &error);
     let socket = connect(session, &attempt)?;
     // A session's name is any number but 0 (RFC 8972, section 3).
     let ssid = Ssid(u16::from_be_bytes(random::octets(&attempt)?).max(1));
-    let mut sender = Sender::new(session, ssid);
-    let mut refused = false;
-    let start = Instant::now();
-    loop {
-        if sender.is_due(start.elapsed()) {
-            refused |= send(&socket, &mut sender, start).map_err(failed)?;
-        }
-        let now = start.elapsed();
-        if sender.is_complete(now) {
-            break;
-        }
+    let is_patient = session.interval <= PATIENCE;
+    tokio::time::sleep(STAMPS_SETTLE).await;
+    let wire = Wire {
+        socket,
+        sender: Sender::new(session, ssid, is_patient),
+        start: Instant::now(),
+        refused: false,
+        attempt,
+    };
+    let Wire {
+        socket,
+        sender,
+        refused,
+        attempt,
+        ..
+    } = if is_patient {
+        patiently(wire).await?
+    } else {
+        attentively(wire).await?
+    };
+    let drops = socket::own_drops(&socket).map_err(|error| from_io(&attempt, &error))?;
+    sender.finish(refused, drops)
+}
+
+/// Takes each reply when it comes.
+async fn attentively(mut wire: Wire) -> Result<Wire, Failure> {
+    let watched = wire.socket.try_clone().and_then(socket::watch);
+    let watched = watched.map_err(|error| wire.failed(&error))?;
+    while let Some(wait) = wire.send_what_is_due()? {
         tokio::select! {
-            ready = socket.readable() => {
-                ready.map_err(failed)?;
-                refused |= take_all(&socket, &mut sender, start)?;
+            ready = watched.readable() => {
+                let mut ready = ready.map_err(|error| wire.failed(&error))?;
+                if wire.take_replies()? == Queue::Empty {
+                    ready.clear_ready();
+                }
             }
-            () = tokio::time::sleep(sender.poll_timeout().saturating_sub(now)) => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
-    let drops = socket::own_drops(&socket).map_err(failed)?;
-    sender.finish(refused, drops)
+    Ok(wire)
+}
+
+/// Takes a reply when the next packet is due, on a thread that does nothing but sleep until then: that is
+/// woken once for each packet.
+async fn patiently(mut wire: Wire) -> Result<Wire, Failure> {
+    let attempt = wire.attempt.clone();
+    let wanted = Arc::new(());
+    let is_wanted = Arc::downgrade(&wanted);
+    let thread = tokio::task::spawn_blocking(move || {
+        while let Some(wait) = wire.send_what_is_due()? {
+            if is_wanted.strong_count() == 0 {
+                break;
+            }
+            thread::sleep(wait.min(CLOSING_INTERVAL));
+            wire.take_replies()?;
+        }
+        Ok(wire)
+    });
+    let ended = thread.await;
+    drop(wanted);
+    ended.unwrap_or_else(|gone| Err(from_io(&attempt, &gone.into())))
 }
 
 /// Answers test packets of those sources that are allowed, until the socket fails; drop the future to stop.
@@ -80,16 +130,35 @@ pub async fn reflect(
     socket: UdpSocket,
     limits: Limits,
     key: Option<Key>,
+    is_allowed: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+) -> Result<Infallible, Failure> {
+    // A task of its own runs on the thread that hears of a packet; else each would wake a second thread.
+    let mut task = JoinSet::new();
+    task.spawn(answer_all(socket, limits, key, is_allowed));
+    match task.join_next().await {
+        Some(Ok(ended)) => ended,
+        Some(Err(gone)) => Err(failed(&gone.into())),
+        None => Err(failed(&io::ErrorKind::Interrupted.into())),
+    }
+}
+
+fn failed(error: &io::Error) -> Failure {
+    from_io("reflecting STAMP packets", error)
+}
+
+async fn answer_all(
+    socket: UdpSocket,
+    limits: Limits,
+    key: Option<Key>,
     is_allowed: impl Fn(IpAddr) -> bool,
 ) -> Result<Infallible, Failure> {
-    let failed = |error: io::Error| from_io("reflecting STAMP packets", &error);
-    socket::stamp_arrival(&socket).map_err(failed)?;
-    socket::receive_ttl(&socket).map_err(failed)?;
-    socket::receive_destination(&socket).map_err(failed)?;
+    socket::stamp_arrival(&socket).map_err(|error| failed(&error))?;
+    socket::receive_ttl(&socket).map_err(|error| failed(&error))?;
+    socket::receive_destination(&socket).map_err(|error| failed(&error))?;
     SockRef::from(&socket)
         .set_recv_buffer_size(QUEUE_BYTES)
-        .map_err(failed)?;
-    let port = socket.local_addr().map_err(failed)?.port();
+        .map_err(|error| failed(&error))?;
+    let port = socket.local_addr().map_err(|error| failed(&error))?.port();
     let mut reflector = Reflector::new(limits, key, port);
     let mut buffer = vec![0; LARGEST_PACKET];
     let mut failures = 0;
@@ -102,7 +171,7 @@ pub async fn reflect(
             .await;
         let arrival = match arrival {
             Ok(arrival) => arrival,
-            Err(error) if failures >= FAILURES_IN_A_ROW => return Err(failed(error)),
+            Err(error) if failures >= FAILURES_IN_A_ROW => return Err(failed(&error)),
             Err(error) => {
                 // An interface that goes down for a moment is no reason to stop for good.
                 failures += 1;
@@ -137,7 +206,7 @@ pub async fn reflect(
 }
 
 /// A socket that gets packets from the reflector only.
-fn connect(session: &Session, attempt: &str) -> Result<UdpSocket, Failure> {
+fn connect(session: &Session, attempt: &str) -> Result<Socket, Failure> {
     let failed = |error: io::Error| from_io(attempt, &error);
     let domain = Domain::for_address(session.reflector);
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)).map_err(failed)?;
@@ -149,49 +218,80 @@ fn connect(session: &Session, attempt: &str) -> Result<UdpSocket, Failure> {
         socket.connect(&session.reflector.into())
     };
     configure().map_err(failed)?;
-    UdpSocket::from_std(socket.into()).map_err(failed)
+    Ok(socket)
 }
 
-/// Sends the next packet; says whether the socket told about an earlier one that was refused.
-fn send(socket: &UdpSocket, sender: &mut Sender, start: Instant) -> io::Result<bool> {
-    let mut refused = false;
-    loop {
-        let (now, wall) = (start.elapsed(), SystemTime::now());
-        match SockRef::from(socket).send(sender.packet(wall).octets()) {
-            Ok(_) => sender.sent(now, wall),
-            Err(error) if socket::is_full(&error) => sender.attempted(now),
-            // The answer to an earlier packet, which this call only hands over (udp(7)): once.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && !refused => {
-                refused = true;
-                continue;
-            }
-            Err(error) => return Err(error),
+/// One session with its socket and its clock.
+struct Wire {
+    socket: Socket,
+    sender: Sender,
+    start: Instant,
+    /// The socket told of a packet that was refused.
+    refused: bool,
+    /// What is being done, for error messages.
+    attempt: String,
+}
+
+/// What [`Wire::take_replies`] left behind.
+#[derive(PartialEq, Eq)]
+enum Queue {
+    Empty,
+    MayHoldMore,
+}
+
+impl Wire {
+    /// Sends the packet that is due, if one is; says for how long nothing is to be done but to listen, or that
+    /// the session is over.
+    fn send_what_is_due(&mut self) -> Result<Option<Duration>, Failure> {
+        if self.sender.is_due(self.start.elapsed()) {
+            self.send().map_err(|error| self.failed(&error))?;
         }
-        return Ok(refused);
+        let now = self.start.elapsed();
+        let is_over = self.sender.is_complete(now);
+        Ok((!is_over).then(|| self.sender.poll_timeout().saturating_sub(now)))
     }
-}
 
-/// Hands the waiting replies to the sender; says whether a packet was refused.
-fn take_all(socket: &UdpSocket, sender: &mut Sender, start: Instant) -> Result<bool, Failure> {
-    let mut buffer = [0; LARGEST_PACKET];
-    let mut refused = false;
-    for _ in 0..REPLIES_PER_TURN {
-        let received = socket.try_io(Interest::READABLE, || {
-            socket::receive(socket.as_raw_fd(), &mut buffer)
-        });
-        match received {
-            Ok(arrival) => {
-                let now = start.elapsed();
-                let bytes = buffer.get(..arrival.length).unwrap_or(&buffer);
-                if let Some(reply) = sender.read(bytes) {
-                    sender.handle_reply(now, &reply, arrival.stamp)?;
+    fn send(&mut self) -> io::Result<()> {
+        let mut told = false;
+        loop {
+            let (now, wall) = (self.start.elapsed(), SystemTime::now());
+            match self.socket.send(self.sender.packet(wall).octets()) {
+                Ok(_) => self.sender.sent(now, wall),
+                Err(error) if socket::is_full(&error) => self.sender.attempted(now),
+                // The answer to an earlier packet, which this call only hands over (udp(7)): once.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && !told => {
+                    told = true;
+                    self.refused = true;
+                    continue;
                 }
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => refused |= error.kind() == io::ErrorKind::ConnectionRefused,
+            return Ok(());
         }
     }
-    Ok(refused)
+
+    /// Hands the waiting replies to the sender.
+    fn take_replies(&mut self) -> Result<Queue, Failure> {
+        let mut buffer = [0; LARGEST_PACKET];
+        for _ in 0..REPLIES_PER_TURN {
+            match socket::receive(self.socket.as_raw_fd(), &mut buffer) {
+                Ok(arrival) => {
+                    let now = self.start.elapsed();
+                    let bytes = buffer.get(..arrival.length).unwrap_or(&buffer);
+                    if let Some(reply) = self.sender.read(bytes) {
+                        self.sender.handle_reply(now, &reply, arrival.stamp)?;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Queue::Empty),
+                Err(error) => self.refused |= error.kind() == io::ErrorKind::ConnectionRefused,
+            }
+        }
+        Ok(Queue::MayHoldMore)
+    }
+
+    fn failed(&self, error: &io::Error) -> Failure {
+        from_io(&self.attempt, error)
+    }
 }
 
 #[cfg(test)]

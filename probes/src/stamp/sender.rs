@@ -9,7 +9,7 @@ use messnetz_metric::{Failure, FailureReason};
 
 use super::codec::{ErrorEstimate, Packet, Reflected, Ssid, Test, Timestamp};
 use super::{Session, StampReport};
-use crate::stamps::{Moment, round_trip};
+use crate::stamps::{Moment, Stamps, round_trip};
 use crate::statistics::{RttSummary, jitter};
 
 /// How many closing packets are sent at most.
@@ -17,7 +17,7 @@ pub(super) const CLOSING_PACKETS: u32 = 32;
 
 /// Time between two closing packets, at least: together they outlast a queue that is full for three
 /// seconds, at whatever rate the session ran.
-const CLOSING_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const CLOSING_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long replies may still come in after the first reply to a closing packet: time for those that
 /// were overtaken.
@@ -30,6 +30,7 @@ const REPLIES_PER_PACKET: usize = 4;
 pub(super) struct Sender {
     session: Session,
     ssid: Ssid,
+    is_patient: bool,
     sent: Vec<Departure>,
     attempts: u32,
     last_attempt: Option<Moment>,
@@ -49,10 +50,13 @@ struct Departure {
 }
 
 impl Sender {
-    pub(super) fn new(session: &Session, ssid: Ssid) -> Self {
+    /// Nothing is sent yet. Where `is_patient`, replies are handed over some time after they came, and only
+    /// the kernel's stamps tell when that was.
+    pub(super) fn new(session: &Session, ssid: Ssid, is_patient: bool) -> Self {
         Self {
             session: session.clone(),
             ssid,
+            is_patient,
             sent: Vec::new(),
             attempts: 0,
             last_attempt: None,
@@ -135,12 +139,14 @@ impl Sender {
         if !departure.answered {
             departure.answered = true;
             let user = now.saturating_sub(departure.user);
-            let (time, _) = round_trip(kernel.map(|at| (departure.wall, at)), user);
+            let (time, stamps) = round_trip(kernel.map(|at| (departure.wall, at)), user);
             let inside = reply.sent.since(reply.received, reply.error.format());
             // A reflector whose clock was stepped, or that claims to have worked longer than the
             // whole round took, gives no time.
-            self.times
-                .extend(inside.and_then(|inside| time.checked_sub(inside)));
+            if stamps == Stamps::Kernel || !self.is_patient {
+                self.times
+                    .extend(inside.and_then(|inside| time.checked_sub(inside)));
+            }
         }
         if sequence >= u32::from(self.session.count) {
             self.closed.get_or_insert(now);

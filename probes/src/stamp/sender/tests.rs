@@ -50,7 +50,7 @@ fn run(
     mut up: impl FnMut(usize) -> Fate,
     mut down: impl FnMut(usize) -> Fate,
 ) -> (Result<StampReport, Failure>, Truth) {
-    let mut sender = Sender::new(&session(count), Ssid(7));
+    let mut sender = Sender::new(&session(count), Ssid(7), false);
     let mut reflector = Reflector::new(Limits::default(), None, 862);
     let mut truth = Truth::default();
     // (when, order, towards the reflector?, bytes): the order makes equal times first in, first out.
@@ -210,14 +210,39 @@ fn without_a_closing_reply_there_is_no_account() {
 
 #[test]
 fn a_refused_session_is_refused_and_not_timed_out() {
-    let sender = Sender::new(&session(1), Ssid(7));
+    let sender = Sender::new(&session(1), Ssid(7), false);
     let failure = sender.finish(true, 0).unwrap_err();
     assert_eq!(failure.reason, FailureReason::Refused);
 }
 
 /// A sender that has sent three packets at 0, and a true reply to the last.
+#[test]
+fn a_sender_that_looks_late_takes_no_time_but_the_kernels() {
+    let timed = |kernel| {
+        let mut sender = Sender::new(&session(0), Ssid(7), true);
+        let packet = sender.packet(wall(Moment::ZERO));
+        sender.sent(Moment::ZERO, wall(Moment::ZERO));
+        let mut reflector = Reflector::new(Limits::default(), None, 862);
+        let packet = Received {
+            bytes: packet.octets(),
+            source: ([192, 0, 2, 1], 50_000).into(),
+            at: Timestamp::ntp(wall(Moment::ZERO)),
+            ttl: 64,
+        };
+        let at = Timestamp::ntp(wall(Moment::ZERO));
+        let reply = reflector.reflect(Moment::ZERO, packet, at).unwrap();
+        let reply = sender.read(&reply).unwrap();
+        sender.handle_reply(INTERVAL, &reply, kernel).unwrap();
+        sender.finish(false, 0).unwrap().rtt
+    };
+    assert_eq!(timed(None), None);
+    let came = wall(Duration::from_millis(1));
+    let rtt = timed(Some(came)).unwrap();
+    assert_eq!(rtt.median, Duration::from_millis(1).into());
+}
+
 fn three_sent() -> (Sender, Reflected) {
-    let mut sender = Sender::new(&session(2), Ssid(7));
+    let mut sender = Sender::new(&session(2), Ssid(7), false);
     for _ in 0..2 {
         sender.sent(Moment::ZERO, wall(Moment::ZERO));
     }
