@@ -14,7 +14,7 @@ use nix::sys::socket::{
     Timestamps, recvmsg, setsockopt, sockopt,
 };
 use nix::sys::time::TimeSpec;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -121,6 +121,15 @@ pub(crate) fn receive_ttl(socket: &impl AsFd) -> io::Result<()> {
     let v6 = setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true);
     let v4 = setsockopt(socket, sockopt::Ipv4RecvTtl, &true);
     Ok(v6.or(v4)?)
+}
+
+/// Sends with the largest TTL or hop limit, so that whoever receives knows how many hops there were. A
+/// dual-stack socket needs both options, and an IPv4 socket knows only one.
+pub(crate) fn send_largest_ttl(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    let v6 = socket.set_unicast_hops_v6(u8::MAX.into());
+    let v4 = socket.set_ttl_v4(u8::MAX.into());
+    v6.or(v4)
 }
 
 /// Asks for the address of this host that every packet was sent to.

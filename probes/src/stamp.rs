@@ -23,6 +23,7 @@
 
 mod codec;
 mod driver;
+mod hops;
 mod key;
 mod reflector;
 mod sender;
@@ -34,6 +35,7 @@ use messnetz_metric::{Direction, Failure, FailureReason, Micros, Ppm, Quantity, 
 use serde::Serialize;
 
 pub use driver::{measure, reflect};
+pub use hops::{Distance, Distances};
 pub use key::{Key, KeyLength};
 pub use reflector::Limits;
 
@@ -92,6 +94,8 @@ pub struct StampReport {
     /// arrival; `None` for fewer than two.
     #[serde(rename = "jitter_us")]
     pub jitter: Option<Micros>,
+    /// How far it is each way, by the TTL of packets.
+    pub hops: Distances,
 }
 
 impl StampReport {

@@ -7,6 +7,7 @@
 //! connections to the port under test, which the report says.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use messnetz_metric::{Direction, Failure, FailureReason, Micros, Quantity, Reading, Value};
@@ -128,12 +129,16 @@ struct Plan {
     ramp: Duration,
     /// For how long from there on.
     loaded: Duration,
-    /// How long an answer may take.
-    timeout: Duration,
+    /// How long an answer may take without load.
+    idle_timeout: Duration,
 }
 
+/// How long an answer under load may take: a queue of two seconds is a delay and no loss.
+const LOADED_TIMEOUT: Duration = Duration::from_secs(3);
+
 impl Plan {
-    /// The plan of a test of this length. The last answer is due when the test ends.
+    /// The plan of a test of this length. The last request leaves some time before the test ends, so that
+    /// it waits in a full queue; its answer may come after the end.
     fn of(length: Duration) -> Self {
         let quarter = length / 4;
         let ramp = quarter.min(Duration::from_secs(2));
@@ -142,7 +147,7 @@ impl Plan {
             idle: (length / 10).min(Duration::from_secs(1)),
             ramp,
             loaded: length.saturating_sub(ramp + timeout),
-            timeout,
+            idle_timeout: timeout,
         }
     }
 }
@@ -164,11 +169,11 @@ pub async fn beside<T>(
         address: target,
         takes_connections,
     } = far_end;
-    let ask = async |method, length| phase(method, target, binding, length, plan.timeout).await;
-    let idle = match ask(Method::Icmp, plan.idle).await {
+    let ask = async |method, length, timeout| phase(method, target, binding, length, timeout).await;
+    let idle = match ask(Method::Icmp, plan.idle, plan.idle_timeout).await {
         Ok(phase) if phase.received > 0 || !takes_connections => Ok((Method::Icmp, phase)),
         Err(failure) if !takes_connections => Err(failure),
-        _ => ask(Method::Tcp, plan.idle)
+        _ => ask(Method::Tcp, plan.idle, plan.idle_timeout)
             .await
             .map(|idle| (Method::Tcp, idle)),
     };
@@ -177,11 +182,25 @@ pub async fn beside<T>(
         Ok(idle) => idle,
         Err(failure) => return (test.await, Err(failure)),
     };
+    let begun = OnceLock::new();
     let loaded = async {
         flows.await;
         sleep(plan.ramp).await;
-        ask(method, plan.loaded).await
+        begun.get_or_init(Instant::now);
+        ask(method, plan.loaded, LOADED_TIMEOUT).await
     };
+    let all_asked = || begun.get().is_some_and(|at| at.elapsed() >= plan.loaded);
+    let (test, loaded) = both(test, loaded, all_asked).await;
+    let seen = loaded.map(|loaded| UnderLoad::new(method, idle, loaded));
+    (test, seen)
+}
+
+/// Waits for a test and for the round trips beside it: beyond its end where all had been asked for by then.
+async fn both<T>(
+    test: impl Future<Output = Result<T, Failure>>,
+    loaded: impl Future<Output = Result<Phase, Failure>>,
+    all_asked: impl Fn() -> bool,
+) -> (Result<T, Failure>, Result<Phase, Failure>) {
     let (mut test, mut loaded) = (std::pin::pin!(test), std::pin::pin!(loaded));
     tokio::select! {
         // A test that ends before its time has not loaded the path for as long as was planned.
@@ -190,12 +209,9 @@ pub async fn beside<T>(
                 FailureReason::Protocol,
                 "round trips beside a capacity test: it ended before they were seen",
             );
-            (ended, Err(early))
+            (ended, if all_asked() { loaded.await } else { Err(early) })
         }
-        loaded = &mut loaded => {
-            let loaded = loaded.map(|loaded| UnderLoad::new(method, idle, loaded));
-            (test.await, loaded)
-        }
+        loaded = &mut loaded => (test.await, loaded),
     }
 }
 
@@ -232,9 +248,14 @@ async fn phase(
                 binding: binding.clone(),
                 deadline: timeout,
             };
-            let (begin, mut times) = (Instant::now(), Vec::new());
+            let (begin, mut times, mut sent) = (Instant::now(), Vec::new(), 0);
             for number in 0..count {
                 sleep_until(begin + interval * number.into()).await;
+                // Connections that took long leave no time for all.
+                if sent > 0 && begin.elapsed() > length {
+                    break;
+                }
+                sent += 1;
                 match tcp::connect(&connect).await {
                     Ok(report) => times.push(Duration::from_micros(report.time.as_micros())),
                     Err(failure) if failure.reason == FailureReason::Timeout => {}
@@ -242,7 +263,7 @@ async fn phase(
                 }
             }
             Ok(Phase {
-                sent: count.into(),
+                sent,
                 received: times.len() as u32,
                 rtt: RttSummary::of(&times),
             })
@@ -288,13 +309,32 @@ mod tests {
     }
 
     #[test]
-    fn the_last_answer_is_due_when_the_test_ends() {
+    fn the_last_request_leaves_before_the_test_ends() {
         for length in [500, 1_000, 2_400, 10_000, 60_000] {
             let plan = Plan::of(ms(length));
-            assert_eq!(plan.ramp + plan.loaded + plan.timeout, ms(length));
+            assert_eq!(plan.ramp + plan.loaded + plan.idle_timeout, ms(length));
             assert!(plan.loaded >= ms(length) / 2, "{plan:?}");
         }
         assert_eq!(Plan::of(ms(10_000)).ramp, ms(2_000));
+    }
+
+    #[tokio::test]
+    async fn answers_are_waited_for_beyond_the_end_of_a_test_where_all_had_been_asked_for() {
+        let asked = ms(200);
+        for (length, is_seen) in [(400, true), (50, false)] {
+            let begin = Instant::now();
+            let test = async {
+                sleep(ms(length)).await;
+                Ok(())
+            };
+            // The last request waits in a queue for longer than the test lasts.
+            let loaded = async {
+                sleep(asked + ms(500)).await;
+                Ok(answered(&[2_000]))
+            };
+            let (_, seen) = both(test, loaded, || begin.elapsed() >= asked).await;
+            assert_eq!(seen.is_ok(), is_seen, "{seen:?}");
+        }
     }
 
     const fn served(address: SocketAddr) -> FarEnd {

@@ -154,6 +154,7 @@ async fn answer_all(
 ) -> Result<Infallible, Failure> {
     socket::stamp_arrival(&socket).map_err(|error| failed(&error))?;
     socket::receive_ttl(&socket).map_err(|error| failed(&error))?;
+    socket::send_largest_ttl(&socket).map_err(|error| failed(&error))?;
     socket::receive_destination(&socket).map_err(|error| failed(&error))?;
     SockRef::from(&socket)
         .set_recv_buffer_size(QUEUE_BYTES)
@@ -215,6 +216,8 @@ fn connect(session: &Session, attempt: &str) -> Result<Socket, Failure> {
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(QUEUE_BYTES)?;
         socket::stamp_arrival(&socket)?;
+        socket::receive_ttl(&socket)?;
+        socket::send_largest_ttl(&socket)?;
         socket.connect(&session.reflector.into())
     };
     configure().map_err(failed)?;
@@ -279,7 +282,8 @@ impl Wire {
                     let now = self.start.elapsed();
                     let bytes = buffer.get(..arrival.length).unwrap_or(&buffer);
                     if let Some(reply) = self.sender.read(bytes) {
-                        self.sender.handle_reply(now, &reply, arrival.stamp)?;
+                        self.sender
+                            .handle_reply(now, &reply, arrival.stamp, arrival.ttl)?;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Queue::Empty),

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use messnetz_metric::{Failure, FailureReason};
 
 use super::codec::{ErrorEstimate, Packet, Reflected, Ssid, Test, Timestamp};
+use super::hops::Hops;
 use super::{Session, StampReport};
 use crate::stamps::{Moment, Stamps, round_trip};
 use crate::statistics::{RttSummary, jitter};
@@ -39,6 +40,7 @@ pub(super) struct Sender {
     /// Replies that came again, with the number they had before.
     repeated: u32,
     times: Vec<Duration>,
+    hops: Hops,
     /// When the first reply to a closing packet came.
     closed: Option<Moment>,
 }
@@ -63,6 +65,7 @@ impl Sender {
             replies: HashMap::new(),
             repeated: 0,
             times: Vec::new(),
+            hops: Hops::default(),
             closed: None,
         }
     }
@@ -114,6 +117,7 @@ impl Sender {
         now: Moment,
         reply: &Reflected,
         kernel: Option<SystemTime>,
+        ttl: Option<u8>,
     ) -> Result<(), Failure> {
         let sequence = reply.test.sequence;
         let limit = REPLIES_PER_PACKET * self.sent.len();
@@ -136,6 +140,7 @@ impl Sender {
             }
             None => {}
         }
+        self.hops.enter(reply.ttl, ttl);
         if !departure.answered {
             departure.answered = true;
             let user = now.saturating_sub(departure.user);
@@ -216,6 +221,7 @@ impl Sender {
             own_drops,
             rtt: RttSummary::of(&self.times),
             jitter: jitter(&self.times),
+            hops: self.hops.found(),
         })
     }
 

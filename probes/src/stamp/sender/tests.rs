@@ -103,7 +103,7 @@ fn run(
             }
         } else {
             let reply = sender.read(&bytes).unwrap();
-            if let Err(failure) = sender.handle_reply(now, &reply, Some(wall(now))) {
+            if let Err(failure) = sender.handle_reply(now, &reply, Some(wall(now)), Some(64)) {
                 return (Err(failure), truth);
             }
         }
@@ -232,7 +232,7 @@ fn a_sender_that_looks_late_takes_no_time_but_the_kernels() {
         let at = Timestamp::ntp(wall(Moment::ZERO));
         let reply = reflector.reflect(Moment::ZERO, packet, at).unwrap();
         let reply = sender.read(&reply).unwrap();
-        sender.handle_reply(INTERVAL, &reply, kernel).unwrap();
+        sender.handle_reply(INTERVAL, &reply, kernel, None).unwrap();
         sender.finish(false, 0).unwrap().rtt
     };
     assert_eq!(timed(None), None);
@@ -271,29 +271,33 @@ fn forged_replies_are_ignored() {
     let mut other = reply;
     other.ssid = Ssid(8);
     for forged in [stamp, ahead, other] {
-        sender.handle_reply(INTERVAL, &forged, None).unwrap();
+        sender.handle_reply(INTERVAL, &forged, None, None).unwrap();
     }
     assert!(sender.replies.is_empty() && sender.closed.is_none());
     let without_ssid = Reflected {
         ssid: Ssid(0),
         ..reply
     };
-    sender.handle_reply(INTERVAL, &without_ssid, None).unwrap();
+    sender
+        .handle_reply(INTERVAL, &without_ssid, None, None)
+        .unwrap();
     assert_eq!(lost(&sender.finish(false, 0).unwrap()), (0, 2));
 }
 
 #[test]
 fn a_reflector_that_lost_its_count_is_not_believed() {
     let (mut sender, reply) = three_sent();
-    sender.handle_reply(INTERVAL, &reply, None).unwrap();
+    sender.handle_reply(INTERVAL, &reply, None, None).unwrap();
     let mut restarted = reply;
     restarted.test.sequence = 1;
-    let failure = sender.handle_reply(INTERVAL, &restarted, None).unwrap_err();
+    let failure = sender
+        .handle_reply(INTERVAL, &restarted, None, None)
+        .unwrap_err();
     assert_eq!(failure.reason, FailureReason::Protocol);
 
     let (mut sender, mut reply) = three_sent();
     reply.sequence = 3;
-    sender.handle_reply(INTERVAL, &reply, None).unwrap();
+    sender.handle_reply(INTERVAL, &reply, None, None).unwrap();
     let failure = sender.finish(false, 0).unwrap_err();
     assert_eq!(failure.reason, FailureReason::Protocol);
 }
@@ -301,7 +305,7 @@ fn a_reflector_that_lost_its_count_is_not_believed() {
 #[test]
 fn what_our_own_socket_dropped_is_not_lost_downwards() {
     let (mut sender, reply) = three_sent();
-    sender.handle_reply(INTERVAL, &reply, None).unwrap();
+    sender.handle_reply(INTERVAL, &reply, None, None).unwrap();
     let report = sender.finish(false, 1).unwrap();
     assert_eq!((report.lost_down, report.own_drops), (1, 1));
 }
@@ -310,7 +314,7 @@ fn what_our_own_socket_dropped_is_not_lost_downwards() {
 fn a_reflector_with_a_stepped_clock_gives_no_time_but_counts() {
     let (mut sender, mut reply) = three_sent();
     reply.received = Timestamp(2 << 32);
-    sender.handle_reply(INTERVAL, &reply, None).unwrap();
+    sender.handle_reply(INTERVAL, &reply, None, None).unwrap();
     assert_eq!(sender.finish(false, 0).unwrap().rtt, None);
 }
 
@@ -361,7 +365,7 @@ proptest! {
                 sequence, sent: Timestamp(sent), received: Timestamp(received), ..reply
             };
             reply.test.sequence = test;
-            if sender.handle_reply(INTERVAL, &reply, None).is_err() {
+            if sender.handle_reply(INTERVAL, &reply, None, None).is_err() {
                 return Ok(());
             }
         }
