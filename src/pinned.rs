@@ -1,7 +1,7 @@
 //! Talking to a collector that is known by the fingerprint of its certificate.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,6 +35,15 @@ pub(crate) fn tls(fingerprint: Fingerprint) -> Tls {
 /// As [`resolve_all`].
 pub(crate) async fn resolve(peer: &str) -> Result<SocketAddr, Failure> {
     Ok(resolve_all(peer).await?.0)
+}
+
+/// The first address of a host, for what knows no ports.
+///
+/// # Errors
+/// As of [`resolve`].
+pub(crate) async fn resolve_host(host: &str) -> Result<IpAddr, Failure> {
+    let lookup = async { Ok(tokio::net::lookup_host((host, 0)).await?.collect()) };
+    Ok(addresses(host, lookup, LOOKUP).await?.0.ip())
 }
 
 /// The addresses of `HOST:PORT` in the resolver's order: the first, and the others.

@@ -13,7 +13,7 @@ mod sizes;
 mod sweep;
 
 use std::io::{self, IsTerminal as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -169,6 +169,11 @@ async fn resolve(host: &str, port: u16) -> Result<SocketAddr, Failure> {
         format!("{bare}:{port}")
     };
     crate::pinned::resolve(&whole).await
+}
+
+async fn resolve_host(host: &str) -> Result<IpAddr, Failure> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    crate::pinned::resolve_host(bare).await
 }
 
 /// A host with its port, or with the usual one where none is named.

@@ -1,9 +1,10 @@
 //! Which way packets take: a path of namespaces, with a narrow line in the middle.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use messnetz::lab::Namespace;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lab::enter;
 use crate::program::{messnetz, stderr, stdout};
@@ -192,37 +193,98 @@ fn a_narrow_line_about_which_nobody_says_anything_is_a_black_hole_and_ends_with_
 }
 
 #[test]
-fn the_hop_is_found_at_which_the_class_of_packets_is_changed() {
-    let route = generous();
-    let mut bleach = Command::new("nft");
-    bleach.arg(
-        "table ip t { chain c { type filter hook postrouting priority 0; \
-         ip daddr 10.3.0.2 ip dscp 46 ip dscp set 0; }; }",
+fn a_black_hole_is_found_over_ipv6_too() {
+    let route = Route::new();
+    // The router in front believes the line wide; the one behind drops what is too big for it.
+    route.routers[0].ip("link set ahead mtu 1500\n").unwrap();
+    let (said, code) = route.probe(&["fd03::2", "--method", "icmp", "--timeout", "0.3", "--mtu"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(said["report"]["end"], "reached", "{said}");
+    let found = &said["report"]["mtu"]["found"];
+    assert_eq!(found["limit"], "black-hole", "{said}");
+    let mtu = found["mtu_bytes"].as_u64().unwrap();
+    assert!((1400..=1404).contains(&mtu), "{said}");
+}
+
+#[test]
+fn stamp_tells_that_the_way_back_is_longer_than_the_way_there() {
+    let route = Route::new();
+    let [near, far] = &route.routers;
+    // Back from the server, packets take a detour over a third router.
+    let detour = enter().namespace("detour").unwrap();
+    Namespace::cable((far, "aside"), (&detour, "back")).unwrap();
+    Namespace::cable((&detour, "home"), (near, "side")).unwrap();
+    for router in [&detour, near, far] {
+        router.sysctl("net/ipv4/ip_forward", "1").unwrap();
+        for device in ["all", "default"] {
+            let setting = format!("net/ipv4/conf/{device}/rp_filter");
+            router.sysctl(&setting, "0").unwrap();
+        }
+    }
+    far.ip(
+        "addr add 10.4.0.1/24 dev aside\nlink set aside up\nroute add 10.1.0.0/24 via 10.4.0.2\n",
+    )
+    .unwrap();
+    detour
+        .ip(
+            "addr add 10.4.0.2/24 dev back\naddr add 10.5.0.1/24 dev home\n\
+             link set back up\nlink set home up\nroute add default via 10.5.0.2\n",
+        )
+        .unwrap();
+    near.ip("addr add 10.5.0.2/24 dev side\nlink set side up\n")
+        .unwrap();
+    let mut serve = messnetz(
+        route.folder.path(),
+        &["serve", "--listen", "10.3.0.2", "--json"],
     );
-    let output = route.routers[0]
-        .command(bleach)
-        .output()
-        .unwrap_or_else(|error| {
-            panic!("nft, which changes the class: {error}; apt-get install nftables")
-        });
-    assert!(output.status.success(), "{}", stderr(&output));
-    let (said, code) = route.probe(&["10.3.0.2", "--dscp"]);
-    assert_eq!(code, Some(0), "{said}");
-    let markings = said["report"]["dscp"].as_array().unwrap();
-    let changed: Vec<_> = markings
-        .iter()
-        .map(|one| (one["dscp"].as_u64(), one["changed"]["hop"].as_u64()))
-        .collect();
-    assert_eq!(
-        changed,
-        [(Some(0), None), (Some(34), None), (Some(46), Some(2))],
-        "{said}"
-    );
-    assert_eq!(markings[2]["changed"]["dscp"], 0, "{said}");
-    assert!(
-        markings
+    serve.stdout(Stdio::piped());
+    let mut serving = route.server.spawn(serve).unwrap();
+    let mut first = String::new();
+    let mut said = BufReader::new(serving.stdout.take().unwrap());
+    said.read_line(&mut first).unwrap();
+    let (found, code) = route.probe(&["10.3.0.2", "--stamp=8862"]);
+    let _ = serving.kill();
+    let _ = serving.wait();
+    assert_eq!(code, Some(0), "{found}{first}");
+    let hops = &found["report"]["stamp"]["found"]["hops"];
+    assert_eq!(hops["up"], json!({"fewest": 3, "most": 3}), "{found}");
+    assert_eq!(hops["down"], json!({"fewest": 4, "most": 4}), "{found}");
+}
+
+#[test]
+fn the_hop_is_found_at_which_the_class_of_packets_is_changed_over_both_protocols() {
+    for (protocol, target) in [("ip", "10.3.0.2"), ("ip6", "fd03::2")] {
+        let route = generous();
+        let mut bleach = Command::new("nft");
+        bleach.arg(format!(
+            "table {protocol} t {{ chain c {{ type filter hook postrouting priority 0; \
+         {protocol} daddr {target} {protocol} dscp 46 {protocol} dscp set 0; }}; }}"
+        ));
+        let output = route.routers[0]
+            .command(bleach)
+            .output()
+            .unwrap_or_else(|error| {
+                panic!("nft, which changes the class: {error}; apt-get install nftables")
+            });
+        assert!(output.status.success(), "{}", stderr(&output));
+        let (said, code) = route.probe(&[target, "--dscp"]);
+        assert_eq!(code, Some(0), "{said}");
+        let markings = said["report"]["dscp"].as_array().unwrap();
+        let changed: Vec<_> = markings
             .iter()
-            .all(|one| one["seen"].as_array().unwrap().len() >= 2),
-        "{said}"
-    );
+            .map(|one| (one["dscp"].as_u64(), one["changed"]["hop"].as_u64()))
+            .collect();
+        assert_eq!(
+            changed,
+            [(Some(0), None), (Some(34), None), (Some(46), Some(2))],
+            "{said}"
+        );
+        assert_eq!(markings[2]["changed"]["dscp"], 0, "{said}");
+        assert!(
+            markings
+                .iter()
+                .all(|one| one["seen"].as_array().unwrap().len() >= 2),
+            "{said}"
+        );
+    }
 }

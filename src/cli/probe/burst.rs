@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use messnetz_metric::{Direction, Failure, Ppm, Value};
 use messnetz_probes::icmp::{self, EchoReport};
-use messnetz_probes::stamp::{self, StampReport};
+use messnetz_probes::stamp::{self, Distance, Distances, StampReport};
 use messnetz_probes::{Binding, Stamps};
 use serde::Serialize;
 
-use super::{Look, ending_of, resolve, seconds, split, tell, times, words};
+use super::{Look, ending_of, resolve, resolve_host, seconds, split, tell, times, words};
 use crate::cli::{Ending, stamp_key};
 use crate::clock;
 
@@ -100,8 +100,7 @@ impl Icmp {
     }
 
     async fn measure(&self, binding: Binding) -> Result<EchoReport, Failure> {
-        // The port matters to the resolver alone.
-        let target = resolve(&self.target, 7).await?.ip();
+        let target = resolve_host(&self.target).await?;
         icmp::measure(&icmp::Echo {
             target,
             binding,
@@ -228,7 +227,24 @@ fn reflections(report: &StampReport) -> String {
             .map(|rtt| format!("  round trip {}", times(rtt))),
     );
     lines.extend(jitter(report.jitter));
+    lines.push(format!("  {}", ways(&report.hops)));
     lines.join("\n")
+}
+
+/// How far it is each way.
+pub(super) fn ways(hops: &Distances) -> String {
+    let far = |way: Option<Distance>| match way {
+        None => "an unknown number of hops".to_owned(),
+        Some(Distance { fewest: 1, most: 1 }) => "1 hop".to_owned(),
+        Some(Distance { fewest, most }) if fewest == most => format!("{most} hops"),
+        Some(Distance { fewest, most }) => format!("{fewest} to {most} hops (the way changed)"),
+    };
+    let differ = if hops.differ() == Some(true) {
+        ": the ways differ"
+    } else {
+        ""
+    };
+    format!("{} there, {} back{differ}", far(hops.up), far(hops.down))
 }
 
 fn share(share: Option<Ppm>) -> String {

@@ -1,7 +1,7 @@
 //! Which way packets take.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -9,17 +9,23 @@ use messnetz_metric::{Failure, Value};
 use messnetz_probes::path::{
     self, End, Finding, Hop, Limit, Marking, PathMtu, PathProbe, PathReport, Says,
 };
+use messnetz_probes::stamp::{self, Session, StampReport};
+use serde::Serialize;
 
-use super::{Look, ending_of, resolve, seconds, tell, words};
+use super::{Look, burst, ending_of, resolve_host, seconds, tell, words};
 use crate::cli::{Ending, print};
 use crate::clock;
+
+/// Packets of a STAMP session beside a trace, and the time between two: enough to see whether a way is steady.
+const PACKETS: u16 = 10;
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Which way packets take: every router up to the target, and what becomes of packets there
 ///
 /// A router that does not answer is no fault: packets may pass it all the same.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  messnetz probe path collector.example\n  messnetz probe path 192.0.2.1 --method icmp --json\n  messnetz probe path collector.example --mtu --dscp\n\nMarks: !N no way to the network, !H host does not answer, !P protocol not spoken, !A forbidden, !F too big.\nExit codes: 0 the target answered, and no black hole was found for big packets; 1 not so; 2 it could not be tried from here.\nUDP needs no rights; ICMP needs CAP_NET_RAW, or a group in net.ipv4.ping_group_range."
+    after_help = "Examples:\n  messnetz probe path collector.example\n  messnetz probe path 192.0.2.1 --method icmp --json\n  messnetz probe path collector.example --mtu --dscp\n  messnetz probe path collector.example --stamp=8862\n\nMarks: !N no way to the network, !H host does not answer, !P protocol not spoken, !A forbidden, !F too big.\nExit codes: 0 the target answered, and no black hole was found for big packets, and the reflector answered where it was asked; 1 not so; 2 it could not be tried from here.\nUDP needs no rights; ICMP needs CAP_NET_RAW, or a group in net.ipv4.ping_group_range."
 )]
 pub(super) struct Path {
     /// Name or address of where the path leads
@@ -42,8 +48,20 @@ pub(super) struct Path {
     /// See at which hop the class of packets is changed (DSCP 0, AF41 and EF); needs the right to raw sockets
     #[arg(long)]
     dscp: bool,
+    /// Ask the STAMP reflector there, too, how many hops it is each way [default port: 862]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "862")]
+    stamp: Option<u16>,
     #[command(flatten)]
     look: Look,
+}
+
+/// A path, and beside it what a STAMP reflector at its end tells of both ways.
+#[derive(Serialize)]
+struct Ways {
+    #[serde(flatten)]
+    there: PathReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stamp: Option<Finding<StampReport>>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -56,11 +74,10 @@ impl Path {
     pub(super) async fn run(&self) -> anyhow::Result<Ending> {
         let binding = self.look.binding()?;
         let at = clock::now();
-        // The port matters to the resolver alone.
-        let result = match resolve(&self.target, 7).await {
+        let result = match resolve_host(&self.target).await {
             Ok(target) => {
                 let probe = PathProbe {
-                    target: target.ip(),
+                    target,
                     binding,
                     method: match self.method {
                         Method::Udp => path::Method::Udp,
@@ -78,21 +95,41 @@ impl Path {
         };
         tell(("path", &self.target), &self.look, at, &result, shown)?;
         match &result {
-            Ok(report) if is_well(report) => Ok(Ending::Well),
+            Ok(ways) if is_well(ways) => Ok(Ending::Well),
             Ok(_) => Ok(Ending::Findings),
             Err(failure) => ending_of(failure),
         }
     }
 
     /// Measures, and shows hops to people as they come.
-    async fn measure(&self, probe: &PathProbe) -> Result<PathReport, Failure> {
+    async fn measure(&self, probe: &PathProbe) -> Result<Ways, Failure> {
         let show = |hop: &Hop| {
             if !self.look.json {
                 // Where nobody reads any more, the last line fails, too, and is told.
                 let _ = print(&line(hop));
             }
         };
-        path::measure(probe, show).await
+        let there = path::measure(probe, show).await?;
+        let stamp = match self.stamp {
+            Some(port) => Some(self.reflected(probe, port).await),
+            None => None,
+        };
+        Ok(Ways { there, stamp })
+    }
+
+    async fn reflected(&self, probe: &PathProbe, port: u16) -> Finding<StampReport> {
+        let session = Session {
+            reflector: SocketAddr::new(probe.target, port),
+            binding: probe.binding.clone(),
+            count: PACKETS,
+            interval: INTERVAL,
+            timeout: self.timeout,
+            key: None,
+        };
+        match stamp::measure(&session).await {
+            Ok(report) => Finding::Found(report),
+            Err(failure) => Finding::Failed(failure),
+        }
     }
 }
 
@@ -118,23 +155,38 @@ fn line(hop: &Hop) -> String {
     line
 }
 
-fn is_well(report: &PathReport) -> bool {
+fn is_well(
+    Ways {
+        there: report,
+        stamp,
+    }: &Ways,
+) -> bool {
+    let answered = !matches!(stamp, Some(Finding::Failed(_)));
     let whole = match &report.mtu {
         Some(Finding::Found(mtu)) => mtu.limit != Limit::BlackHole,
         Some(Finding::Failed(_)) => false,
         None => true,
     };
-    whole && report.end == End::Reached
+    whole && answered && report.end == End::Reached
 }
 
 /// What is to be said once all hops have been shown.
-fn shown(report: &PathReport) -> String {
+fn shown(
+    Ways {
+        there: report,
+        stamp,
+    }: &Ways,
+) -> String {
     let mut lines = vec![end(report)];
     lines.extend(report.mtu.as_ref().map(|found| match found {
         Finding::Found(mtu) => largest(mtu),
         Finding::Failed(failure) => failure.to_string(),
     }));
     lines.extend(report.markings.iter().map(class));
+    lines.extend(stamp.as_ref().map(|found| match found {
+        Finding::Found(report) => format!("By STAMP: {}", burst::ways(&report.hops)),
+        Finding::Failed(failure) => failure.to_string(),
+    }));
     lines.join("\n")
 }
 
