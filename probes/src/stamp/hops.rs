@@ -117,20 +117,20 @@ mod tests {
         hops.found()
     }
 
-    const fn steady(hops: u8) -> Option<Distance> {
-        Some(Distance {
+    const fn steady(hops: u8) -> Distance {
+        Distance {
             fewest: hops,
             most: hops,
-        })
+        }
     }
 
     #[test]
     fn hops_follow_from_the_usual_values_that_packets_leave_with() {
         for (told, own, up, down, differ) in [
-            (253, 252, steady(3), steady(4), Some(true)),
-            (253, 62, steady(3), steady(3), Some(false)),
-            (250, 120, steady(6), steady(9), Some(true)),
-            (255, 64, steady(1), steady(1), Some(false)),
+            (253, 252, Some(steady(3)), Some(steady(4)), Some(true)),
+            (253, 62, Some(steady(3)), Some(steady(3)), Some(false)),
+            (250, 120, Some(steady(6)), Some(steady(9)), Some(true)),
+            (255, 64, Some(steady(1)), Some(steady(1)), Some(false)),
         ] {
             let found = found(&[(told, Some(own)); 2]);
             assert_eq!((found.up, found.down), (up, down), "{told} {own}");
@@ -141,12 +141,12 @@ mod tests {
     #[test]
     fn what_is_not_told_or_makes_no_sense_is_unknown() {
         for (told, own, up, down) in [
-            (253, None, steady(3), None),
-            (0, Some(64), None, steady(1)),
-            (64, Some(62), None, steady(3)),
-            (255, Some(62), None, steady(3)),
-            (253, Some(200), steady(3), None),
-            (253, Some(0), steady(3), None),
+            (253, None, Some(steady(3)), None),
+            (0, Some(64), None, Some(steady(1))),
+            (64, Some(62), None, Some(steady(3))),
+            (255, Some(62), None, Some(steady(3))),
+            (253, Some(200), Some(steady(3)), None),
+            (253, Some(0), Some(steady(3)), None),
         ] {
             let found = found(&[(told, own)]);
             assert_eq!((found.up, found.down), (up, down), "{told} {own:?}");

@@ -227,12 +227,12 @@ fn reflections(report: &StampReport) -> String {
             .map(|rtt| format!("  round trip {}", times(rtt))),
     );
     lines.extend(jitter(report.jitter));
-    lines.push(format!("  {}", ways(&report.hops)));
+    lines.push(format!("  {}", ways(report.hops)));
     lines.join("\n")
 }
 
 /// How far it is each way.
-pub(super) fn ways(hops: &Distances) -> String {
+pub(super) fn ways(hops: Distances) -> String {
     let far = |way: Option<Distance>| match way {
         None => "an unknown number of hops".to_owned(),
         Some(Distance { fewest: 1, most: 1 }) => "1 hop".to_owned(),

@@ -184,7 +184,7 @@ fn shown(
     }));
     lines.extend(report.markings.iter().map(class));
     lines.extend(stamp.as_ref().map(|found| match found {
-        Finding::Found(report) => format!("By STAMP: {}", burst::ways(&report.hops)),
+        Finding::Found(report) => format!("By STAMP: {}", burst::ways(report.hops)),
         Finding::Failed(failure) => failure.to_string(),
     }));
     lines.join("\n")
