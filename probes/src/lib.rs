@@ -25,6 +25,7 @@ pub mod portal;
 pub mod proxy;
 mod random;
 pub mod resolvers;
+pub mod responsiveness;
 mod socket;
 pub mod stamp;
 mod stamps;
