@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use messnetz_probes::tls::Fingerprint;
+use messnetz_probes::tls::{Fingerprint, HTTP2};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -53,6 +53,14 @@ impl Identity {
             fingerprint,
             server: Arc::new(server),
         })
+    }
+
+    /// What a server shows that speaks HTTP/2 as well, for tests of responsiveness.
+    #[must_use]
+    pub fn http2_server(&self) -> Arc<ServerConfig> {
+        let mut server = ServerConfig::clone(&self.server);
+        server.alpn_protocols.insert(0, HTTP2.to_vec());
+        Arc::new(server)
     }
 }
 

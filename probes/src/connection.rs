@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use messnetz_metric::{Failure, FailureReason, Micros};
+use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -79,6 +80,18 @@ impl Dial {
     /// network or the proxy answers; [`FailureReason::Tls`] where the certificate is not believed;
     /// [`FailureReason::Interface`] and [`FailureReason::Permission`] for what this machine lacks.
     pub async fn connect(&self) -> Result<Connection, Failure> {
+        self.connect_speaking(Speech::Http1).await
+    }
+
+    /// The same for HTTP/2 over TLS 1.3, whose handshake is one round trip.
+    ///
+    /// # Errors
+    /// As [`Self::connect`]; [`FailureReason::Protocol`] where the peer speaks neither.
+    pub(crate) async fn connect_http2(&self) -> Result<Connection, Failure> {
+        self.connect_speaking(Speech::Http2).await
+    }
+
+    async fn connect_speaking(&self, speech: Speech) -> Result<Connection, Failure> {
         let end = Instant::now() + self.deadline;
         let attempt = format!("connecting to {}", self.address);
         let socket = self.socket(&attempt)?;
@@ -106,7 +119,7 @@ impl Dial {
         let (stream, tls) = match &self.tls {
             None => (Stream::Plain(stream), None),
             Some(tls) => {
-                let (stream, time) = self.handshake(stream, tls, end).await?;
+                let (stream, time) = self.handshake(stream, tls, speech, end).await?;
                 (Stream::Tls(Box::new(stream)), Some(time))
             }
         };
@@ -139,20 +152,41 @@ impl Dial {
         &self,
         stream: TcpStream,
         tls: &Tls,
+        speech: Speech,
         end: Instant,
     ) -> Result<(TlsStream<TcpStream>, Micros), Failure> {
         let attempt = format_args!("TLS with {} as {}", self.address, tls.server_name).to_string();
         let name = ServerName::try_from(tls.server_name.clone()).map_err(|error| {
             Failure::new(FailureReason::Tls, format_args!("{attempt}: {error}"))
         })?;
-        let connector = TlsConnector::from(tls::client_config(&tls.trust));
+        let config = match speech {
+            Speech::Http1 => tls::client_config(&tls.trust),
+            Speech::Http2 => tls::http2_client_config(&tls.trust),
+        };
+        let connector = TlsConnector::from(config);
         let start = Instant::now();
         let stream = timeout_at(end, connector.connect(name, stream))
             .await
             .map_err(|_| failure::timeout(&attempt, self.deadline))?
             .map_err(|error| tls::handshake_failure(&attempt, &error))?;
-        Ok((stream, Micros::from(start.elapsed())))
+        let time = Micros::from(start.elapsed());
+        let (_, session) = stream.get_ref();
+        if speech == Speech::Http2
+            && (session.alpn_protocol() != Some(tls::HTTP2)
+                || session.protocol_version() != Some(ProtocolVersion::TLSv1_3))
+        {
+            let detail = format_args!("{attempt}: the server does not speak HTTP/2 over TLS 1.3");
+            return Err(Failure::new(FailureReason::Protocol, detail));
+        }
+        Ok((stream, time))
     }
+}
+
+/// What a connection with TLS is for (RFC 7301).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    Http1,
+    Http2,
 }
 
 /// Sets the congestion control of a socket. That the kernel lacks it is told as a lack of permission:

@@ -2,10 +2,14 @@
 //! (draft-ietf-ippm-responsiveness-09).
 //!
 //! `arithmetic` is the formula and the trimmed mean, `saturation` decides interval by interval when the path is
-//! loaded and when the numbers have settled. Both know neither sockets nor a clock.
+//! loaded and when the numbers have settled; both know neither sockets nor a clock. [`client`] loads the path and
+//! probes it, [`server`] is what it asks, and `configuration` what they agree on.
 
 mod arithmetic;
+pub mod client;
+mod configuration;
 mod saturation;
+pub mod server;
 
-pub use arithmetic::{Latencies, Rpm};
-pub use saturation::{Confidence, Next, Outcome, Parameters, Saturation};
+pub use arithmetic::{Class, Rpm};
+pub use saturation::{Confidence, Parameters};

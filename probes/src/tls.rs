@@ -45,6 +45,16 @@ pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
     }
 }
 
+/// HTTP/2 as a client and a server agree on it (RFC 7301).
+pub const HTTP2: &[u8] = b"h2";
+
+/// As [`client_config`], but offers HTTP/2.
+pub(crate) fn http2_client_config(trust: &Trust) -> Arc<ClientConfig> {
+    let mut config = Arc::unwrap_or_clone(client_config(trust));
+    config.alpn_protocols = vec![HTTP2.to_vec()];
+    Arc::new(config)
+}
+
 /// Which certificates are believed. That whoever shows one holds its key is verified apart from it, always.
 pub(crate) trait Belief: fmt::Debug + Send + Sync + 'static {
     /// Whether this certificate, shown with this chain, may speak for this name now.

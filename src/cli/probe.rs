@@ -9,6 +9,7 @@ mod latency;
 mod ndt7;
 mod path;
 pub(super) mod proxy;
+mod responsiveness;
 mod sizes;
 mod sweep;
 
@@ -51,6 +52,7 @@ enum Command {
     Http(attempts::Tries<attempts::Http>),
     Iperf3(Box<iperf3::Iperf3>),
     Ndt7(ndt7::Ndt7),
+    Responsiveness(Box<responsiveness::Responsiveness>),
     Path(path::Path),
     Sweep(sweep::Sweep),
     Access(Box<access::Access>),
@@ -98,6 +100,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Http(http) => attempts::run(&http).await,
             Command::Iperf3(iperf3) => iperf3.run().await,
             Command::Ndt7(ndt7) => ndt7.run().await,
+            Command::Responsiveness(responsiveness) => responsiveness.run().await,
             Command::Path(path) => path.run().await,
             Command::Sweep(sweep) => sweep.run().await,
             Command::Access(access) => access.run().await,

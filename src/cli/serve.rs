@@ -155,7 +155,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         stamp_key: key.transpose()?,
         stun: arguments.stun.0,
         ndt7: arguments.ndt7.0,
-        tls: identity.as_ref().map(|one| one.server.clone()),
+        tls: identity.as_ref().map(Identity::http2_server),
         allowed,
         parallel: arguments.parallel.into(),
         duration: Duration::from_secs(arguments.longest.into()),

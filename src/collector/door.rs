@@ -1,4 +1,4 @@
-//! The agents' door: enrolment, batches and the ndt7 test server, over TLS on one port.
+//! The agents' door: enrolment, batches and the test servers of ndt7 and responsiveness, over TLS on one port.
 //!
 //! Everything that a stranger can do here is bounded: what the listener bounds, and the size, time and
 //! memory of bodies, and the number of tests. What a stranger causes is logged for debugging only, so
@@ -19,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use messnetz_probes::ndt7::server as ndt7;
+use messnetz_probes::responsiveness::server::{self as responsiveness, Loads};
 use messnetz_probes::tcp_info::TcpHandle;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -50,6 +51,9 @@ struct Bounds {
     batch: Bound,
 }
 
+/// Longest time that one connection is filled by a test of responsiveness.
+const LONGEST_LOAD: Duration = Duration::from_secs(30);
+
 const BOUNDS: Bounds = Bounds {
     connections: MAX_CONNECTIONS,
     enrolment: Bound {
@@ -70,6 +74,7 @@ struct Door {
     places: Places,
     bodies: Bodies,
     bounds: Bounds,
+    loads: Loads,
 }
 
 /// Serves agents until the task is dropped.
@@ -88,12 +93,17 @@ async fn serve_within(
         places: Places::default(),
         bodies: Bodies::new(),
         bounds,
+        loads: Loads::new(LONGEST_LOAD),
     };
     let router = Router::new()
         .route("/v1/hello", get(|| async { "messnetz collector\n" }))
         .route(ENROL_PATH, post(enrol))
         .route(BATCH_PATH, post(batch))
         .route("/ndt/v7/{direction}", get(ndt7_test))
+        .route(responsiveness::WELL_KNOWN, get(responsiveness_part))
+        .route(responsiveness::SMALL, get(responsiveness_part))
+        .route(responsiveness::LARGE, get(responsiveness_part))
+        .route(responsiveness::UPLOAD, post(responsiveness_part))
         .with_state(door);
     listener::serve(listener, tls, bounds.connections, move |peer, tcp| {
         let router = router.clone().layer(Extension(Connection { peer, tcp }));
@@ -220,6 +230,14 @@ async fn batch(
             refuse(status, refused)
         }
     }
+}
+
+/// What a test of responsiveness asks for.
+async fn responsiveness_part(State(door): State<Door>, request: Request) -> Response {
+    // Its body discards what comes, and bounds it itself.
+    responsiveness::answer(request, &door.loads)
+        .await
+        .map(Body::new)
 }
 
 /// The upgrade to an ndt7 test (spec v0.11, "Protocol description").

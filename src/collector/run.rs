@@ -364,6 +364,7 @@ pub async fn run(
         });
     }
     let tls = TlsAcceptor::from(Arc::clone(&collector.certificate.server));
+    let for_agents = TlsAcceptor::from(collector.certificate.http2_server());
     let scheme = if dashboard_address.ip().is_loopback() {
         "http"
     } else {
@@ -377,7 +378,7 @@ pub async fn run(
     );
     let dashboard_tls = (!dashboard_address.ip().is_loopback()).then(|| tls.clone());
     tokio::select! {
-        () = door::serve(listeners.agents, tls, Arc::clone(&collector)) => {}
+        () = door::serve(listeners.agents, for_agents, Arc::clone(&collector)) => {}
         () = dashboard::serve(listeners.dashboard, dashboard_tls, token, Arc::clone(&collector)) => {}
         ended = stamp::reflect(listeners.reflector, stamp::Limits::default(), None, |_| true) => {
             let Err(failure) = ended;

@@ -1,4 +1,4 @@
-//! The HTTP in front of ndt7: one request, which asks for a test, or is refused.
+//! The HTTP of ndt7 and of responsiveness: one request, which asks for a test or a part of one, or is refused.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use messnetz_metric::BitRate;
 use messnetz_probes::ndt7::server::{self as ndt7, Limits};
+use messnetz_probes::responsiveness::server::{self as responsiveness, Loads, Payload};
 use messnetz_probes::tcp_info::TcpHandle;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -33,6 +34,7 @@ struct Room {
     limits: Limits,
     rate: Option<BitRate>,
     told: Arc<Told>,
+    loads: Loads,
 }
 
 /// Serves until it is dropped.
@@ -53,22 +55,47 @@ pub(super) async fn serve(
         },
         rate: config.rate,
         told,
+        loads: Loads::new(config.duration),
     };
     let service = |peer: SocketAddr, tcp: TcpHandle| {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let room = room.clone();
         config.allowed.includes(peer.ip()).then(|| {
             service_fn(move |request: Request<Incoming>| {
-                let response = answer(request, peer, &tcp, &room);
-                async move { Ok::<_, Infallible>(response) }
+                let (tcp, room) = (tcp.clone(), room.clone());
+                async move { Ok::<_, Infallible>(answer(request, peer, &tcp, &room).await) }
             })
         })
     };
     listener::serve(listener, tls, MAX_CONNECTIONS, service).await;
 }
 
+/// Connections of one test of responsiveness that carry load at most, of which each gets its share of the rate.
+const FLOWS: u64 = 16;
+
+async fn answer(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    tcp: &TcpHandle,
+    room: &Room,
+) -> Response<Either<Full<Bytes>, Payload>> {
+    if !responsiveness::knows(request.uri().path()) {
+        return begin(request, peer, tcp, room).map(Either::Left);
+    }
+    let share = room
+        .rate
+        .map(|rate| BitRate::from_bps(rate.as_bps() / FLOWS));
+    if let Some(error) = share.and_then(|rate| tcp.limit_rate(rate).err()) {
+        tracing::debug!(%peer, %error, "limiting the rate of a test of responsiveness");
+        let message = "the rate cannot be limited";
+        return refuse(StatusCode::INTERNAL_SERVER_ERROR, message).map(Either::Left);
+    }
+    let response = responsiveness::answer(request, &room.loads).await;
+    response.map(Either::Right)
+}
+
 /// Agrees on a test, which then begins, or refuses it.
-fn answer(
+fn begin(
     mut request: Request<Incoming>,
     peer: SocketAddr,
     tcp: &TcpHandle,

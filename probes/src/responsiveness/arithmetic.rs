@@ -2,26 +2,56 @@
 
 use std::time::Duration;
 
-/// Round trips per minute. The draft proposes: below 300 poor, above 6 000 excellent.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+use serde::Serialize;
+
+/// Round trips per minute.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
 pub struct Rpm(pub f64);
+
+/// What the draft proposes to call a number of round trips per minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Below 300: a round trip takes 200 ms and more.
+    Poor,
+    /// Below 1 000.
+    Fair,
+    /// Up to 6 000.
+    Good,
+    /// Above: a round trip takes less than 10 ms.
+    Excellent,
+}
+
+impl Rpm {
+    /// Its class.
+    #[must_use]
+    pub fn class(self) -> Class {
+        match self.0 {
+            rpm if rpm < 300.0 => Class::Poor,
+            rpm if rpm < 1_000.0 => Class::Fair,
+            rpm if rpm <= 6_000.0 => Class::Good,
+            _ => Class::Excellent,
+        }
+    }
+}
 
 /// How long probes took under load, by part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Latencies {
+pub(super) struct Latencies {
     /// Fresh connections: from SYN to the established connection.
-    pub tcp: Vec<Duration>,
+    pub(super) tcp: Vec<Duration>,
     /// Fresh connections: the TLS handshake, by one round trip.
-    pub tls: Vec<Duration>,
+    pub(super) tls: Vec<Duration>,
     /// Fresh connections: from the request to the answer.
-    pub http: Vec<Duration>,
+    pub(super) http: Vec<Duration>,
     /// The same on connections that carry the load.
-    pub loaded: Vec<Duration>,
+    pub(super) loaded: Vec<Duration>,
 }
 
 impl Latencies {
     /// Adds what another interval has brought.
-    pub fn extend(&mut self, more: &Self) {
+    pub(super) fn extend(&mut self, more: &Self) {
         self.tcp.extend(&more.tcp);
         self.tls.extend(&more.tls);
         self.http.extend(&more.http);
@@ -31,14 +61,31 @@ impl Latencies {
     /// The mean of what fresh and what loaded connections would carry each minute, where `kept` is the share of
     /// each part's smallest samples that counts. `None` where a part has no sample.
     #[must_use]
-    pub fn rpm(&self, kept: f64) -> Option<Rpm> {
-        let trimmed = |times: &[Duration]| trimmed_mean(times, kept);
-        let parts = [&self.tcp, &self.tls, &self.http].map(|times| trimmed(times));
-        let [tcp, tls, http] = parts;
+    pub(super) fn rpm(&self, kept: f64) -> Option<Rpm> {
+        let means = self.means(kept);
+        let [tcp, tls, http, loaded] = [means.tcp, means.tls, means.http, means.loaded];
         let fresh = per_minute((tcp? + tls? + http?) / 3.0)?;
-        let loaded = per_minute(trimmed(&self.loaded)?)?;
-        Some(Rpm(f64::midpoint(fresh, loaded)))
+        Some(Rpm(f64::midpoint(fresh, per_minute(loaded?)?)))
     }
+
+    /// The mean of each part's smallest samples, of which `kept` is the share, in seconds.
+    pub(super) fn means(&self, kept: f64) -> Means {
+        Means {
+            tcp: trimmed_mean(&self.tcp, kept),
+            tls: trimmed_mean(&self.tls, kept),
+            http: trimmed_mean(&self.http, kept),
+            loaded: trimmed_mean(&self.loaded, kept),
+        }
+    }
+}
+
+/// The trimmed mean of each part in seconds; `None` where a part has no sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Means {
+    pub(super) tcp: Option<f64>,
+    pub(super) tls: Option<f64>,
+    pub(super) http: Option<f64>,
+    pub(super) loaded: Option<f64>,
 }
 
 fn per_minute(seconds: f64) -> Option<f64> {

@@ -7,12 +7,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::arithmetic::{Latencies, Rpm, mean};
+use serde::{Serialize, Serializer};
+
+use super::arithmetic::{Latencies, Means, Rpm, mean};
 
 /// The algorithm's parameters. They are kept with each result: results of different ones do not compare.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Parameters {
     /// How often the state is looked at (ID). The draft says 5 s; shipped clients use 1 s.
+    #[serde(rename = "interval_s", serialize_with = "seconds")]
     pub interval: Duration,
     /// Over how many intervals averages move (MAD).
     pub averaged: usize,
@@ -45,8 +48,13 @@ impl Parameters {
     };
 }
 
+fn seconds<S: Serializer>(interval: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(interval.as_secs_f64())
+}
+
 /// How far a number had settled when the test ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// There was too little of it to tell, or it never settled over half of the averaged intervals.
     Low,
@@ -58,7 +66,7 @@ pub enum Confidence {
 
 /// What to do after an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(super) enum Next {
     /// Open one more flow and go on.
     Add,
     /// Go on as it is.
@@ -69,22 +77,26 @@ pub enum Next {
 
 /// What came of a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Bytes a second over the averaged intervals.
-    pub goodput: f64,
+    pub(super) goodput: f64,
     /// Flows at the end.
-    pub flows: usize,
+    pub(super) flows: usize,
+    /// Intervals that passed.
+    pub(super) intervals: usize,
+    /// Of the probes of the averaged intervals.
+    pub(super) means: Means,
     /// Round trips per minute over the averaged intervals; `None` where probes of a kind did not come back.
-    pub rpm: Option<Rpm>,
+    pub(super) rpm: Option<Rpm>,
     /// How far the goodput had settled.
-    pub goodput_confidence: Confidence,
+    pub(super) goodput_confidence: Confidence,
     /// How far responsiveness had settled.
-    pub rpm_confidence: Confidence,
+    pub(super) rpm_confidence: Confidence,
 }
 
 /// A test in one direction, interval by interval.
 #[derive(Debug)]
-pub struct Saturation {
+pub(super) struct Saturation {
     parameters: Parameters,
     flows: usize,
     intervals: usize,
@@ -148,8 +160,7 @@ fn keep<T>(queue: &mut VecDeque<T>, value: T, most: usize) {
 
 impl Saturation {
     /// A test that begins with one flow.
-    #[must_use]
-    pub fn new(parameters: Parameters) -> Self {
+    pub(super) fn new(parameters: Parameters) -> Self {
         Self {
             parameters,
             flows: 1,
@@ -161,16 +172,15 @@ impl Saturation {
         }
     }
 
-    /// How many flows there are to be.
-    #[must_use]
-    pub const fn flows(&self) -> usize {
-        self.flows
-    }
-
     /// An interval of this length is over, in which so many bytes flowed and these probes came back. Flows are
     /// added until the goodput is stable or there are enough; then the test goes on until responsiveness is
     /// stable, too.
-    pub fn end_of_interval(&mut self, lasted: Duration, bytes: u64, probes: Latencies) -> Next {
+    pub(super) fn end_of_interval(
+        &mut self,
+        lasted: Duration,
+        bytes: u64,
+        probes: Latencies,
+    ) -> Next {
         let Parameters {
             averaged,
             tolerance,
@@ -204,8 +214,7 @@ impl Saturation {
     }
 
     /// What came of it; `None` where no interval has passed.
-    #[must_use]
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub(super) fn outcome(&self) -> Option<Outcome> {
         let mut probes = Latencies::default();
         for interval in &self.probes {
             probes.extend(interval);
@@ -213,6 +222,8 @@ impl Saturation {
         Some(Outcome {
             goodput: *self.goodput.moving.back()?,
             flows: self.flows,
+            intervals: self.intervals,
+            means: probes.means(self.parameters.kept),
             rpm: probes.rpm(self.parameters.kept),
             goodput_confidence: self.goodput.confidence(&self.parameters),
             rpm_confidence: self.rpm.confidence(&self.parameters),
@@ -247,7 +258,7 @@ mod tests {
     ) -> Vec<Next> {
         let mut steps = Vec::new();
         for interval in 0..100 {
-            let bytes = (share * saturation.flows() as u64).min(rate);
+            let bytes = (share * saturation.flows as u64).min(rate);
             let next = saturation.end_of_interval(SECOND, bytes, probes(millis(interval)));
             steps.push(next);
             if next == Next::End {
@@ -279,7 +290,7 @@ mod tests {
     fn there_are_never_more_than_sixteen_flows() {
         let mut saturation = Saturation::new(Parameters::SHORT);
         run(&mut saturation, 1_000_000, u64::MAX, |_| 30);
-        assert_eq!(saturation.flows(), 16);
+        assert_eq!(saturation.flows, 16);
     }
 
     #[test]
