@@ -10,7 +10,7 @@ use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use messnetz_probes::tcp_info::TcpHandle;
-use messnetz_probes::tls::HTTP2;
+use messnetz_probes::tls::{self, HTTP2};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -71,6 +71,7 @@ pub(crate) async fn serve<S, B>(
                 continue;
             }
         };
+        let unsent = tcp.clone();
         let Some(service) = service(peer, tcp) else {
             tracing::debug!(%peer, "this peer is not let in");
             continue;
@@ -81,6 +82,7 @@ pub(crate) async fn serve<S, B>(
             let conversation = async {
                 let (stream, speaks_http2) = greet(stream, tls).await?;
                 if speaks_http2 {
+                    unsent.keep_little_unsent()?;
                     return tokio::time::timeout(LONGEST_HTTP2, http2(stream, service)).await?;
                 }
                 hyper::server::conn::http1::Builder::new()
@@ -119,6 +121,7 @@ where
         .keep_alive_timeout(GREETING_TIMEOUT)
         .max_header_list_size(MAX_HEAD as u32)
         .max_concurrent_streams(MAX_STREAMS)
+        .max_send_buf_size(tls::UNSENT)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .serve_connection(TokioIo::new(stream), service)
@@ -134,8 +137,11 @@ async fn greet(
     let Some(tls) = tls else {
         return Ok((Box::new(stream), false));
     };
-    let stream = tokio::time::timeout(GREETING_TIMEOUT, tls.accept(stream)).await??;
-    let (_, session) = stream.get_ref();
+    let mut stream = tokio::time::timeout(GREETING_TIMEOUT, tls.accept(stream)).await??;
+    let (_, session) = stream.get_mut();
     let speaks_http2 = session.alpn_protocol() == Some(HTTP2);
+    if speaks_http2 {
+        session.set_buffer_limit(Some(tls::UNSENT));
+    }
     Ok((Box::new(stream), speaks_http2))
 }

@@ -165,18 +165,21 @@ impl Dial {
         };
         let connector = TlsConnector::from(config);
         let start = Instant::now();
-        let stream = timeout_at(end, connector.connect(name, stream))
+        let mut stream = timeout_at(end, connector.connect(name, stream))
             .await
             .map_err(|_| failure::timeout(&attempt, self.deadline))?
             .map_err(|error| tls::handshake_failure(&attempt, &error))?;
         let time = Micros::from(start.elapsed());
-        let (_, session) = stream.get_ref();
-        if speech == Speech::Http2
-            && (session.alpn_protocol() != Some(tls::HTTP2)
-                || session.protocol_version() != Some(ProtocolVersion::TLSv1_3))
-        {
-            let detail = format_args!("{attempt}: the server does not speak HTTP/2 over TLS 1.3");
-            return Err(Failure::new(FailureReason::Protocol, detail));
+        if speech == Speech::Http2 {
+            let (_, session) = stream.get_mut();
+            if session.alpn_protocol() != Some(tls::HTTP2)
+                || session.protocol_version() != Some(ProtocolVersion::TLSv1_3)
+            {
+                let detail =
+                    format_args!("{attempt}: the server does not speak HTTP/2 over TLS 1.3");
+                return Err(Failure::new(FailureReason::Protocol, detail));
+            }
+            session.set_buffer_limit(Some(tls::UNSENT));
         }
         Ok((stream, time))
     }

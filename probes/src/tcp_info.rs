@@ -42,6 +42,9 @@ impl Congestion {
 #[derive(Clone, Debug)]
 pub struct TcpHandle(Arc<OwnedFd>);
 
+/// What waits in the kernel beyond what is in flight: one full record of TLS.
+const UNSENT: u32 = 16 * 1024;
+
 impl TcpHandle {
     /// A handle on the connection of `socket`.
     ///
@@ -86,6 +89,15 @@ impl TcpHandle {
     /// Where the connection is gone.
     pub fn limit_rate(&self, rate: BitRate) -> io::Result<()> {
         crate::socket::set_max_pacing_rate(&self.0, rate)
+    }
+
+    /// Lets the kernel take no more data than it can send soon (`TCP_NOTSENT_LOWAT`, tcp(7)): what waits in this
+    /// machine would be taken for a queue of the path.
+    ///
+    /// # Errors
+    /// Where the connection is gone.
+    pub fn keep_little_unsent(&self) -> io::Result<()> {
+        SockRef::from(&self.0).set_tcp_notsent_lowat(UNSENT)
     }
 
     /// The two ends: this one, the peer's.

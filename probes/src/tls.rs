@@ -48,6 +48,10 @@ pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
 /// HTTP/2 as a client and a server agree on it (RFC 7301).
 pub const HTTP2: &[u8] = b"h2";
 
+/// Octets of records that wait in a session over HTTP/2 for the kernel to take them: one record. What waits in this
+/// machine would be taken for a queue of the path.
+pub const UNSENT: usize = 16 * 1024;
+
 /// As [`client_config`], but offers HTTP/2.
 pub(crate) fn http2_client_config(trust: &Trust) -> Arc<ClientConfig> {
     let mut config = Arc::unwrap_or_clone(client_config(trust));

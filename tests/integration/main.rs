@@ -22,4 +22,5 @@ mod peers;
 mod probe;
 mod program;
 mod quiet;
+mod responsiveness;
 mod sites;

@@ -26,6 +26,8 @@ use super::saturation::{Confidence, Next, Outcome, Parameters, Saturation};
 use crate::connection::{Dial, Timings};
 use crate::failure;
 use crate::http::AGENT;
+use crate::tcp_info::TcpHandle;
+use crate::tls;
 
 /// What the peer may send before it is told that it was taken: what a gigabit holds in 100 ms.
 const WINDOW: u32 = 12 * 1024 * 1024;
@@ -186,9 +188,12 @@ impl Test {
     async fn connect(&self) -> Result<Http2, Failure> {
         let attempt = format!("HTTP/2 with {}:{}", self.host, self.port);
         let connection = self.dial.connect_http2().await?;
-        let timings = connection.timings;
+        let (timings, tcp) = (connection.timings, connection.tcp);
+        tcp.keep_little_unsent()
+            .map_err(|error| failure::from_io(&attempt, &error))?;
         let handshake = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
+            .max_send_buf_size(tls::UNSENT)
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .handshake(TokioIo::new(connection.stream));
@@ -204,6 +209,7 @@ impl Test {
         Ok(Http2 {
             sender,
             timings,
+            tcp,
             _driver: tasks,
         })
     }
@@ -257,6 +263,7 @@ impl Test {
 struct Http2 {
     sender: SendRequest<Load>,
     timings: Timings,
+    tcp: TcpHandle,
     _driver: JoinSet<()>,
 }
 
@@ -270,11 +277,42 @@ struct Server {
 #[derive(Default)]
 struct Seen {
     bytes: Arc<AtomicU64>,
-    /// Connections that carry load.
-    flows: Mutex<Vec<SendRequest<Load>>>,
+    flows: Mutex<Flows>,
     probes: Mutex<Latencies>,
-    /// Why a flow could not be had: the first reason.
-    broken: Mutex<Option<Failure>>,
+}
+
+/// The connections that carry load.
+#[derive(Default)]
+struct Flows {
+    /// Those that stand.
+    open: Vec<(usize, SendRequest<Load>)>,
+    /// How many have ever stood.
+    opened: usize,
+    /// Why one could not be had or ended: the first reason.
+    broken: Option<Failure>,
+}
+
+impl Flows {
+    fn add(&mut self, sender: SendRequest<Load>) -> usize {
+        self.opened += 1;
+        self.open.push((self.opened, sender));
+        self.opened
+    }
+
+    fn remove(&mut self, number: usize) {
+        self.open.retain(|(open, _)| *open != number);
+    }
+
+    /// Why nothing is carried any more, where no connection stands.
+    fn broken_down(&mut self) -> Option<Failure> {
+        self.broken.take_if(|_| self.open.is_empty())
+    }
+
+    /// One of those that stand, each in its turn.
+    fn of_turn(&self, turn: usize) -> Option<SendRequest<Load>> {
+        let (_, sender) = self.open.get(turn % self.open.len().max(1))?;
+        Some(sender.clone())
+    }
 }
 
 /// One way that is being loaded.
@@ -317,19 +355,14 @@ impl Server {
             let lasted = since.elapsed();
             since = Instant::now();
             passed += 1;
-            for way in &mut ways {
+            for way in ways.iter_mut().filter(|way| !way.is_over) {
+                if let Some(failure) = locked(&way.seen.flows).broken_down() {
+                    return Err(failure);
+                }
                 let bytes = way.seen.bytes.load(Ordering::Relaxed);
                 let more = bytes - way.counted;
                 way.counted = bytes;
-                if bytes == 0
-                    && let Some(failure) = locked(&way.seen.broken).take()
-                {
-                    return Err(failure);
-                }
                 let probes = std::mem::take(&mut *locked(&way.seen.probes));
-                if way.is_over {
-                    continue;
-                }
                 match way.saturation.end_of_interval(lasted, more, probes) {
                     Next::Add => {
                         tasks.spawn(Arc::clone(self).flow(way.direction, Arc::clone(&way.seen)));
@@ -348,7 +381,8 @@ impl Server {
     }
 
     fn outcome(&self, way: &Loaded) -> Result<Way, Failure> {
-        let outcome = way.saturation.outcome().filter(|_| way.counted > 0);
+        let outcome = way.saturation.outcome();
+        let outcome = outcome.filter(|outcome| outcome.goodput > 0.0);
         outcome
             .map(|outcome| Way::of(way.direction, &outcome))
             .ok_or_else(|| {
@@ -362,45 +396,66 @@ impl Server {
 
     /// Carries load until it is dropped.
     async fn flow(self: Arc<Self>, direction: Direction, seen: Arc<Seen>) {
-        if let Err(failure) = self.carry(direction, &seen).await {
-            tracing::debug!(%failure, "a flow of a test of responsiveness ended");
-            // The first reason is the one that counts.
-            locked(&seen.broken).get_or_insert(failure);
+        let failure = match self.test.connect().await {
+            Err(failure) => failure,
+            Ok(connection) => {
+                // What waits to be sent when the test is over would go on loading the line.
+                connection.tcp.abort_on_close();
+                // Probes may use it from now on: an upload is answered at its end only.
+                let number = locked(&seen.flows).add(connection.sender.clone());
+                let failure = self.carry(&connection, direction, &seen).await;
+                locked(&seen.flows).remove(number);
+                failure
+            }
+        };
+        tracing::debug!(%failure, "a flow of a test of responsiveness ended");
+        // The first reason is the one that counts.
+        locked(&seen.flows).broken.get_or_insert(failure);
+    }
+
+    /// Asks for one object after the other, until one carries nothing.
+    async fn carry(&self, connection: &Http2, direction: Direction, seen: &Seen) -> Failure {
+        loop {
+            let carried = Arc::default();
+            let ended = self.carry_one(connection, direction, &carried, seen).await;
+            // A server may end an object early; what carried nothing will carry nothing the next time.
+            if carried.load(Ordering::Relaxed) == 0 {
+                let detail = format_args!("loading {}: an object carried nothing", self.test.host);
+                return ended
+                    .err()
+                    .unwrap_or_else(|| Failure::new(FailureReason::Protocol, detail));
+            }
         }
     }
 
-    async fn carry(&self, direction: Direction, seen: &Seen) -> Result<(), Failure> {
-        let connection = self.test.connect().await?;
-        let mut is_known = false;
-        loop {
-            let (method, path, load) = match direction {
-                Direction::Down => (Method::GET, &self.paths.large, Load::Nothing),
-                Direction::Up => {
-                    let sent = Load::Endless(Arc::clone(&seen.bytes));
-                    (Method::POST, &self.paths.upload, sent)
-                }
-            };
-            let attempt = format!("loading {} by {path}", self.test.host);
-            let request = self.test.request(method, path, load)?;
-            let mut sender = connection.sender.clone();
-            if !is_known {
-                // Probes may use it from now on: an upload is answered at its end only.
-                locked(&seen.flows).push(connection.sender.clone());
-                is_known = true;
-            }
-            let response = sender.send_request(request).await;
-            let response = response.map_err(|error| not_http(&attempt, &error))?;
-            expect_ok(&attempt, &response)?;
-            let mut body = response.into_body();
-            while let Some(frame) = body.frame().await {
-                // Where a server ends an object early it is asked for the next one.
-                let Ok(frame) = frame else { break };
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                if direction == Direction::Down {
-                    seen.bytes.fetch_add(bytes, Ordering::Relaxed);
-                }
+    async fn carry_one(
+        &self,
+        connection: &Http2,
+        direction: Direction,
+        carried: &Arc<AtomicU64>,
+        seen: &Seen,
+    ) -> Result<(), Failure> {
+        let counter = || Counter {
+            object: Arc::clone(carried),
+            way: Arc::clone(&seen.bytes),
+        };
+        let (method, path, load) = match direction {
+            Direction::Down => (Method::GET, &self.paths.large, Load::Nothing),
+            Direction::Up => (Method::POST, &self.paths.upload, Load::Endless(counter())),
+        };
+        let attempt = format!("loading {} by {path}", self.test.host);
+        let request = self.test.request(method, path, load)?;
+        let response = connection.sender.clone().send_request(request).await;
+        let response = response.map_err(|error| not_http(&attempt, &error))?;
+        expect_ok(&attempt, &response)?;
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| not_http(&attempt, &error))?;
+            if direction == Direction::Down {
+                counter().add(frame.data_ref().map_or(0, Bytes::len));
             }
         }
+        Ok(())
     }
 
     /// Probes until it is dropped.
@@ -416,10 +471,7 @@ impl Server {
             if rounds.len() >= MOST_ROUNDS {
                 continue;
             }
-            let loaded = {
-                let flows = locked(&seen.flows);
-                flows.get(turn % flows.len().max(1)).cloned()
-            };
+            let loaded = locked(&seen.flows).of_turn(turn);
             turn += 1;
             let (server, seen) = (Arc::clone(&self), Arc::clone(&seen));
             rounds.spawn(async move {
@@ -487,7 +539,22 @@ impl Server {
 enum Load {
     Nothing,
     /// Never ends; what is taken from it is counted.
-    Endless(Arc<AtomicU64>),
+    Endless(Counter),
+}
+
+/// Counts what is carried.
+struct Counter {
+    /// By this object.
+    object: Arc<AtomicU64>,
+    /// This way.
+    way: Arc<AtomicU64>,
+}
+
+impl Counter {
+    fn add(&self, bytes: usize) {
+        self.object.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.way.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 impl Body for Load {
@@ -501,7 +568,7 @@ impl Body for Load {
         Poll::Ready(match self.get_mut() {
             Self::Nothing => None,
             Self::Endless(sent) => {
-                sent.fetch_add(PIECE.len() as u64, Ordering::Relaxed);
+                sent.add(PIECE.len());
                 Some(Ok(Frame::data(Bytes::from_static(&PIECE))))
             }
         })

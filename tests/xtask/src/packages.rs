@@ -11,7 +11,12 @@ struct Package {
     reason: &'static str,
 }
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 8] = [
+    Package {
+        name: "curl",
+        programs: &["curl"],
+        reason: "a client of HTTP/2 that is not ours, for the objects that responsiveness is measured with",
+    },
     Package {
         name: "iperf3",
         programs: &["iperf3"],
