@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use ::http::Uri;
 use messnetz_metric::{
-    Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment, UnixMillis,
-    Vantage,
+    Direction, Failure, FailureReason, Medium, Metric, Observation, Quantity, Reading, Segment,
+    UnixMillis, Vantage,
 };
-use messnetz_probes::connection::Tls;
-use messnetz_probes::proxy::Proxy;
+use messnetz_probes::connection::{Dial, Tls};
+use messnetz_probes::proxy::{Proxy, Tunnel};
 use messnetz_probes::tls::Trust;
-use messnetz_probes::{Binding, dns, http, icmp, link, stamp, tcp};
+use messnetz_probes::{Binding, dns, http, icmp, link, responsiveness, stamp, tcp};
 
 use self::capacity::{Run, capacity, through_lan, through_line};
 use crate::clock;
@@ -123,6 +123,17 @@ impl Surroundings {
         pinned::resolve(&self.server()?.address).await
     }
 
+    /// Where to connect to for the far end, and what to ask for there where that is a proxy.
+    async fn dialled(&self, server: &TestServer) -> Result<(SocketAddr, Option<Tunnel>), Failure> {
+        Ok(match self.proxy()? {
+            Some(proxy) => {
+                let tunnel = pinned::tunnel(&proxy, &server.address);
+                (pinned::resolve(&proxy.to_string()).await?, tunnel)
+            }
+            None => (self.collector().await?, None),
+        })
+    }
+
     async fn address(&self, peer: Peer) -> Result<IpAddr, Failure> {
         match peer {
             Peer::Collector => Ok(self.collector().await?.ip()),
@@ -189,10 +200,10 @@ pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
 #[must_use]
 pub fn left_out(task: &Task, around: &Surroundings, failure: &Failure) -> Vec<Observation> {
     let vantage = vantage(task.interface.as_deref());
-    let (way, peer) = match &task.probe {
+    let (segment, quantity, peer) = match &task.probe {
         Probe::Ndt7 { direction, .. } => {
             let (segment, peer) = around.far_end();
-            ((segment, *direction), peer)
+            (segment, Quantity::Goodput(*direction), peer)
         }
         Probe::Iperf3 {
             direction,
@@ -200,12 +211,15 @@ pub fn left_out(task: &Task, around: &Surroundings, failure: &Failure) -> Vec<Ob
             ..
         } => {
             let peer = endpoint.as_deref().unwrap_or(NO_ENDPOINT).to_owned();
-            ((inside(&vantage), *direction), peer)
+            (inside(&vantage), Quantity::Goodput(*direction), peer)
+        }
+        Probe::Responsiveness { direction } => {
+            let (segment, peer) = around.far_end();
+            (segment, Quantity::Responsiveness(*direction), peer)
         }
         _ => return Vec::new(),
     };
-    let quantities = [Quantity::Goodput(way.1)];
-    let measured = Measured::new(way.0, peer, &quantities, Err(failure.clone()));
+    let measured = Measured::new(segment, peer, &[quantity], Err(failure.clone()));
     observations(measured, clock::now(), &vantage)
 }
 
@@ -295,6 +309,12 @@ async fn probe(
             let way = (inside(vantage), *direction);
             return capacity(way, peer, (vantage, around), test).await;
         }
+        Probe::Responsiveness { direction } => {
+            let readings = responsiveness(*direction, binding, around).await;
+            let (segment, peer) = around.far_end();
+            let quantities = [Quantity::Responsiveness(*direction)];
+            Measured::new(segment, peer, &quantities, readings)
+        }
         Probe::Dns { name, server } => resolver(name, *server, binding).await,
         Probe::Tcp { target } => {
             let readings = connection(target, binding).await;
@@ -325,6 +345,34 @@ async fn echo(
         payload: ECHO_PAYLOAD,
     };
     Ok(icmp::measure(&echo).await?.readings())
+}
+
+/// Round trips per minute while the line is filled one way.
+async fn responsiveness(
+    direction: Direction,
+    binding: &Binding,
+    around: &Surroundings,
+) -> Result<Vec<Reading>, Failure> {
+    let server = around.server()?;
+    let (address, tunnel) = around.dialled(server).await?;
+    let name = server.address.parse().map_err(|error| {
+        let detail = format_args!("responsiveness of {}: {error}", server.address);
+        Failure::new(FailureReason::NameResolution, detail)
+    })?;
+    let test = responsiveness::client::Test {
+        dial: Dial {
+            address,
+            tunnel,
+            tls: Some(server.tls()),
+            binding: binding.clone(),
+            congestion: None,
+            deadline: PAGE,
+        },
+        server: name,
+        order: responsiveness::client::Order::Only(direction),
+        parameters: responsiveness::Parameters::SHORT,
+    };
+    Ok(Box::pin(test.run(|_| ())).await?.readings())
 }
 
 async fn one_way_loss(

@@ -68,7 +68,7 @@ impl Text {
         self.value(Value::Rate(rate.into()))
     }
 
-    /// A value with its unit, Mbit/s, ms, %, dBm or dB, with three digits that count.
+    /// A value with its unit, Mbit/s, ms, %, dBm, dB or /min, with three digits that count.
     #[must_use]
     pub fn value(&self, value: Value) -> String {
         self.value_to(value, 3)
@@ -82,6 +82,7 @@ impl Text {
             Value::Share(share) => (share.as_percent(), "%"),
             Value::Level(level) => (level.as_dbm(), "dBm"),
             Value::Ratio(ratio) => (ratio.as_db(), "dB"),
+            Value::Frequency(frequency) => (frequency.times() as f64, "/min"),
         };
         let before_the_point = if number.abs() < 1.0 {
             0
@@ -190,6 +191,7 @@ impl Text {
             Unit::PartPerMillion => "%",
             Unit::MillibelMilliwatt => "dBm",
             Unit::Millibel => "dB",
+            Unit::PerMinute => "/min",
         };
         format!("\u{a0}{unit}")
     }
@@ -502,6 +504,8 @@ impl Text {
             Quantity::RttLoaded(Direction::Up) => self.say("quantity-rtt-loaded-up"),
             Quantity::AddedDelay(Direction::Down) => self.say("quantity-added-delay-down"),
             Quantity::AddedDelay(Direction::Up) => self.say("quantity-added-delay-up"),
+            Quantity::Responsiveness(Direction::Down) => self.say("quantity-responsiveness-down"),
+            Quantity::Responsiveness(Direction::Up) => self.say("quantity-responsiveness-up"),
             Quantity::Jitter => self.say("quantity-jitter"),
             Quantity::Loss => self.say("quantity-loss"),
             Quantity::LossOneWay(Direction::Down) => self.say("quantity-loss-down"),

@@ -2,6 +2,7 @@
 //! figure in the wrong unit would fill a school's line all day.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use messnetz_metric::Direction;
 use messnetz_probes::tcp_info::Congestion;
@@ -99,8 +100,9 @@ impl WrittenSchedule {
         let tests: Vec<(u64, u64)> = tasks
             .iter()
             .filter_map(|task| match task.probe {
-                Probe::Ndt7 { duration_ms, .. } => Some((task.every_ms, u64::from(duration_ms))),
-                _ => None,
+                // What stays inside one school is nobody else's turn.
+                Probe::Iperf3 { .. } => None,
+                ref probe => Some((task.every_ms, probe.saturates_for()?.as_millis() as u64)),
             })
             .collect();
         let together: u64 = tests.iter().map(|(_, duration)| duration).sum();
@@ -130,6 +132,7 @@ enum Kind {
     Stamp,
     Ndt7,
     Iperf3,
+    Responsiveness,
     Dns,
     Tcp,
     Http,
@@ -215,6 +218,7 @@ impl WrittenTask {
             Kind::Stamp => &["count", "interval_ms", "timeout_ms"],
             Kind::Ndt7 => &["direction", "duration_ms", "congestion"],
             Kind::Iperf3 => &["endpoint", "direction", "duration_ms", "streams"],
+            Kind::Responsiveness => &["direction"],
             Kind::Dns => &["name", "server"],
             Kind::Tcp => &["target"],
             Kind::Http => &["url"],
@@ -257,6 +261,12 @@ impl WrittenTask {
                     streams,
                 }
             }
+            Kind::Responsiveness => {
+                let direction = self.direction.ok_or_else(|| needs("direction"))?;
+                let probe = Probe::Responsiveness { direction };
+                self.seldom(probe.saturates_for().unwrap_or_default())?;
+                probe
+            }
             Kind::Dns => Probe::Dns {
                 name: short(self.name.ok_or_else(|| needs("name"))?)?,
                 server: self.server,
@@ -279,14 +289,21 @@ impl WrittenTask {
                 "duration_ms = {duration_ms} is not between 1 and {LONGEST_TEST_MS}"
             ));
         }
-        let shortest = u64::from(duration_ms) * LARGEST_SHARE;
+        self.seldom(Duration::from_millis(duration_ms.into()))?;
+        Ok(duration_ms)
+    }
+
+    /// A test that fills the line for so long may not do so too often.
+    fn seldom(&self, duration: Duration) -> Result<(), String> {
+        let duration_ms = duration.as_millis() as u64;
+        let shortest = duration_ms * LARGEST_SHARE;
         if self.every_ms < shortest {
             return Err(format!(
                 "every_ms = {} would fill the line: a test of {duration_ms} ms may come every {shortest} ms at most",
                 self.every_ms
             ));
         }
-        Ok(duration_ms)
+        Ok(())
     }
 
     fn burst(&self) -> Result<Burst, String> {

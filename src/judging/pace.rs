@@ -101,7 +101,7 @@ impl Pace {
 /// since the schedule does not know the agents' ports.
 fn metrics(probe: &Probe) -> Vec<Metric> {
     const INSIDE: &[Segment] = &[Segment::Lan, Segment::Wlan];
-    let capacity;
+    let (capacity, responsiveness);
     let (segments, quantities): (&[Segment], &[Quantity]) = match probe {
         Probe::Icmp { peer, .. } => match peer {
             Peer::Collector => (&[Segment::Line], icmp::QUANTITIES),
@@ -115,6 +115,10 @@ fn metrics(probe: &Probe) -> Vec<Metric> {
         Probe::Iperf3 { direction, .. } => {
             capacity = of_capacity(*direction);
             (INSIDE, &capacity)
+        }
+        Probe::Responsiveness { direction } => {
+            responsiveness = [Quantity::Responsiveness(*direction)];
+            (&[Segment::Line], &responsiveness)
         }
         Probe::Dns { .. } => (&[Segment::Service], dns::QUANTITIES),
         Probe::Tcp { .. } => (&[Segment::Service], tcp::QUANTITIES),

@@ -222,13 +222,7 @@ async fn goodput(
     mut goes_on: impl FnMut() + Send,
 ) -> Result<ndt7::client::Report, Failure> {
     let server = around.server()?;
-    let (address, tunnel) = match around.proxy()? {
-        Some(proxy) => {
-            let tunnel = pinned::tunnel(&proxy, &server.address);
-            (pinned::resolve(&proxy.to_string()).await?, tunnel)
-        }
-        None => (around.collector().await?, None),
-    };
+    let (address, tunnel) = around.dialled(server).await?;
     let test = ndt7::client::Test {
         direction: run.direction,
         host: server.address.clone(),

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use messnetz_metric::{Direction, Tester};
+use messnetz_probes::responsiveness::Parameters;
 use messnetz_probes::tcp_info::Congestion;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
@@ -239,6 +240,11 @@ pub enum Probe {
         #[serde(default = "one_stream")]
         streams: u8,
     },
+    /// Round trips per minute to the collector while the line is full.
+    Responsiveness {
+        /// Which way is filled.
+        direction: Direction,
+    },
     /// One question to a resolver.
     Dns {
         /// The name to ask for.
@@ -312,6 +318,7 @@ impl Probe {
             Self::Stamp { .. } => "stamp",
             Self::Ndt7 { .. } => "ndt7",
             Self::Iperf3 { .. } => "iperf3",
+            Self::Responsiveness { .. } => "responsiveness",
             Self::Dns { .. } => "dns",
             Self::Tcp { .. } => "tcp",
             Self::Http { .. } => "http",
@@ -329,6 +336,7 @@ impl Probe {
             }
             Self::Ndt7 { .. }
             | Self::Iperf3 { .. }
+            | Self::Responsiveness { .. }
             | Self::Dns { .. }
             | Self::Tcp { .. }
             | Self::Http { .. }
@@ -344,6 +352,7 @@ impl Probe {
             Self::Iperf3 { .. } => Some(Tester::Iperf3),
             Self::Icmp { .. }
             | Self::Stamp { .. }
+            | Self::Responsiveness { .. }
             | Self::Dns { .. }
             | Self::Tcp { .. }
             | Self::Http { .. }
@@ -359,6 +368,7 @@ impl Probe {
             Self::Ndt7 { duration_ms, .. } | Self::Iperf3 { duration_ms, .. } => {
                 Some(Duration::from_millis((*duration_ms).into()))
             }
+            Self::Responsiveness { .. } => Some(Parameters::SHORT.longest()),
             Self::Icmp { .. }
             | Self::Stamp { .. }
             | Self::Dns { .. }

@@ -202,6 +202,7 @@ impl Text {
             | Quantity::RttIdle
             | Quantity::RttLoaded(_) => self.say("meaning-rtt"),
             Quantity::AddedDelay(_) => self.say("meaning-added-delay"),
+            Quantity::Responsiveness(_) => self.say("meaning-responsiveness"),
             Quantity::Jitter => self.say("meaning-jitter"),
             Quantity::Loss | Quantity::LossOneWay(_) => self.say("meaning-loss"),
             Quantity::DnsTime => self.say("meaning-dns"),

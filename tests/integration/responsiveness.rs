@@ -16,7 +16,11 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use messnetz::lab::{Link, LinkSpec, Namespace, Shape};
-use messnetz_metric::{BitRate, Failure, FailureReason};
+use messnetz::measure::{Surroundings, TestServer, measure};
+use messnetz::wire::{Probe, Task};
+use messnetz_metric::{
+    BitRate, Direction, Failure, FailureReason, Metric, Outcome, Quantity, Segment,
+};
 use messnetz_probes::Binding;
 use messnetz_probes::connection::{Dial, Tls};
 use messnetz_probes::responsiveness::Parameters;
@@ -29,6 +33,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::lab::enter;
 use crate::probe::{Place, Serving};
+use crate::program::{RunningCollector, write_config};
 use crate::quiet::quiet;
 
 const RATE: BitRate = BitRate::from_bps(20_000_000);
@@ -152,6 +157,52 @@ fn a_deep_queue_makes_a_line_poor_as_stock_ping_sees_it_and_a_short_one_leaves_i
         // Ping ran while the first way was loaded: a fresh connection waits in the same queue.
         let tcp = ms(&ways[0], "tcp_us");
         assert!((0.6..1.6).contains(&(tcp / pinged)), "{pinged}: {said}");
+    }
+}
+
+#[test]
+fn a_scheduled_test_goes_through_the_collectors_door() {
+    let _quiet = quiet();
+    let Line { school, server, .. } = &Line::new(Duration::from_millis(10));
+    let address = format!("{SERVER}:8443");
+    let lines = format!("agents = \"{address}\"\ndashboard = \"127.0.0.1:0\"");
+    write_config(server.path(), &lines);
+    let collector = RunningCollector::start(server.path(), Some(&server.namespace));
+    let around = Surroundings {
+        server: Some(TestServer {
+            address,
+            trust: Trust::Pinned(collector.ticket("XX-100001/main").fingerprint),
+        }),
+        ..Surroundings::default()
+    };
+    for direction in Direction::BOTH {
+        let task = Task {
+            every_ms: 600_000,
+            phase_ms: 0,
+            interface: None,
+            probe: Probe::Responsiveness { direction },
+        };
+        let measured = school.namespace.on(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(measure(&task, &around))
+        });
+        let [observation] = &measured.unwrap()[..] else {
+            panic!("one observation")
+        };
+        let metric = Metric::new(Segment::Line, Quantity::Responsiveness(direction));
+        assert_eq!(
+            (observation.metric, observation.peer.as_str()),
+            (metric, "collector")
+        );
+        let Outcome::Value(value @ messnetz_metric::Value::Frequency(_)) = observation.outcome
+        else {
+            panic!("{observation:?}")
+        };
+        // Two round trips of 10 ms and the queue's 10: what a second has room for, and no more.
+        assert!((300..6_000).contains(&value.number()), "{observation:?}");
     }
 }
 
@@ -341,8 +392,7 @@ fn tested(fault: Fault) -> Result<Report, Failure> {
                 congestion: None,
                 deadline: Duration::from_secs(2),
             },
-            host: "127.0.0.1".to_owned(),
-            port: address.port(),
+            server: address.to_string().parse().unwrap(),
             order: Order::Sequential,
             parameters: Parameters {
                 interval: Duration::from_millis(100),

@@ -8,15 +8,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::http::header::{ACCEPT_ENCODING, HeaderValue, USER_AGENT};
-use ::http::uri::PathAndQuery;
+use ::http::uri::{Authority, PathAndQuery};
 use ::http::{Method, Request, Response, StatusCode, Uri};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use messnetz_metric::{BitRate, Direction, Failure, FailureReason, Micros};
-use serde::Serialize;
+use messnetz_metric::{
+    BitRate, Direction, Failure, FailureReason, Micros, PerMinute, Quantity, Reading, Value,
+};
+use serde::{Serialize, Serializer};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -48,13 +50,14 @@ const MOST_ROUNDS: usize = 64;
 static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Whether the two ways are loaded one after the other or both at once. Their results do not compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Down, then up.
     Sequential,
     /// Both at once.
     Concurrent,
+    /// One of the two of [`Self::Sequential`], whose name it bears.
+    Only(Direction),
 }
 
 impl Order {
@@ -62,7 +65,18 @@ impl Order {
         match self {
             Self::Sequential => &[&[Direction::Down], &[Direction::Up]],
             Self::Concurrent => &[&[Direction::Down, Direction::Up]],
+            Self::Only(Direction::Down) => &[&[Direction::Down]],
+            Self::Only(Direction::Up) => &[&[Direction::Up]],
         }
+    }
+}
+
+impl Serialize for Order {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Sequential | Self::Only(_) => "sequential",
+            Self::Concurrent => "concurrent",
+        })
     }
 }
 
@@ -71,10 +85,8 @@ impl Order {
 pub struct Test {
     /// How to reach the server; over TLS.
     pub dial: Dial,
-    /// The server as requests name it, without port: what its configuration has to name as well.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// The server as requests name it, and as its configuration has to name it as well.
+    pub server: Authority,
     /// One way after the other, or both at once.
     pub order: Order,
     /// The algorithm's.
@@ -90,6 +102,24 @@ pub struct Report {
     pub parameters: Parameters,
     /// Each way.
     pub ways: Vec<Way>,
+}
+
+impl Report {
+    /// As readings: each way's round trips per minute, or why there are none.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        let of_way = |way: &Way| {
+            let quantity = Quantity::Responsiveness(way.direction);
+            match way.settled() {
+                Ok(Rpm(rpm)) => {
+                    let frequency = PerMinute::new(rpm.round() as u64);
+                    vec![Reading::value(quantity, Value::Frequency(frequency))]
+                }
+                Err(failure) => Reading::failed(&[quantity], &failure),
+            }
+        };
+        self.ways.iter().flat_map(of_way).collect()
+    }
 }
 
 /// What came of one way.
@@ -138,6 +168,18 @@ pub struct Interval {
 }
 
 impl Way {
+    /// Its round trips per minute, where they may be kept beside others.
+    fn settled(&self) -> Result<Rpm, Failure> {
+        let why = match self.rpm {
+            None => "probes of a kind did not come back",
+            Some(_) if self.rpm_confidence == Confidence::Low => "it did not settle",
+            Some(rpm) => return Ok(rpm),
+        };
+        let intervals = self.intervals;
+        let detail = format_args!("responsiveness: {why} in {intervals} intervals");
+        Err(Failure::new(FailureReason::Timeout, detail))
+    }
+
     fn of(direction: Direction, outcome: &Outcome) -> Self {
         let time = |seconds: Option<f64>| Some(Micros::from(Duration::from_secs_f64(seconds?)));
         Self {
@@ -186,7 +228,7 @@ impl Test {
     }
 
     async fn connect(&self) -> Result<Http2, Failure> {
-        let attempt = format!("HTTP/2 with {}:{}", self.host, self.port);
+        let attempt = format!("HTTP/2 with {}", self.server);
         let connection = self.dial.connect_http2().await?;
         let (timings, tcp) = (connection.timings, connection.tcp);
         tcp.keep_little_unsent()
@@ -215,7 +257,7 @@ impl Test {
     }
 
     async fn configuration(&self, connection: &Http2) -> Result<Paths, Failure> {
-        let attempt = format!("fetching https://{}:{}{WELL_KNOWN}", self.host, self.port);
+        let attempt = format!("fetching https://{}{WELL_KNOWN}", self.server);
         let request = self.request(Method::GET, WELL_KNOWN, Load::Nothing)?;
         let conversation = async {
             let mut sender = connection.sender.clone();
@@ -230,7 +272,7 @@ impl Test {
             let body = body.map_err(|error| {
                 Failure::new(FailureReason::Protocol, format_args!("{attempt}: {error}"))
             })?;
-            Configuration::read(&body.to_bytes(), &self.host)
+            Configuration::read(&body.to_bytes(), self.server.host())
         };
         timeout(self.dial.deadline, conversation)
             .await
@@ -238,14 +280,14 @@ impl Test {
     }
 
     fn request(&self, method: Method, path: &str, load: Load) -> Result<Request<Load>, Failure> {
-        let attempt = format!("asking {} for {path}", self.host);
+        let attempt = format!("asking {} for {path}", self.server);
         let wrong = |error: &dyn std::fmt::Display| {
             Failure::new(FailureReason::Protocol, format_args!("{attempt}: {error}"))
         };
         let path: PathAndQuery = path.parse().map_err(|error| wrong(&error))?;
         let uri = Uri::builder()
             .scheme("https")
-            .authority(format!("{}:{}", self.host, self.port))
+            .authority(self.server.clone())
             .path_and_query(path)
             .build()
             .map_err(|error| wrong(&error))?;
@@ -388,7 +430,7 @@ impl Server {
             .ok_or_else(|| {
                 let detail = format_args!(
                     "responsiveness of {}: nothing flowed {:?}",
-                    self.test.host, way.direction
+                    self.test.server, way.direction
                 );
                 Failure::new(FailureReason::Timeout, detail)
             })
@@ -420,7 +462,8 @@ impl Server {
             let ended = self.carry_one(connection, direction, &carried, seen).await;
             // A server may end an object early; what carried nothing will carry nothing the next time.
             if carried.load(Ordering::Relaxed) == 0 {
-                let detail = format_args!("loading {}: an object carried nothing", self.test.host);
+                let detail =
+                    format_args!("loading {}: an object carried nothing", self.test.server);
                 return ended
                     .err()
                     .unwrap_or_else(|| Failure::new(FailureReason::Protocol, detail));
@@ -443,7 +486,7 @@ impl Server {
             Direction::Down => (Method::GET, &self.paths.large, Load::Nothing),
             Direction::Up => (Method::POST, &self.paths.upload, Load::Endless(counter())),
         };
-        let attempt = format!("loading {} by {path}", self.test.host);
+        let attempt = format!("loading {} by {path}", self.test.server);
         let request = self.test.request(method, path, load)?;
         let response = connection.sender.clone().send_request(request).await;
         let response = response.map_err(|error| not_http(&attempt, &error))?;
@@ -512,7 +555,7 @@ impl Server {
     /// How long the small object takes.
     async fn ask(&self, mut sender: SendRequest<Load>) -> Result<Duration, Failure> {
         let path = &self.paths.small;
-        let attempt = format!("asking {} for {path}", self.test.host);
+        let attempt = format!("asking {} for {path}", self.test.server);
         let request = self.test.request(Method::GET, path, Load::Nothing)?;
         let start = Instant::now();
         let conversation = async {

@@ -46,6 +46,12 @@ impl Parameters {
         interval: Duration::from_secs(1),
         ..Self::DRAFT
     };
+
+    /// The longest time for which one way is filled.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.interval * self.intervals as u32
+    }
 }
 
 fn seconds<S: Serializer>(interval: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

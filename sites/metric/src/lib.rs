@@ -16,5 +16,5 @@ pub use observation::{
 };
 pub use rate::{Down, EachWay, Mark, Nominal, OnLayer, OneWay, Payload, Rate, Towards, Up};
 pub use units::{
-    BitRate, Micros, NotARate, PowerLevel, PowerRatio, Ppm, Unit, UnitMismatch, Value,
+    BitRate, Micros, NotARate, PerMinute, PowerLevel, PowerRatio, Ppm, Unit, UnitMismatch, Value,
 };

@@ -172,6 +172,9 @@ pub enum Quantity {
     RttLoaded(Direction),
     /// What a capacity test in this direction adds to the round-trip time: the difference of the two medians.
     AddedDelay(Direction),
+    /// Round trips per minute while the path is filled in this direction, and in this one only
+    /// (draft-ietf-ippm-responsiveness-09), where that has settled.
+    Responsiveness(Direction),
     /// Interarrival jitter of one burst (RFC 3550, section 6.4.1).
     Jitter,
     /// Share of echo requests without an answer (RFC 7680, applied to the round trip).
@@ -200,7 +203,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// All quantities, in the order of the documentation.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Goodput(Direction::Down),
         Self::Goodput(Direction::Up),
         Self::LinkSpeed,
@@ -221,6 +224,8 @@ impl Quantity {
         Self::RttLoaded(Direction::Up),
         Self::AddedDelay(Direction::Down),
         Self::AddedDelay(Direction::Up),
+        Self::Responsiveness(Direction::Down),
+        Self::Responsiveness(Direction::Up),
         Self::Jitter,
         Self::Loss,
         Self::LossOneWay(Direction::Down),
@@ -260,6 +265,8 @@ impl Quantity {
             Self::RttLoaded(Direction::Up) => "rtt.loaded.up",
             Self::AddedDelay(Direction::Down) => "added-delay.down",
             Self::AddedDelay(Direction::Up) => "added-delay.up",
+            Self::Responsiveness(Direction::Down) => "responsiveness.down",
+            Self::Responsiveness(Direction::Up) => "responsiveness.up",
             Self::Jitter => "jitter",
             Self::Loss => "loss",
             Self::LossOneWay(Direction::Down) => "loss.down",
@@ -296,6 +303,7 @@ impl Quantity {
             | Self::BusiestCore => Unit::PartPerMillion,
             Self::Rssi => Unit::MillibelMilliwatt,
             Self::Snr => Unit::Millibel,
+            Self::Responsiveness(_) => Unit::PerMinute,
             _ => Unit::Microsecond,
         }
     }
@@ -309,6 +317,7 @@ impl Quantity {
             | Self::OwnSpeed
             | Self::PeerSpeed
             | Self::Ceiling(_)
+            | Self::Responsiveness(_)
             | Self::Reachable
             | Self::Rssi
             | Self::Snr => Better::Higher,
@@ -339,6 +348,7 @@ impl Quantity {
             Self::Goodput(direction)
             | Self::LossOneWay(direction)
             | Self::RttLoaded(direction)
+            | Self::Responsiveness(direction)
             | Self::AddedDelay(direction) => Some(direction),
             _ => None,
         }

@@ -301,7 +301,7 @@ impl TryFrom<Written> for Observation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::{BitRate, Micros, Ppm};
+    use crate::units::{BitRate, Micros, PerMinute, Ppm};
     use proptest::prelude::*;
 
     fn any_observation() -> impl Strategy<Value = Observation> {
@@ -326,6 +326,7 @@ mod tests {
                         Unit::BitPerSecond => Value::Rate(BitRate::from_bps(number)),
                         Unit::Microsecond => Value::Time(Micros::from_micros(number)),
                         Unit::PartPerMillion => Value::Share(Ppm::from_ppm(number as u32)),
+                        Unit::PerMinute => Value::Frequency(PerMinute::new(number)),
                         Unit::MillibelMilliwatt | Unit::Millibel => {
                             Value::new(metric.quantity.unit(), i64::from(number as i32))
                         }

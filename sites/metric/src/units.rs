@@ -226,6 +226,27 @@ impl PowerRatio {
     }
 }
 
+/// How often something goes through in a minute.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct PerMinute(u64);
+
+impl PerMinute {
+    /// So many a minute.
+    #[must_use]
+    pub const fn new(times: u64) -> Self {
+        Self(times)
+    }
+
+    /// How many a minute.
+    #[must_use]
+    pub const fn times(self) -> u64 {
+        self.0
+    }
+}
+
 /// The unit a quantity is measured in; the wire names it beside every value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Unit {
@@ -244,23 +265,27 @@ pub enum Unit {
     /// Ratio of powers.
     #[serde(rename = "mB")]
     Millibel,
+    /// Frequency.
+    #[serde(rename = "1/min")]
+    PerMinute,
 }
 
 impl Unit {
     /// All units.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::BitPerSecond,
         Self::Microsecond,
         Self::PartPerMillion,
         Self::MillibelMilliwatt,
         Self::Millibel,
+        Self::PerMinute,
     ];
 
     /// The smallest and the largest number that a value of this unit can have.
     #[must_use]
     pub const fn range(self) -> (i64, i64) {
         match self {
-            Self::BitPerSecond | Self::Microsecond => (0, i64::MAX),
+            Self::BitPerSecond | Self::Microsecond | Self::PerMinute => (0, i64::MAX),
             Self::PartPerMillion => (0, 1_000_000),
             Self::MillibelMilliwatt | Self::Millibel => (i32::MIN as i64, i32::MAX as i64),
         }
@@ -275,6 +300,7 @@ impl fmt::Display for Unit {
             Self::PartPerMillion => "ppm",
             Self::MillibelMilliwatt => "mBm",
             Self::Millibel => "mB",
+            Self::PerMinute => "1/min",
         })
     }
 }
@@ -293,6 +319,8 @@ pub enum Value {
     Level(PowerLevel),
     /// A ratio of powers.
     Ratio(PowerRatio),
+    /// A frequency.
+    Frequency(PerMinute),
 }
 
 impl Value {
@@ -305,6 +333,7 @@ impl Value {
             Self::Share(_) => Unit::PartPerMillion,
             Self::Level(_) => Unit::MillibelMilliwatt,
             Self::Ratio(_) => Unit::Millibel,
+            Self::Frequency(_) => Unit::PerMinute,
         }
     }
 
@@ -318,6 +347,7 @@ impl Value {
             Self::Share(share) => share.as_ppm() as i64,
             Self::Level(level) => level.as_mbm() as i64,
             Self::Ratio(ratio) => ratio.as_mb() as i64,
+            Self::Frequency(frequency) => cut(frequency.times()),
         }
     }
 
@@ -348,6 +378,7 @@ impl Value {
             Unit::PartPerMillion => Self::Share(Ppm::from_ppm(number as u32)),
             Unit::MillibelMilliwatt => Self::Level(PowerLevel::from_mbm(number as i32)),
             Unit::Millibel => Self::Ratio(PowerRatio::from_mb(number as i32)),
+            Unit::PerMinute => Self::Frequency(PerMinute::new(number as u64)),
         }
     }
 

@@ -102,6 +102,7 @@ fn of(metric: &str, limit: i64, measured: i64, others: &[Other]) -> Option<Cause
         Unit::BitPerSecond => CLASSES,
         Unit::Microsecond => "voice-video/rtt",
         Unit::PartPerMillion => "voice-video/loss",
+        Unit::PerMinute => unreachable!("no cause is tried on a frequency"),
         Unit::MillibelMilliwatt | Unit::Millibel => "wlan-voice-grade/rssi",
     };
     let school = school(Some(12), Some(400));
@@ -114,6 +115,7 @@ fn of(metric: &str, limit: i64, measured: i64, others: &[Other]) -> Option<Cause
         Unit::Microsecond => 1_000,
         Unit::PartPerMillion => 10_000,
         Unit::MillibelMilliwatt | Unit::Millibel => 100,
+        Unit::PerMinute => 1,
     };
     target.formula = (limit / per_unit).to_string().parse().unwrap();
     let series = series([Value::new(unit, measured); 60]);

@@ -441,6 +441,7 @@ fn flaw_of_unit(written: &WrittenTarget) -> Option<Flaw> {
         Unit::PartPerMillion => "%",
         Unit::MillibelMilliwatt => "dBm",
         Unit::Millibel => "dB",
+        Unit::PerMinute => "1/min",
     };
     let message = format!("{metric} is not measured in this unit but in {spoken}");
     let is_right = written.unit.get_ref().unit() == metric.quantity.unit();

@@ -81,6 +81,8 @@ pub(super) enum WrittenUnit {
     DecibelMilliwatt,
     #[serde(rename = "dB")]
     Decibel,
+    #[serde(rename = "1/min")]
+    PerMinute,
 }
 
 impl WrittenUnit {
@@ -91,6 +93,7 @@ impl WrittenUnit {
             Self::Percent => Unit::PartPerMillion,
             Self::DecibelMilliwatt => Unit::MillibelMilliwatt,
             Self::Decibel => Unit::Millibel,
+            Self::PerMinute => Unit::PerMinute,
         }
     }
 
@@ -101,6 +104,7 @@ impl WrittenUnit {
             Self::Millisecond => 1e3,
             Self::Percent => 1e4,
             Self::DecibelMilliwatt | Self::Decibel => 1e2,
+            Self::PerMinute => 1.0,
         }
     }
 }

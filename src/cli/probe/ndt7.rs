@@ -67,8 +67,9 @@ pub(super) struct Ndt7 {
     look: Look,
 }
 
+/// Which way a capacity test goes.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Ways {
+pub(super) enum Ways {
     /// Towards this machine
     Down,
     /// Away from it

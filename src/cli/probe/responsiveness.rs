@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
-use messnetz_metric::{Failure, Micros, Value};
+use http::uri::Authority;
+use messnetz_metric::{Direction, Failure, Micros, Value};
 use messnetz_probes::connection::{Dial, Tls};
 use messnetz_probes::responsiveness::client::{Interval, Order, Report, Test, Way};
 use messnetz_probes::responsiveness::{Class, Confidence, Parameters, Rpm};
 use messnetz_probes::tls::{Fingerprint, Trust};
 
+use super::ndt7::Ways;
 use super::proxy::Through;
 use super::{Look, ending_of, resolve, split, tell, way, words};
 use crate::cli::Ending;
@@ -26,8 +29,11 @@ pub(super) struct Responsiveness {
     /// Server: HOST or HOST:PORT [default port: 443]
     #[arg(value_parser = |target: &str| split(target, 443))]
     target: (String, u16),
+    /// Which way
+    #[arg(long, short, value_enum, default_value_t = Ways::Both)]
+    direction: Ways,
     /// Load both ways at once: a figure of its own, which does not compare with the one of each way
-    #[arg(long)]
+    #[arg(long, conflicts_with = "direction")]
     concurrent: bool,
     /// Seconds between two looks at the state: the draft's 5, with which a test may take 100 s each way, or the 1 of shipped clients, with which it takes 20 s
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
@@ -47,6 +53,10 @@ impl Responsiveness {
         let (host, port) = &self.target;
         let proxy = self.through.to(true, host)?;
         let bare = host.trim_matches(['[', ']']);
+        let server: Authority = format!("{host}:{port}")
+            .parse()
+            .with_context(|| format!("{host}:{port} names no server"))?;
+        let target = server.to_string();
         let at = clock::now();
         let bar = self.look.progress("{spinner} {msg}");
         let run = async {
@@ -63,13 +73,8 @@ impl Responsiveness {
                     congestion: None,
                     deadline: DEADLINE,
                 },
-                host: host.clone(),
-                port: *port,
-                order: if self.concurrent {
-                    Order::Concurrent
-                } else {
-                    Order::Sequential
-                },
+                server,
+                order: self.order(),
                 parameters: Parameters {
                     interval: Duration::from_secs(self.interval.into()),
                     ..Parameters::DRAFT
@@ -85,11 +90,19 @@ impl Responsiveness {
         };
         let result: Result<Report, Failure> = Box::pin(run).await;
         bar.finish_and_clear();
-        let target = format!("{host}:{port}");
         tell(("responsiveness", &target), &self.look, at, &result, shown)?;
         match &result {
             Ok(_) => Ok(Ending::Well),
             Err(failure) => ending_of(failure),
+        }
+    }
+
+    const fn order(&self) -> Order {
+        match self.direction {
+            Ways::Down => Order::Only(Direction::Down),
+            Ways::Up => Order::Only(Direction::Up),
+            Ways::Both if self.concurrent => Order::Concurrent,
+            Ways::Both => Order::Sequential,
         }
     }
 
@@ -106,7 +119,7 @@ impl Responsiveness {
 
 fn shown(report: &Report) -> String {
     let order = match report.order {
-        Order::Sequential => "one way after the other",
+        Order::Sequential | Order::Only(_) => "one way after the other",
         Order::Concurrent => "both ways at once",
     };
     let parameters = &report.parameters;
