@@ -1,8 +1,8 @@
 //! Both ends of an iperf3 test as processes of their own, for `cargo xtask bench measuring`.
 //!
-//! `iperf3 serve ADDRESS [PATHS]` prints its address, serves one test, and prints its report.
-//! `iperf3 run ADDRESS SECONDS CONGESTION [PATHS]` prints its report.
-//! PATHS are any of the words `copying` (receives by copying) and `sendfile` (sends by sendfile).
+//! `iperf3 serve ADDRESS [copying]` prints its address, serves one test, and prints its report.
+//! `iperf3 run ADDRESS SECONDS CONGESTION [copying]` prints its report.
+//! With `copying`, what arrives is copied out of the kernel, as an application would have it.
 //! Both write JSON, and the CPU time of the process in it.
 
 use std::net::SocketAddr;
@@ -10,13 +10,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use messnetz_metric::{Failure, FailureReason};
-use messnetz_probes::iperf3::{
-    Config, Flow, Parameters, Paths, ReceivePath, Report, SendPath, Server, Test,
-};
+use messnetz_probes::iperf3::{Config, Flow, Parameters, ReceivePath, Report, Server, Test};
 use nix::sys::resource::{UsageWho, getrusage};
 
 const USAGE: &str =
-    "usage: iperf3 serve ADDRESS [PATHS] | iperf3 run ADDRESS SECONDS CONGESTION [PATHS]";
+    "usage: iperf3 serve ADDRESS [copying] | iperf3 run ADDRESS SECONDS CONGESTION [copying]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -43,7 +41,7 @@ async fn main() -> ExitCode {
 
 async fn serve(address: &str, words: &[&str]) -> Result<Report, Failure> {
     let mut config = Config::new(address.parse().map_err(|_| unusable("no address"))?);
-    config.paths = paths(words)?;
+    config.receive = receive(words)?;
     let server = Server::bind(config)?;
     let address = server.address().map_err(|error| unusable(&error))?;
     println!("{address}");
@@ -70,20 +68,16 @@ async fn run(
         ..Parameters::tcp(Flow::Up, Duration::from_secs(seconds))
     };
     let mut test = Test::new(address, parameters);
-    test.paths = paths(words)?;
+    test.receive = receive(words)?;
     test.run(|_| {}).await
 }
 
-fn paths(words: &[&str]) -> Result<Paths, Failure> {
-    let mut paths = Paths::default();
-    for word in words {
-        match *word {
-            "copying" => paths.receive = ReceivePath::Copy,
-            "sendfile" => paths.send = SendPath::Sendfile,
-            _ => return Err(unusable(USAGE)),
-        }
+fn receive(words: &[&str]) -> Result<ReceivePath, Failure> {
+    match words {
+        [] => Ok(ReceivePath::Discard),
+        ["copying"] => Ok(ReceivePath::Copy),
+        _ => Err(unusable(USAGE)),
     }
-    Ok(paths)
 }
 
 fn written(report: &Report) -> serde_json::Value {

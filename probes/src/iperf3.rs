@@ -42,7 +42,7 @@ pub use results::{Cpu, Results, StreamResult, stream_id};
 pub use run::{Progress, Test};
 pub use serve::{Config, Served, Server};
 pub use session::Limits;
-pub use streams::{Paths, ReceivePath, SendPath};
+pub use streams::ReceivePath;
 pub use turns::Place;
 
 /// The port that stock servers listen on.

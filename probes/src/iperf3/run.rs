@@ -16,7 +16,7 @@ use super::options;
 use super::parameters::{Flow, Parameters, Protocol};
 use super::report::{Interval, Recorder, Report, Role};
 use super::results::stream_id;
-use super::streams::{Crew, Opened, Paths};
+use super::streams::{Crew, Opened, ReceivePath};
 use super::turns::Place;
 use crate::binding::Binding;
 use crate::failure;
@@ -34,8 +34,8 @@ pub struct Test {
     pub parameters: Parameters,
     /// How long each part may take.
     pub patience: Patience,
-    /// How this side moves payload.
-    pub paths: Paths,
+    /// What this side does with payload that has arrived.
+    pub receive: ReceivePath,
     /// The length of an interval; at least a tenth of a second.
     pub interval: Duration,
 }
@@ -63,7 +63,7 @@ impl Test {
             binding: Binding::any(),
             parameters,
             patience: Patience::default(),
-            paths: Paths::default(),
+            receive: ReceivePath::default(),
             interval: Duration::from_secs(1),
         }
     }
@@ -292,7 +292,7 @@ impl<W: FnMut(Progress<'_>)> Running<'_, W> {
     fn begin(&mut self) -> Result<(), Failure> {
         let parameters = &self.test.parameters;
         let opened = std::mem::take(&mut self.streams);
-        let crew = Crew::start(opened, parameters, self.test.paths, None, true)
+        let crew = Crew::start(opened, parameters, self.test.receive, None, true)
             .map_err(|error| failure::from_io(&self.attempt, &error))?;
         let recorder = Recorder::new(Role::Client, parameters, &crew.streams());
         let omitting = !parameters.omit.is_zero();

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::codec::{COOKIE_OCTETS, Cookie, Signal};
 use super::report::Report;
 use super::session::Limits;
-use super::streams::Paths;
+use super::streams::ReceivePath;
 use crate::failure;
 
 mod hall;
@@ -48,8 +48,8 @@ pub struct Config {
     pub queue: usize,
     /// Who may test; everybody where it is empty.
     pub allowed: Vec<IpNetwork>,
-    /// How this side moves payload.
-    pub paths: Paths,
+    /// What this side does with payload that has arrived.
+    pub receive: ReceivePath,
     /// The length of an interval in the reports.
     pub interval: Duration,
 }
@@ -64,7 +64,7 @@ impl Config {
             parallel: 1,
             queue: 64,
             allowed: Vec::new(),
-            paths: Paths::default(),
+            receive: ReceivePath::default(),
             interval: Duration::from_secs(1),
         }
     }

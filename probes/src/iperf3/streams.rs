@@ -33,26 +33,6 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// A thread of a stream keeps nothing on its stack.
 const STACK: usize = 128 * 1024;
 
-/// How the payload of TCP leaves and enters this process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Paths {
-    /// Into the kernel.
-    pub send: SendPath,
-    /// Out of the kernel.
-    pub receive: ReceivePath,
-}
-
-/// How payload gets into the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SendPath {
-    /// Copied from one buffer (send(2)).
-    #[default]
-    Copy,
-    /// By reference to a file in memory (sendfile(2)): cheaper where the network card gathers pieces.
-    Sendfile,
-}
-
 /// What becomes of payload that has arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -204,7 +184,7 @@ impl Crew {
     pub(super) fn start(
         opened: Vec<Opened>,
         parameters: &Parameters,
-        paths: Paths,
+        receive: ReceivePath,
         receive_rate: Option<BitRate>,
         counts_down: bool,
     ) -> io::Result<Self> {
@@ -254,7 +234,7 @@ impl Crew {
                 .name(format!("iperf3-{}", stream.id))
                 .stack_size(STACK)
                 .spawn(move || {
-                    mover.run(sends, paths, &payload);
+                    mover.run(sends, receive, &payload);
                     cpu_time()
                 })?;
             crew.members.push(Member {

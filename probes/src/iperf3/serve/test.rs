@@ -272,7 +272,7 @@ impl Visit<'_> {
             .collect();
         let limit = self.config.limits.rate;
         let receive_rate = limit.map(|rate| each(rate, parameters));
-        let crew = Crew::start(opened, parameters, self.config.paths, receive_rate, false);
+        let crew = Crew::start(opened, parameters, self.config.receive, receive_rate, false);
         let crew = crew.map_err(|error| failure::from_io(&self.attempt, &error))?;
         let recorder = Recorder::new(Role::Server, parameters, &crew.streams());
         let omitting = !parameters.omit.is_zero();

@@ -1,6 +1,6 @@
 //! The work of one stream's thread: the loops that send and receive.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,14 +9,10 @@ use std::time::{Duration, Instant};
 
 use messnetz_metric::BitRate;
 use nix::errno::Errno;
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::sendfile::sendfile64;
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::{MsgFlags, recv, send, sendmsg};
 use socket2::Socket;
 
-use super::{
-    DRAIN, FINISH, Paths, Protocol, QUIT, RUN, ReceivePath, SETTLE, SendPath, Shared, TICK, Tally,
-};
+use super::{DRAIN, FINISH, Protocol, QUIT, RUN, ReceivePath, SETTLE, Shared, TICK, Tally};
 use crate::iperf3::codec::DatagramHead;
 use crate::iperf3::datagrams::Account;
 use crate::iperf3::pacing::Pacer;
@@ -29,6 +25,13 @@ const READ: usize = 1 << 20;
 /// A receiver is woken once as much is there as comes in this time: on a fast line that spares most of its
 /// wake-ups, and on no line does it hold anything up that a peer could notice.
 const WAKE: Duration = Duration::from_millis(1);
+
+/// A receiver sleeps until so much is there at most: with more unread, the kernel of a fast sender fills the buffer
+/// to its rim, drops what comes then, and the line stands still until it is sent again.
+const MOST_WAITED_FOR: i32 = 512 * 1024;
+
+/// A write of TCP is made of pieces of this length. No compression on the way sees so far back (RFC 1951: 32 KiB).
+const PIECE_OF_WRITE: usize = 64 * 1024;
 
 /// How often a receiver looks how much comes in that time.
 const LOOK: Duration = Duration::from_millis(50);
@@ -84,28 +87,18 @@ impl Mover {
     }
 
     /// Works until the test is over or the stream is.
-    pub(super) fn run(&self, sends: bool, paths: Paths, payload: &[u8]) {
+    pub(super) fn run(&self, sends: bool, receive: ReceivePath, payload: &[u8]) {
         match (self.protocol, sends) {
-            (Protocol::Tcp, true) => self.send_bytes(paths.send, payload),
-            (Protocol::Tcp, false) => self.receive_bytes(paths.receive),
+            (Protocol::Tcp, true) => self.send_bytes(payload),
+            (Protocol::Tcp, false) => self.receive_bytes(receive),
             (Protocol::Udp, true) => self.send_datagrams(payload),
             (Protocol::Udp, false) => self.receive_datagrams(),
         }
     }
 
-    fn send_bytes(&self, path: SendPath, payload: &[u8]) {
-        let file = match path {
-            SendPath::Copy => None,
-            SendPath::Sendfile => match in_memory(payload) {
-                Ok(file) => Some(file),
-                Err(error) => {
-                    self.broken(error);
-                    return;
-                }
-            },
-        };
+    fn send_bytes(&self, payload: &[u8]) {
         let mut pacer = self.pacer();
-        let length = self.length.min(payload.len()) as u64;
+        let length = self.length as u64;
         let piece = self.rate.map_or(length, |rate| {
             let due = rate.as_bps() / 8 * PIECE.as_millis() as u64 / 1000;
             due.clamp(SMALLEST_PIECE.min(length), length)
@@ -120,13 +113,9 @@ impl Mover {
                 thread::sleep(SHORTEST_SLEEP);
                 continue;
             }
-            let result = if let Some(file) = &file {
-                let mut from = 0;
-                sendfile64(&*self.socket, file, Some(&mut from), granted as usize)
-            } else {
-                let bytes = payload.get(..granted as usize).unwrap_or(payload);
-                send(self.socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
-            };
+            let pieces = pieces(payload, granted as usize);
+            let flags = MsgFlags::MSG_NOSIGNAL;
+            let result = sendmsg::<()>(self.socket.as_raw_fd(), &pieces, &[], flags, None);
             let sent = match self.judge(result) {
                 Moved::Bytes(sent) => sent as u64,
                 Moved::Nothing => 0,
@@ -338,7 +327,7 @@ impl Wakes {
             return None;
         }
         let share = WAKE.as_secs_f64() / elapsed.as_secs_f64();
-        let at = (self.bytes as f64 * share).clamp(1.0, READ as f64) as i32;
+        let at = (self.bytes as f64 * share).clamp(1.0, f64::from(MOST_WAITED_FOR)) as i32;
         (self.since, self.bytes) = (now, 0);
         if at.abs_diff(self.at) <= self.at.unsigned_abs() / 4 {
             return None;
@@ -348,13 +337,14 @@ impl Wakes {
     }
 }
 
-/// A file of this content that has no name and lies in memory.
-fn in_memory(content: &[u8]) -> io::Result<std::fs::File> {
-    use std::io::Write as _;
-    let descriptor = memfd_create("iperf3", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = std::fs::File::from(descriptor);
-    file.write_all(content)?;
-    Ok(file)
+/// So many bytes, the same [`PIECE_OF_WRITE`] over and over: it stays in the processor's cache, where what a whole
+/// write takes would not.
+fn pieces(payload: &[u8], bytes: usize) -> Vec<IoSlice<'_>> {
+    let piece = payload.get(..PIECE_OF_WRITE).unwrap_or(payload);
+    let lengths = (0..bytes).step_by(piece.len().max(1));
+    lengths
+        .map(|from| IoSlice::new(piece.get(..bytes - from).unwrap_or(piece)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -362,7 +352,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receiver_waits_for_what_comes_in_a_millisecond_and_for_a_read_at_most() {
+    fn a_write_is_made_of_the_same_bytes_over_and_over() {
+        let payload: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
+        for bytes in [0, 1, 65_535, 65_536, 65_537, 1 << 20] {
+            let pieces = pieces(&payload, bytes);
+            let written: usize = pieces.iter().map(|piece| piece.len()).sum();
+            assert_eq!(written, bytes);
+            assert!(pieces.iter().all(|piece| payload.starts_with(piece)));
+        }
+        assert_eq!(
+            pieces(&[], 7)
+                .iter()
+                .map(|piece| piece.len())
+                .sum::<usize>(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_receiver_waits_for_what_comes_in_a_millisecond_and_no_full_buffer() {
         let mut wakes = Wakes::new();
         let start = wakes.since;
         let at = |ms| start + Duration::from_millis(ms);
@@ -371,7 +379,10 @@ mod tests {
         assert_eq!(wakes.received(25_000, at(50)), Some(12_500));
         // A little more is no reason to change anything.
         assert_eq!(wakes.received(700_000, at(100)), None);
-        assert_eq!(wakes.received(u64::from(u32::MAX), at(150)), Some(1 << 20));
+        assert_eq!(
+            wakes.received(u64::from(u32::MAX), at(150)),
+            Some(512 * 1024)
+        );
         // A line that stalls wakes at once.
         assert_eq!(wakes.received(1, at(10_000)), Some(1));
     }
