@@ -9,7 +9,6 @@ mod config;
 mod dashboard;
 mod door;
 mod ingest;
-mod places;
 mod run;
 mod schedule;
 mod token;

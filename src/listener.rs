@@ -1,20 +1,26 @@
 //! Serving HTTP to strangers: every connection, greeting and request head is bounded. HTTP/2 is spoken with those
 //! that have agreed on it in TLS.
 
+mod unstalled;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use messnetz_probes::places::Places;
 use messnetz_probes::tcp_info::TcpHandle;
 use messnetz_probes::tls::{self, HTTP2};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+
+use self::unstalled::Unstalled;
 
 /// Most connections at one time; more wait in the kernel's queue.
 pub(crate) const MAX_CONNECTIONS: usize = 1_024;
@@ -25,8 +31,23 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Longest connection over HTTP/2, which is for tests of responsiveness: its own bounds are per request.
-const LONGEST_HTTP2: Duration = Duration::from_mins(3);
+/// Longest conversation over one connection, whatever is asked in it. A test by ndt7 is none: it leaves HTTP behind.
+const LONGEST_CONVERSATION: Duration = Duration::from_mins(3);
+
+/// A peer that takes nothing of what it asked for, for so long, is gone.
+const LONGEST_STALL: Duration = Duration::from_secs(15);
+
+/// Share of the connections that one source may have: a town hall's proxy or firewall may stand for many agents.
+const PART_OF_SOURCE: usize = 2;
+
+/// How often it is told that no connection could be accepted.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// Descriptors that a connection takes: its socket, and the handle that its TCP is looked at by.
+const DESCRIPTORS_OF_CONNECTION: u64 = 2;
+
+/// Descriptors that everything else takes: the store, listeners, files of the site.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// Most requests at one time over one connection of HTTP/2.
 const MAX_STREAMS: u32 = 32;
@@ -52,7 +73,10 @@ pub(crate) async fn serve<S, B>(
     B::Data: Send + 'static,
     B::Error: Into<ConnectionError>,
 {
+    allow_descriptors(connections);
     let places = Arc::new(Semaphore::new(connections));
+    let of_sources = Places::new(connections, connections.div_ceil(PART_OF_SOURCE));
+    let mut told: Option<Instant> = None;
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -66,24 +90,33 @@ pub(crate) async fn serve<S, B>(
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, mostly: let some be closed before the next try.
-                tracing::warn!(%error, "accepting a connection");
+                if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                    told = Some(Instant::now());
+                    tracing::warn!(%error, "accepting a connection; told once a minute");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
         let unsent = tcp.clone();
+        // This machine may be a reverse proxy, and is its operator's own.
+        let of_source = of_sources.take(peer.ip());
+        if of_source.is_none() && !peer.ip().to_canonical().is_loopback() {
+            tracing::debug!(%peer, "this source has all the connections that it may have");
+            continue;
+        }
         let Some(service) = service(peer, tcp) else {
             tracing::debug!(%peer, "this peer is not let in");
             continue;
         };
         let tls = tls.clone();
         tokio::spawn(async move {
-            let _place = place;
+            let _places = (place, of_source);
             let conversation = async {
                 let (stream, speaks_http2) = greet(stream, tls).await?;
                 if speaks_http2 {
                     unsent.keep_little_unsent()?;
-                    return tokio::time::timeout(LONGEST_HTTP2, http2(stream, service)).await?;
+                    return http2(stream, service).await;
                 }
                 hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
@@ -94,10 +127,27 @@ pub(crate) async fn serve<S, B>(
                     .await
                     .map_err(ConnectionError::from)
             };
-            if let Err(error) = conversation.await {
+            let ended = tokio::time::timeout(LONGEST_CONVERSATION, conversation).await;
+            if let Err(error) = ended.unwrap_or_else(|elapsed| Err(elapsed.into())) {
                 tracing::debug!(%peer, %error, "a connection ended");
             }
         });
+    }
+}
+
+/// Raises the soft limit of open files to what so many connections take, as far as the hard limit lets it
+/// (getrlimit(2)).
+fn allow_descriptors(connections: usize) {
+    let wanted = connections as u64 * DESCRIPTORS_OF_CONNECTION + OTHER_DESCRIPTORS;
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let to = wanted.min(hard).max(soft);
+        setrlimit(Resource::RLIMIT_NOFILE, to, hard).map(|()| to)
+    });
+    if !raised.is_ok_and(|limit| limit >= wanted) {
+        tracing::warn!(
+            wanted,
+            "the limit of open files is too low for {connections} connections; raise the hard limit (ulimit -Hn, LimitNOFILE=)"
+        );
     }
 }
 
@@ -135,7 +185,7 @@ async fn greet(
     tls: Option<TlsAcceptor>,
 ) -> Result<(Box<dyn Duplex>, bool), ConnectionError> {
     let Some(tls) = tls else {
-        return Ok((Box::new(stream), false));
+        return Ok((Box::new(Unstalled::new(stream, LONGEST_STALL)), false));
     };
     let mut stream = tokio::time::timeout(GREETING_TIMEOUT, tls.accept(stream)).await??;
     let (_, session) = stream.get_mut();
@@ -143,5 +193,8 @@ async fn greet(
     if speaks_http2 {
         session.set_buffer_limit(Some(tls::UNSENT));
     }
-    Ok((Box::new(stream), speaks_http2))
+    Ok((
+        Box::new(Unstalled::new(stream, LONGEST_STALL)),
+        speaks_http2,
+    ))
 }

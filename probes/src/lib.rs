@@ -21,6 +21,7 @@ pub mod ndt7;
 mod netns;
 pub mod ntp;
 pub mod path;
+pub mod places;
 pub mod portal;
 pub mod proxy;
 mod random;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -19,6 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use messnetz_probes::ndt7::server as ndt7;
+use messnetz_probes::places::Places;
 use messnetz_probes::responsiveness::server::{self as responsiveness, Loads};
 use messnetz_probes::tcp_info::TcpHandle;
 use tokio::net::TcpListener;
@@ -26,7 +28,6 @@ use tokio_rustls::TlsAcceptor;
 
 use super::body::{Bodies, BodyRefused, Bound};
 use super::ingest::{BatchRefused, Unverified, quoted};
-use super::places::Places;
 use super::run::Collector;
 use crate::clock;
 use crate::listener::{self, MAX_CONNECTIONS};
@@ -50,6 +51,9 @@ struct Bounds {
     enrolment: Bound,
     batch: Bound,
 }
+
+/// Most ndt7 tests at one time; more are told to come again. Each moves up to a gigabit per second.
+const MAX_TESTS: usize = 4;
 
 /// Longest time that one connection is filled by a test of responsiveness.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
@@ -90,7 +94,7 @@ async fn serve_within(
 ) {
     let door = Door {
         collector,
-        places: Places::default(),
+        places: Places::new(MAX_TESTS, 1),
         bodies: Bodies::new(),
         bounds,
         loads: Loads::new(LONGEST_LOAD),
@@ -104,12 +108,24 @@ async fn serve_within(
         .route(responsiveness::SMALL, get(responsiveness_part))
         .route(responsiveness::LARGE, get(responsiveness_part))
         .route(responsiveness::UPLOAD, post(responsiveness_part))
-        .with_state(door);
+        .with_state(door)
+        .layer(middleware::from_fn(only_responsiveness_over_http2));
     listener::serve(listener, tls, bounds.connections, move |peer, tcp| {
         let router = router.clone().layer(Extension(Connection { peer, tcp }));
         Some(TowerToHyperService::new(router))
     })
     .await;
+}
+
+/// Over HTTP/2 a connection may leave much unread, which loads are for and nothing else: they read what comes at once.
+async fn only_responsiveness_over_http2(request: Request, next: Next) -> Response {
+    if request.version() == Version::HTTP_2 && !responsiveness::knows(request.uri().path()) {
+        return refuse(
+            StatusCode::MISDIRECTED_REQUEST,
+            "over HTTP/2 only responsiveness is measured; this is served over HTTP/1.1",
+        );
+    }
+    next.run(request).await
 }
 
 async fn enrol(
@@ -233,9 +249,13 @@ async fn batch(
 }
 
 /// What a test of responsiveness asks for.
-async fn responsiveness_part(State(door): State<Door>, request: Request) -> Response {
+async fn responsiveness_part(
+    State(door): State<Door>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
     // Its body discards what comes, and bounds it itself.
-    responsiveness::answer(request, &door.loads)
+    responsiveness::answer(request, connection.peer.ip(), &door.loads)
         .await
         .map(Body::new)
 }
@@ -254,7 +274,7 @@ async fn ndt7_test(
             return refuse(status, refusal.message);
         }
     };
-    let Some(place) = door.places.take(connection.peer) else {
+    let Some(place) = door.places.take(connection.peer.ip()) else {
         return refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             "the test server is busy, perhaps with another test from this address; try again later",

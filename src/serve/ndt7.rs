@@ -90,7 +90,7 @@ async fn answer(
         let message = "the rate cannot be limited";
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, message).map(Either::Left);
     }
-    let response = responsiveness::answer(request, &room.loads).await;
+    let response = responsiveness::answer(request, peer.ip(), &room.loads).await;
     response.map(Either::Right)
 }
 

@@ -261,6 +261,33 @@ fn stock_curl_gets_the_three_objects_over_http2() {
     assert!(curl(&[], &path("upload_url")).ends_with("2 405"));
 }
 
+#[test]
+fn agents_are_served_over_http1_and_only_loads_over_http2() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    write_config(
+        folder.path(),
+        &format!("agents = \"127.0.0.1:{port}\"\ndashboard = \"127.0.0.1:0\""),
+    );
+    let _collector = RunningCollector::start(folder.path(), None);
+    let status = |version: &str, path: &str| {
+        let output = Command::new("curl")
+            .args(["--silent", "--insecure", "--max-time", "10", version])
+            .args(["--output", "/dev/null", "--write-out", "%{http_code}"])
+            .arg(format!("https://127.0.0.1:{port}{path}"))
+            .output()
+            .expect("install curl with `apt-get install -y curl`");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(status("--http1.1", "/v1/hello"), "200");
+    assert_eq!(status("--http2", "/v1/hello"), "421");
+    assert_eq!(status("--http2", "/nq/small"), "200");
+    assert_eq!(status("--http1.1", "/nq/small"), "200");
+}
+
 /// How a server breaks the rules.
 #[derive(Clone, Copy, Debug)]
 enum Fault {

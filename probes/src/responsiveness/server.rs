@@ -1,8 +1,8 @@
 //! What a server of responsiveness answers: its configuration, an object of one byte, one that does not end
 //! before the test does, and a place to send to. Over whatever speaks HTTP.
 
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use ::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderVa
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::configuration::{Configuration, Paths};
+use crate::places::{Place, Places};
 
 pub use super::configuration::WELL_KNOWN;
 
@@ -30,13 +30,16 @@ pub const LARGE_OCTETS: u64 = 8_000_000_000;
 /// Most large objects and uploads at one time: those of four clients with all their flows.
 const MOST_LOADS: usize = 64;
 
+/// Most of them of one source: all flows of a test that loads both ways at once.
+const MOST_LOADS_OF_SOURCE: usize = 32;
+
 /// What is sent, again and again. TLS leaves nothing in it for a line to compress.
 static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What all requests of one server share.
 #[derive(Clone, Debug)]
 pub struct Loads {
-    places: Arc<Semaphore>,
+    places: Places,
     longest: Duration,
 }
 
@@ -45,7 +48,7 @@ impl Loads {
     #[must_use]
     pub fn new(longest: Duration) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(MOST_LOADS)),
+            places: Places::new(MOST_LOADS, MOST_LOADS_OF_SOURCE),
             longest,
         }
     }
@@ -63,7 +66,7 @@ pub enum Payload {
         /// When it is cut.
         end: Instant,
         /// Given back with the end.
-        place: OwnedSemaphorePermit,
+        place: Place,
     },
 }
 
@@ -110,7 +113,7 @@ impl Body for Payload {
 pub struct TimeIsOver;
 
 /// Answers a request for one of the paths of this module; any other is not found.
-pub async fn answer<B>(request: Request<B>, loads: &Loads) -> Response<Payload>
+pub async fn answer<B>(request: Request<B>, peer: IpAddr, loads: &Loads) -> Response<Payload>
 where
     B: Body<Data = Bytes>,
 {
@@ -118,8 +121,8 @@ where
     match (request.method(), request.uri().path()) {
         (&Method::GET, WELL_KNOWN) => configuration(&request),
         (&Method::GET, SMALL) => whole(StatusCode::OK, "application/octet-stream", b"x"),
-        (&Method::GET, LARGE) => match Arc::clone(&loads.places).try_acquire_owned() {
-            Ok(place) => {
+        (&Method::GET, LARGE) => match loads.places.take(peer) {
+            Some(place) => {
                 let left = LARGE_OCTETS;
                 let mut response = Response::new(Payload::Load { left, end, place });
                 let headers = response.headers_mut();
@@ -127,11 +130,11 @@ where
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 response
             }
-            Err(_) => busy(),
+            None => busy(),
         },
-        (&Method::POST, UPLOAD) => match Arc::clone(&loads.places).try_acquire_owned() {
-            Ok(_place) => discard(request.into_body(), end).await,
-            Err(_) => busy(),
+        (&Method::POST, UPLOAD) => match loads.places.take(peer) {
+            Some(_place) => discard(request.into_body(), end).await,
+            None => busy(),
         },
         (_, WELL_KNOWN | SMALL | LARGE | UPLOAD) => whole(
             StatusCode::METHOD_NOT_ALLOWED,
