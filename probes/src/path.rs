@@ -6,15 +6,17 @@
 //! UDP, needs no rights, because the kernel hands each socket the ICMP errors about its own packets
 //! (`IP_RECVERR`, ip(7)).
 //!
-//! A router that does not answer has lost nothing: it need not answer, and many limit how often they do.
+//! A router that does not answer has lost nothing: it need not answer, and many limit how often they do. Loss
+//! of the path is what its target loses (`standing`).
 //!
-//! Layers: `trace` and `mtu` keep the books in virtual time, `quote` reads what errors quote, `marking`
+//! Layers: `trace` and `mtu` keep the books in virtual time, `standing` judges them, `quote` reads what errors quote, `marking`
 //! listens to them, `wire` knows the sockets, `driver` owns them and the clock.
 
 mod driver;
 mod marking;
 mod mtu;
 mod quote;
+mod standing;
 mod trace;
 mod wire;
 
@@ -29,6 +31,7 @@ pub use driver::measure;
 pub use marking::{Marking, Seen};
 pub use mtu::{Limit, PathMtu};
 pub use quote::Quote;
+pub use standing::{Certainty, HopReport, PathLoss, Standing};
 
 use crate::Binding;
 
@@ -84,9 +87,11 @@ pub struct PathReport {
     /// With which packets it was asked.
     pub method: Method,
     /// The hops in their order, from the nearest to where it ends.
-    pub hops: Vec<Hop>,
+    pub hops: Vec<HopReport>,
     /// Where it ends.
     pub end: End,
+    /// What is lost between here and the target; `None` where the target did not answer.
+    pub loss: Option<PathLoss>,
     /// The largest packet that passes, where it was searched for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<Finding<PathMtu>>,

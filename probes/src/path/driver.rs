@@ -7,6 +7,7 @@ use messnetz_metric::Failure;
 
 use super::marking::{CLASSES, Listener, Marking};
 use super::mtu::{PathMtu, Search};
+use super::standing;
 use super::trace::{self, Response, Trace};
 use super::wire::{Event, Wire};
 use super::{Finding, Hop, PathProbe, PathReport, Refusal, Says};
@@ -57,11 +58,14 @@ pub async fn measure(
         Some(listener) => markings(probe, &listener, hops.len() as u8).await?,
         None => Vec::new(),
     };
+    let end = trace::end(&hops);
+    let (hops, loss) = standing::judge(hops, end, probe.method);
     Ok(PathReport {
         target: probe.target,
         method: probe.method,
-        end: trace::end(&hops),
+        end,
         hops,
+        loss,
         mtu,
         markings,
     })
