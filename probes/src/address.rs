@@ -114,6 +114,15 @@ pub enum Change {
     PublicAddress,
 }
 
+/// The part of a public address that belongs to the line. A host changes the lower half of an IPv6 address every
+/// day by itself (RFC 8981); that is no other line.
+fn of_line(public: IpAddr) -> IpAddr {
+    match public {
+        IpAddr::V4(_) => public,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
 /// Whether the way out has changed. What was not known then or is not known now has not changed: an
 /// address that nobody told is no other line.
 #[must_use]
@@ -121,7 +130,7 @@ pub fn changed(before: &WayOut, now: &WayOut) -> Option<Change> {
     let differ = |before: Option<IpAddr>, now: Option<IpAddr>| matches!((before, now), (Some(before), Some(now)) if before != now);
     if differ(before.gateway, now.gateway) {
         Some(Change::Gateway)
-    } else if differ(before.public, now.public) {
+    } else if differ(before.public.map(of_line), now.public.map(of_line)) {
         Some(Change::PublicAddress)
     } else {
         None
@@ -202,5 +211,10 @@ mod tests {
         ] {
             assert_eq!(changed(&cable, &now), expected);
         }
+        let v6 = |public| way(Some("fe80::1"), Some(public));
+        let (morning, evening) = (v6("2620:fe::1"), v6("2620:fe::2"));
+        assert_eq!(changed(&morning, &evening), None);
+        let other = v6("2620:ff::1");
+        assert_eq!(changed(&morning, &other), Some(Change::PublicAddress));
     }
 }

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use messnetz_metric::{Failure, Micros};
+use messnetz_metric::{Failure, Micros, Ppm};
 use serde::Serialize;
 
 pub use driver::measure;
@@ -33,7 +33,7 @@ pub use mtu::{Limit, PathMtu};
 pub use quote::Quote;
 pub use standing::{Certainty, HopReport, PathLoss, Standing};
 
-use crate::Binding;
+use crate::{Binding, RttSummary};
 
 /// What a path is asked with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -138,6 +138,29 @@ impl Hop {
     #[must_use]
     pub fn addresses(&self) -> BTreeSet<IpAddr> {
         self.answers.iter().map(|answer| answer.from).collect()
+    }
+
+    /// How many packets were answered.
+    #[must_use]
+    pub fn answered(&self) -> u8 {
+        self.answers.len().min(usize::from(self.sent)) as u8
+    }
+
+    /// The share of packets that were not; `None` where none was sent.
+    #[must_use]
+    pub fn loss(&self) -> Option<Ppm> {
+        let lost = self.sent - self.answered();
+        Ppm::of(lost.into(), self.sent.into())
+    }
+
+    /// Best, median and worst round trip; `None` where nothing was answered.
+    #[must_use]
+    pub fn rtt(&self) -> Option<RttSummary> {
+        let times = self.answers.iter();
+        let times: Vec<_> = times
+            .map(|one| Duration::from_micros(one.rtt.as_micros()))
+            .collect();
+        RttSummary::of(&times)
     }
 }
 

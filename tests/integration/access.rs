@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use serde_json::Value;
+use messnetz::lab::Namespace;
+use serde_json::{Value, json};
 
 use crate::lab::enter;
 use crate::probe::{Place, Serving};
@@ -142,4 +143,53 @@ fn a_line_that_leads_nowhere_is_an_outcome() {
     let (said, code) = place.say(&["access", "--proxy", "socks5://127.0.0.1:1"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("socks5"), "{said}");
+}
+
+#[test]
+fn another_router_since_an_earlier_run_is_told_as_a_fail_over_and_is_no_fault() {
+    let lab = enter();
+    let place = place(&lab, "fail-over");
+    let router = lab.namespace("routers").unwrap();
+    Namespace::cable((&place.namespace, "ahead"), (&router, "behind")).unwrap();
+    let cable =
+        "addr add 10.9.0.5/24 dev ahead\nlink set ahead up\nroute add default via 10.9.0.1\n";
+    place.namespace.ip(cable).unwrap();
+    router.ip("link set behind up\n").unwrap();
+    let earlier = place.path().join("earlier.json");
+    let first = ["access", "--only", "line"];
+    let (said, code) = place.probe(&first);
+    assert_eq!(code, Some(0), "{said}");
+    std::fs::write(&earlier, said.to_string()).unwrap();
+    let since = [&first[..], &["--since", earlier.to_str().unwrap()]].concat();
+
+    let (same, code) = place.probe(&since);
+    assert_eq!(code, Some(0), "{same}");
+    let way = &same["since"]["ways"][0];
+    assert_eq!(
+        (&way["what"], &way["change"]),
+        (&json!("IPv4"), &Value::Null),
+        "{same}"
+    );
+    assert_eq!(same["since"]["at_unix_ms"], said["at_unix_ms"], "{same}");
+
+    let second = "route replace default via 10.9.0.2\n";
+    place.namespace.ip(second).unwrap();
+    let (other, code) = place.probe(&since);
+    assert_eq!(code, Some(0), "{other}");
+    let way = &other["since"]["ways"][0];
+    assert_eq!(way["change"], "gateway", "{other}");
+    assert_eq!(way["before"]["gateway"], "10.9.0.1", "{other}");
+    assert_eq!(way["now"]["gateway"], "10.9.0.2", "{other}");
+    let (said, code) = place.say(&since);
+    assert_eq!(code, Some(0), "{said}");
+    let expected = "the way out has changed: another router (fail-over, or back)";
+    assert!(said.contains(expected), "{said}");
+
+    std::fs::write(&earlier, "\n{\"probe\":\"path\"}").unwrap();
+    let (said, code) = place.say(&since);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("earlier.json:2") && said.contains("`probe`"),
+        "{said}"
+    );
 }

@@ -139,6 +139,61 @@ fn a_router_that_says_nothing_is_a_hop_without_an_answer_and_no_loss_behind_it()
 }
 
 #[test]
+fn a_router_that_limits_its_answers_is_told_from_a_line_that_loses() {
+    let route = generous();
+    let [near, far] = &route.routers;
+    // One error message a minute, beyond the six that are granted at once (icmp(7)).
+    near.sysctl("net/ipv4/icmp_ratelimit", "60000").unwrap();
+    let arguments = [
+        "10.3.0.2",
+        "--method",
+        "icmp",
+        "--probes",
+        "10",
+        "--timeout",
+        "0.5",
+    ];
+    let (said, code) = route.probe(&arguments);
+    assert_eq!(code, Some(0), "{said}");
+    let hops = said["report"]["hops"].as_array().unwrap();
+    assert_eq!(hops[0]["standing"], "rate-limited-answers", "{said}");
+    assert_eq!(hops[0]["sent"], 10, "{said}");
+    assert!(hops[0]["answered"].as_u64().unwrap() < 10, "{said}");
+    assert_eq!(hops[2]["standing"], "whole", "{said}");
+    let rtt = ["min_us", "median_us", "max_us"].map(|one| hops[2]["rtt"][one].as_u64().unwrap());
+    assert!(rtt.is_sorted(), "{said}");
+    let loss = &said["report"]["loss"];
+    assert_eq!(
+        (&loss["lost"], &loss["share_ppm"]),
+        (&json!(0), &json!(0)),
+        "{said}"
+    );
+
+    // The second router passes on only every other packet that is not its own to answer.
+    let mut lossy = Command::new("nft");
+    lossy.arg(
+        "table ip t { chain c { type filter hook forward priority 0; \
+         iifname behind numgen inc mod 2 == 0 drop; }; }",
+    );
+    let output = far.command(lossy).output().unwrap_or_else(|error| {
+        panic!("nft, which loses packets: {error}; apt-get install nftables")
+    });
+    assert!(output.status.success(), "{}", stderr(&output));
+    let (said, code) = route.probe(&arguments);
+    assert_eq!(code, Some(0), "{said}");
+    let hops = said["report"]["hops"].as_array().unwrap();
+    assert_eq!(hops[0]["standing"], "rate-limited-answers", "{said}");
+    assert_eq!(hops[1]["standing"], "whole", "{said}");
+    assert_eq!(hops[2]["standing"], "losing", "{said}");
+    let loss = &said["report"]["loss"];
+    assert_eq!(loss["from_hop"], 3, "{said}");
+    assert_eq!(loss["certainty"], "measured", "{said}");
+    assert_eq!(loss["share_ppm"], hops[2]["loss_ppm"], "{said}");
+    let share = loss["share_ppm"].as_u64().unwrap();
+    assert!((300_000..=700_000).contains(&share), "{said}");
+}
+
+#[test]
 fn a_refusal_is_told_with_who_said_it_and_ends_with_1() {
     let route = Route::new();
     let ban = "route add prohibit 10.3.0.2\n";

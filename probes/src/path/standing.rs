@@ -4,8 +4,6 @@
 //! RFC 4443, section 2.4 (f)). So only loss that goes on to the target is loss of the path: what passed
 //! a hop to be answered further on was not lost there.
 
-use std::time::Duration;
-
 use messnetz_metric::Ppm;
 use serde::Serialize;
 
@@ -82,10 +80,9 @@ struct Count {
 
 impl Count {
     fn of(hop: &Hop) -> Self {
-        let answered = hop.answers.len().min(usize::from(hop.sent)) as u8;
         Self {
             sent: hop.sent,
-            lost: hop.sent - answered,
+            lost: hop.sent - hop.answered(),
         }
     }
 
@@ -93,15 +90,15 @@ impl Count {
     fn loses_more_than(self, other: Self) -> bool {
         u16::from(self.lost) * u16::from(other.sent) > u16::from(other.lost) * u16::from(self.sent)
     }
-
-    fn share(self) -> Option<Ppm> {
-        Ppm::of(self.lost.into(), self.sent.into())
-    }
 }
 
 /// The hops with what their answers amount to, and what the path loses. That is what its target loses; `None` where
 /// the target did not answer at all.
-pub(super) fn judge(hops: Vec<Hop>, end: End, method: Method) -> (Vec<HopReport>, Option<PathLoss>) {
+pub(super) fn judge(
+    hops: Vec<Hop>,
+    end: End,
+    method: Method,
+) -> (Vec<HopReport>, Option<PathLoss>) {
     // From the far end: the hop that loses the smallest share of those behind.
     let mut least: Option<Count> = None;
     let mut from_hop = None;
@@ -120,14 +117,10 @@ pub(super) fn judge(hops: Vec<Hop>, end: End, method: Method) -> (Vec<HopReport>
         if count.sent > 0 && least.is_none_or(|least| least.loses_more_than(count)) {
             least = Some(count);
         }
-        let times = hop.answers.iter();
-        let times: Vec<_> = times
-            .map(|one| Duration::from_micros(one.rtt.as_micros()))
-            .collect();
         told.push(HopReport {
-            answered: count.sent - count.lost,
-            loss: count.share(),
-            rtt: RttSummary::of(&times),
+            answered: hop.answered(),
+            loss: hop.loss(),
+            rtt: hop.rtt(),
             standing,
             hop,
         });
@@ -139,7 +132,7 @@ pub(super) fn judge(hops: Vec<Hop>, end: End, method: Method) -> (Vec<HopReport>
         Some(PathLoss {
             sent: count.sent,
             lost: count.lost,
-            share: count.share()?,
+            share: last.loss?,
             from_hop,
             certainty: match method {
                 Method::Udp if count.lost > 0 => Certainty::AtMost,

@@ -3,6 +3,7 @@
 mod line;
 mod server;
 mod service;
+mod since;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::cli::{Ending, print, print_json};
 use crate::clock;
 use crate::services::{self, Service, Usual};
 use server::Kind;
+use since::Since;
 
 /// What this access lets through: line, portal, filter, resolvers, clock, ports, services
 ///
@@ -35,7 +37,7 @@ use server::Kind;
 /// services that are named. A few known hosts are asked; docs/access.md names them.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  messnetz probe access\n  messnetz probe access --server collector.example --fingerprint 3f… --json\n  messnetz probe access --only server --server 192.168.1.10 --port https=4443 --port ndt7=4443 --port stamp=8862 --port dns=off\n  messnetz probe access --only services --service all --service iserv=school.example\n\nExit codes: 0 all that was tried is let through, 1 something is not, 2 it could not be tried from here."
+    after_help = "Examples:\n  messnetz probe access\n  messnetz probe access --server collector.example --fingerprint 3f… --json\n  messnetz probe access --only server --server 192.168.1.10 --port https=4443 --port ndt7=4443 --port stamp=8862 --port dns=off\n  messnetz probe access --only services --service all --service iserv=school.example\n  messnetz probe access --only line --since yesterday.json\n\nExit codes: 0 all that was tried is let through, 1 something is not, 2 it could not be tried from here."
 )]
 pub(super) struct Access {
     /// Look at this part only; may be given several times
@@ -68,6 +70,9 @@ pub(super) struct Access {
     /// File with further services
     #[arg(long, value_name = "FILE")]
     services: Option<PathBuf>,
+    /// Earlier output of this command with --json: tells whether the way out has changed since (fail-over)
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
     /// Print the services that are known, and try nothing
     #[arg(long)]
     list_services: bool,
@@ -309,6 +314,8 @@ struct All<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     proxy: Option<Proxy>,
     attempts: &'a [Row],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Since>,
 }
 
 impl Access {
@@ -329,12 +336,17 @@ impl Access {
         if self.only.contains(&Part::Server) && self.server.is_none() {
             bail!("no server is named: name one with --server HOST");
         }
+        if self.since.is_some() && !self.is_asked(Part::Line) {
+            bail!("--since compares the way out, which --only leaves out: add --only line");
+        }
+        let earlier = self.since.as_deref().map(since::read).transpose()?;
         let place = Place {
             binding: self.look.binding()?,
             deadline: self.timeout,
         };
         let at = clock::now();
         let rows = self.rows(&place, &usual, chosen).await?;
+        let since = earlier.map(|earlier| earlier.compare(&rows)).transpose()?;
         if self.look.json {
             print_json(&All {
                 probe: "access",
@@ -342,9 +354,13 @@ impl Access {
                 interface: self.look.interface.as_deref(),
                 proxy: self.through.to(true, "")?,
                 attempts: &rows,
+                since,
             })?;
         } else {
             print(&shown(&rows))?;
+            if let Some(since) = since {
+                print(&since.shown())?;
+            }
         }
         if !rows.is_empty() && rows.iter().all(|row| row.outcome == Outcome::NotTried) {
             bail!("nothing could be tried from here");

@@ -247,7 +247,8 @@ pub(super) fn ways(hops: Distances) -> String {
     format!("{} there, {} back{differ}", far(hops.up), far(hops.down))
 }
 
-fn share(share: Option<Ppm>) -> String {
+/// A share, as people read it.
+pub(super) fn share(share: Option<Ppm>) -> String {
     share.map_or_else(
         || "unknown".to_owned(),
         |share| words().value(Value::Share(share)),

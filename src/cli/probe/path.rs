@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use messnetz_metric::{Failure, Value};
 use messnetz_probes::path::{
-    self, End, Finding, Hop, Limit, Marking, PathMtu, PathProbe, PathReport, Says,
+    self, Certainty, End, Finding, Hop, Limit, Marking, PathMtu, PathProbe, PathReport, Says,
+    Standing,
 };
 use messnetz_probes::stamp::{self, Session, StampReport};
 use serde::Serialize;
@@ -22,10 +23,11 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Which way packets take: every router up to the target, and what becomes of packets there
 ///
-/// A router that does not answer is no fault: packets may pass it all the same.
+/// A router that does not answer is no fault: packets may pass it all the same. What the target loses is the
+/// loss of the path.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  messnetz probe path collector.example\n  messnetz probe path 192.0.2.1 --method icmp --json\n  messnetz probe path collector.example --mtu --dscp\n  messnetz probe path collector.example --stamp=8862\n\nMarks: !N no way to the network, !H host does not answer, !P protocol not spoken, !A forbidden, !F too big.\nExit codes: 0 the target answered, and no black hole was found for big packets, and the reflector answered where it was asked; 1 not so; 2 it could not be tried from here.\nUDP needs no rights; ICMP needs CAP_NET_RAW, or a group in net.ipv4.ping_group_range."
+    after_help = "Examples:\n  messnetz probe path collector.example\n  messnetz probe path 192.0.2.1 --method icmp --probes 10 --json\n  messnetz probe path collector.example --mtu --dscp\n  messnetz probe path collector.example --stamp=8862\n\nMarks: !N no way to the network, !H host does not answer, !P protocol not spoken, !A forbidden, !F too big.\nExit codes: 0 the target answered, and no black hole was found for big packets, and the reflector answered where it was asked; 1 not so; 2 it could not be tried from here.\nUDP needs no rights; ICMP needs CAP_NET_RAW, or a group in net.ipv4.ping_group_range."
 )]
 pub(super) struct Path {
     /// Name or address of where the path leads
@@ -33,8 +35,8 @@ pub(super) struct Path {
     /// Packets to ask with
     #[arg(long, value_enum, default_value_t = Method::Udp)]
     method: Method,
-    /// Packets to each hop
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=i64::from(path::MAX_QUERIES)))]
+    /// Packets to each hop; hosts answer about six by UDP at once
+    #[arg(long, visible_alias = "probes", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=i64::from(path::MAX_QUERIES)))]
     queries: u8,
     /// Hops after which it is given up
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u8).range(1..=i64::from(path::MAX_HOPS)))]
@@ -133,26 +135,68 @@ impl Path {
     }
 }
 
-/// A hop, as a line: who, and how long each answer took.
+/// A hop, as a line: who, how many of how many packets were answered, and how long that took.
 fn line(hop: &Hop) -> String {
     let mut line = format!("{:>2}", hop.hop);
-    if hop.answers.is_empty() {
-        return line + "  no answer";
-    }
     for address in hop.addresses() {
         let _ = write!(line, "  {address:<15}");
-        for answer in hop.answers.iter().filter(|one| one.from == address) {
-            let _ = write!(line, "  {}", words().value(Value::Time(answer.rtt)));
-            if let Says::Refused(why) = answer.says {
-                let _ = write!(line, " {}", why.mark());
-            }
+        let answers = hop.answers.iter().filter(|one| one.from == address);
+        let mut marks: Vec<String> = answers
+            .filter_map(|one| match one.says {
+                Says::Refused(why) => Some(why.mark()),
+                Says::Expired | Says::Reached => None,
+            })
+            .collect();
+        marks.dedup();
+        for mark in marks {
+            let _ = write!(line, " {mark}");
         }
     }
-    let silent = usize::from(hop.sent).saturating_sub(hop.answers.len());
-    if silent > 0 {
-        let _ = write!(line, "  {silent} of {} not answered", hop.sent);
-    }
+    let (answered, sent) = (hop.answered(), hop.sent);
+    let _ = match hop.rtt() {
+        Some(rtt) => write!(
+            line,
+            "  {sent} sent, {answered} answered, loss {}, best {}, median {}, worst {}",
+            burst::share(hop.loss()),
+            words().value(Value::Time(rtt.min)),
+            words().value(Value::Time(rtt.median)),
+            words().value(Value::Time(rtt.max)),
+        ),
+        None => write!(line, "  {sent} sent, no answer"),
+    };
     line
+}
+
+/// Which hops limit their answers, and what the path itself loses.
+fn losses(report: &PathReport) -> Vec<String> {
+    let limiting = report
+        .hops
+        .iter()
+        .filter(|one| one.standing == Standing::RateLimitedAnswers);
+    let mut lines: Vec<String> = limiting
+        .map(|one| {
+            format!(
+                "Hop {} answers less than one behind it: it limits its answers, and packets pass it all the same",
+                one.hop.hop
+            )
+        })
+        .collect();
+    lines.extend(report.loss.map(|loss| {
+        let mut line = format!(
+            "Loss to the target and back: {} ({} of {} packets)",
+            burst::share(Some(loss.share)),
+            loss.lost,
+            loss.sent
+        );
+        if let Some(hop) = loss.from_hop {
+            let _ = write!(line, ", from hop {hop} or just before");
+        }
+        if loss.certainty == Certainty::AtMost {
+            line += "; it may be less, since hosts limit how often they answer UDP: --method icmp is exact";
+        }
+        line
+    }));
+    lines
 }
 
 fn is_well(
@@ -177,7 +221,8 @@ fn shown(
         stamp,
     }: &Ways,
 ) -> String {
-    let mut lines = vec![end(report)];
+    let mut lines = losses(report);
+    lines.push(end(report));
     lines.extend(report.mtu.as_ref().map(|found| match found {
         Finding::Found(mtu) => largest(mtu),
         Finding::Failed(failure) => failure.to_string(),
@@ -223,7 +268,7 @@ fn end(report: &PathReport) -> String {
     let last: Option<IpAddr> = hops
         .iter()
         .rev()
-        .find_map(|hop| hop.addresses().into_iter().next());
+        .find_map(|one| one.hop.addresses().into_iter().next());
     match (report.end, last) {
         (End::Reached, _) => format!("{target} answered, {count} away"),
         (End::Refused(why), Some(by)) => {

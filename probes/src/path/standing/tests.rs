@@ -49,7 +49,14 @@ fn loss_begins_at_the_first_hop_from_which_it_goes_on_to_the_target() {
     let answered = [10, 3, 8, 5, 8, 7];
     assert_eq!(
         standings(&answered, End::Reached),
-        [Whole, RateLimitedAnswers, Losing, RateLimitedAnswers, Losing, Losing]
+        [
+            Whole,
+            RateLimitedAnswers,
+            Losing,
+            RateLimitedAnswers,
+            Losing,
+            Losing
+        ]
     );
     let loss = loss(&answered).unwrap();
     assert_eq!((loss.lost, loss.sent, loss.from_hop), (3, 10, Some(3)));
@@ -93,7 +100,10 @@ fn a_hop_has_its_best_median_and_worst_round_trip_and_one_that_nothing_was_sent_
     let rtt = told[0].rtt.unwrap();
     let millis = [rtt.min, rtt.median, rtt.max].map(|time| time.as_micros() / 1000);
     assert_eq!(millis, [1, 2, 3]);
-    assert_eq!((told[0].answered, told[0].loss), (3, Some(Ppm::from_ppm(700_000))));
+    assert_eq!(
+        (told[0].answered, told[0].loss),
+        (3, Some(Ppm::from_ppm(700_000)))
+    );
     assert_eq!((told[1].loss, told[1].rtt), (None, None));
 }
 
