@@ -15,7 +15,6 @@ mod contract;
 mod demo;
 #[cfg(feature = "collector")]
 mod explain;
-#[cfg(feature = "collector")]
 mod input;
 #[cfg(feature = "collector")]
 mod place;
