@@ -1,3 +1,5 @@
+//! What is said of paths that limit their answers, and of those that lose.
+
 use std::net::Ipv4Addr;
 
 use messnetz_metric::Micros;
