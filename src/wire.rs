@@ -3,6 +3,7 @@
 //! Plain JSON over HTTPS, versioned by the `format` field and the `/v1/` path, so that a batch can be
 //! read in the field and sent with curl. Only these types are serialised between programs.
 
+pub mod batch;
 mod schedule;
 mod ticket;
 
@@ -10,6 +11,7 @@ use messnetz_metric::Observation;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 pub use schedule::{Budget, Burst, Hours, MAX_TASKS, NoHours, Peer, Probe, Schedule, Task};
 pub use ticket::{Ticket, TicketError, TicketSecret};
@@ -67,7 +69,7 @@ impl TryFrom<String> for AgentId {
         if text.len() == 32 && text.chars().all(digits) {
             Ok(Self(text))
         } else {
-            Err("an agent id is 32 lower-case hexadecimal digits".to_owned())
+            Err("such a name is 32 lower-case hexadecimal digits".to_owned())
         }
     }
 }
@@ -75,6 +77,40 @@ impl TryFrom<String> for AgentId {
 impl From<AgentId> for String {
     fn from(id: AgentId) -> Self {
         id.0
+    }
+}
+
+/// A collector's name: made of the key that it signs receipts with, as an agent's is of its own. It stays
+/// when the certificate changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CollectorId(AgentId);
+
+impl CollectorId {
+    /// The name that belongs to an Ed25519 public key.
+    #[must_use]
+    pub fn of_key(public_key: &[u8]) -> Self {
+        Self(AgentId::of_key(public_key))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for CollectorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for CollectorId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        AgentId::try_from(text.to_owned()).map(Self)
     }
 }
 

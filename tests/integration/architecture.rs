@@ -23,7 +23,12 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
     ),
     (
         "fuzz",
-        &["messnetz-metric", "messnetz-probes", "messnetz-sites"],
+        &[
+            "messnetz",
+            "messnetz-metric",
+            "messnetz-probes",
+            "messnetz-sites",
+        ],
     ),
     ("xtask", &[]),
 ];

@@ -12,7 +12,7 @@ mod units;
 
 pub use metric::{Better, Direction, Layer, Metric, Quantity, Segment, Tester, UnknownMetric};
 pub use observation::{
-    Failure, FailureReason, Medium, Observation, Outcome, Reading, UnixMillis, Vantage,
+    Failure, FailureReason, Medium, Observation, Outcome, Reading, TEXT_LIMIT, UnixMillis, Vantage,
 };
 pub use rate::{Down, EachWay, Mark, Nominal, OnLayer, OneWay, Payload, Rate, Towards, Up};
 pub use units::{

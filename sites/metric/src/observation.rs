@@ -10,7 +10,7 @@ use crate::units::{Unit, Value};
 /// Most characters that a failure's detail, a peer or an interface carries. Longer ones are cut where
 /// they are made and where they are read, so that a hostile peer can neither fill the spool with an
 /// error message nor make a record that is written once and refused ever after.
-const TEXT_LIMIT: usize = 200;
+pub const TEXT_LIMIT: usize = 200;
 
 /// The text, or as much of it as an observation carries.
 fn cut(text: String) -> String {

@@ -7,6 +7,7 @@
 //! The input at work lies in a file, so that whatever ends the process (a panic, a full stack, memory, an
 //! input that never ends) leaves the input behind.
 
+mod batches;
 mod current;
 mod datagrams;
 mod iperf3;

@@ -17,7 +17,7 @@ use messnetz_sites::site::{Authority, EXAMPLE};
 use messnetz_sites::target::Profiles;
 use zip::write::SimpleFileOptions;
 
-use crate::{datagrams, iperf3, locate, quote};
+use crate::{batches, datagrams, iperf3, locate, quote};
 
 /// One reader, with all that a user would have done to what it read.
 pub(crate) struct Target {
@@ -85,6 +85,12 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: || Ok(vec![locate::SEED.to_vec()]),
         words: locate::WORDS,
         run: locate::run,
+    },
+    Target {
+        name: "batch",
+        seeds: || Ok(batches::seeds()),
+        words: batches::WORDS,
+        run: batches::run,
     },
     Target {
         name: "stun",
