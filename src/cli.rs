@@ -5,6 +5,7 @@
 mod agent;
 #[cfg(feature = "agent")]
 mod audit;
+mod batch;
 #[cfg(feature = "collector")]
 mod calendar;
 #[cfg(feature = "collector")]
@@ -84,6 +85,7 @@ enum Command {
     Agent(agent::Arguments),
     #[cfg(feature = "collector")]
     Collector(collector::Arguments),
+    Batch(batch::Arguments),
     #[cfg(feature = "agent")]
     Probe(Box<probe::Arguments>),
     #[cfg(feature = "agent")]
@@ -114,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Agent(arguments) => agent::run(arguments),
         #[cfg(feature = "collector")]
         Command::Collector(arguments) => collector::run(arguments),
+        Command::Batch(arguments) => batch::run(arguments),
         #[cfg(feature = "agent")]
         Command::Probe(arguments) => probe::run(*arguments),
         #[cfg(feature = "agent")]

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
 use messnetz_sites::period::Cycle;
 use messnetz_sites::site::SiteId;
@@ -266,6 +268,7 @@ fn agents(config: Config, json: bool) -> anyhow::Result<Ending> {
                 serde_json::json!({
                     "agent": agent.id,
                     "site": agent.site,
+                    "public_key": STANDARD.encode(&agent.public_key),
                     "forks": forks,
                     "last_fork_unix_ms": last_fork,
                 })

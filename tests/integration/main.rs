@@ -6,6 +6,7 @@
 mod access;
 mod architecture;
 mod audit;
+mod batch;
 mod calendar;
 mod contract;
 mod demo;
