@@ -26,9 +26,10 @@ pub use samples::SiteSeries;
 const SCHEMA_VERSION: i64 = SCHEMA_STEPS.len().cast_signed() as i64;
 
 /// What brings a file from each schema to the next, beginning with an empty one.
-const SCHEMA_STEPS: [&str; 2] = [
+const SCHEMA_STEPS: [&str; 3] = [
     include_str!("store/schema-1.sql"),
     include_str!("store/schema-2.sql"),
+    include_str!("store/schema-3.sql"),
 ];
 
 /// An open store.
@@ -485,15 +486,29 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_an_older_program_is_brought_up_to_date() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let old = Connection::open(&path).unwrap();
-        old.execute_batch(SCHEMA_STEPS[0]).unwrap();
-        old.pragma_update(None, "user_version", 1).unwrap();
-        drop(old);
-        let store = Store::open(&path).unwrap();
-        assert_eq!(store.forks().unwrap(), []);
+    fn a_file_of_any_older_program_is_brought_up_to_date_with_what_it_holds() {
+        for version in 1..SCHEMA_STEPS.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store.db");
+            let old = Connection::open(&path).unwrap();
+            for step in &SCHEMA_STEPS[..version] {
+                old.execute_batch(step).unwrap();
+            }
+            let batch = "INSERT INTO batch (site, agent, epoch, sequence, hash, received_at)
+                         VALUES ('XX-100001/main', 'a', 1, 1, x'00', 1)";
+            old.execute(batch, []).unwrap();
+            old.pragma_update(None, "user_version", version.cast_signed() as i64)
+                .unwrap();
+            drop(old);
+            let store = Store::open(&path).unwrap();
+            assert_eq!(store.forks().unwrap(), []);
+            let kept = "SELECT count(*) FROM batch WHERE header IS NULL AND previous IS NULL";
+            let kept: i64 = store
+                .connection
+                .query_row(kept, [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(kept, 1, "from schema {version}");
+        }
     }
 
     #[test]

@@ -4,23 +4,21 @@
 //! read in the field and sent with curl. Only these types are serialised between programs.
 
 pub mod batch;
+mod receipt;
 mod schedule;
 mod ticket;
 
-use messnetz_metric::Observation;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+pub use receipt::{PublicKey, RECEIPT_FORMAT, Receipt, ReceiptError, SignedReceipt};
 pub use schedule::{Budget, Burst, Hours, MAX_TASKS, NoHours, Peer, Probe, Schedule, Task};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 
 /// Names the form of a batch, and separates its signature from signatures over anything else.
-pub const BATCH_FORMAT: &str = "messnetz-batch-1";
-
-/// Header that carries the base64 Ed25519 signature (RFC 8032) of a batch.
-pub const SIGNATURE_HEADER: &str = "messnetz-signature";
+pub const BATCH_FORMAT: &str = "messnetz-batch-2";
 
 /// Path of the enrolment door.
 pub const ENROL_PATH: &str = "/v1/enrol";
@@ -32,7 +30,7 @@ pub const BATCH_PATH: &str = "/v1/batches";
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most observations in one batch.
-pub const MAX_OBSERVATIONS: u16 = 2_000;
+pub const MAX_OBSERVATIONS: u16 = 4_000;
 
 /// An agent's name: the first 16 bytes of the SHA-256 of its public key, in hex. Whoever holds the
 /// key is the agent, whatever box it runs on.
@@ -121,8 +119,8 @@ pub struct EnrolRequest {
     pub site: String,
     /// The ticket's secret.
     pub secret: TicketSecret,
-    /// The agent's Ed25519 public key, base64.
-    pub public_key: String,
+    /// The agent's public key.
+    pub public_key: PublicKey,
 }
 
 /// What a new agent gets back.
@@ -130,56 +128,17 @@ pub struct EnrolRequest {
 pub struct EnrolResponse {
     /// The agent's name from now on.
     pub agent: AgentId,
+    /// What the collector signs receipts with; its [`CollectorId`] is made of it.
+    pub receipt_key: PublicKey,
     /// What to measure until the first batch is acknowledged.
     pub schedule: Schedule,
 }
 
-/// Numbered observations of one agent. (agent, epoch, sequence, hash of the bytes) names it once and
-/// for all: the same hash again is acknowledged again, another hash under the same number is a fork.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Batch {
-    /// [`BATCH_FORMAT`].
-    pub format: String,
-    /// Who measured.
-    pub agent: AgentId,
-    /// Where it was enrolled to measure.
-    pub site: String,
-    /// When the agent's spool began to count, in milliseconds since 1970: a new spool starts a new
-    /// epoch, and so does a spool whose numbers were found taken. Later epochs are larger.
-    pub epoch: u64,
-    /// Counts the batches of an epoch, from 1, without gaps.
-    pub sequence: u64,
-    /// What was measured.
-    pub observations: Vec<Observation>,
-}
-
-impl Batch {
-    /// The bytes that the signature covers: the format name as domain, then the batch as it is sent.
-    #[must_use]
-    pub fn signed_bytes(body: &[u8]) -> Vec<u8> {
-        let mut message = Vec::with_capacity(BATCH_FORMAT.len() + 1 + body.len());
-        message.extend_from_slice(BATCH_FORMAT.as_bytes());
-        message.push(b'\n');
-        message.extend_from_slice(body);
-        message
-    }
-
-    /// The hash that names the content of a batch: SHA-256 over the bytes as they are sent.
-    #[must_use]
-    pub fn hash(body: &[u8]) -> [u8; 32] {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
-        hash
-    }
-}
-
 /// The collector has committed a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Acknowledgement {
-    /// Epoch of the batch.
-    pub epoch: u64,
-    /// Number of the batch.
-    pub sequence: u64,
+    /// What proves it.
+    pub receipt: SignedReceipt,
     /// The batch was there already.
     pub duplicate: bool,
     /// What to measure from now on.

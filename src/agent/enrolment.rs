@@ -54,7 +54,7 @@ pub async fn enrol(
     let request = EnrolRequest {
         site: ticket.site.clone(),
         secret: ticket.secret.clone(),
-        public_key: key.public_base64(),
+        public_key: key.public_half(),
     };
     let collector_error = |source| EnrolError::Collector {
         site: ticket.site.clone(),
@@ -86,6 +86,7 @@ pub async fn enrol(
         fingerprint: ticket.fingerprint,
         site: ticket.site.clone(),
         agent: response.agent,
+        receipt_key: response.receipt_key,
         schedule: response.schedule,
     };
     state.keep_enrolment(&enrolment)?;

@@ -1,12 +1,11 @@
 //! The agent's key pair, which is its identity.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ring::error::{KeyRejected, Unspecified};
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
-use crate::wire::{AgentId, Batch};
+use crate::wire::batch::Batch;
+use crate::wire::{AgentId, PublicKey};
 
 /// An Ed25519 key pair (RFC 8032) that this agent made itself.
 pub(super) struct AgentKey(Ed25519KeyPair);
@@ -24,9 +23,9 @@ impl AgentKey {
         Ok(Self(Ed25519KeyPair::from_pkcs8(document)?))
     }
 
-    /// The public half in base64.
-    pub(super) fn public_base64(&self) -> String {
-        STANDARD.encode(self.0.public_key().as_ref())
+    /// The public half.
+    pub(super) fn public_half(&self) -> PublicKey {
+        PublicKey::from(&self.0)
     }
 
     /// The name that the key gives its holder.
@@ -34,8 +33,8 @@ impl AgentKey {
         AgentId::of_key(self.0.public_key().as_ref())
     }
 
-    /// The signature of a batch's bytes, base64.
-    pub(super) fn sign_batch(&self, body: &[u8]) -> String {
-        STANDARD.encode(self.0.sign(&Batch::signed_bytes(body)).as_ref())
+    /// The batch, signed.
+    pub(super) fn sign(&self, batch: Batch) -> Batch {
+        batch.signed_with(&self.0)
     }
 }

@@ -15,14 +15,15 @@ use super::budget::{Cost, Ledger};
 use super::ceilings::{Machine, SelfTest};
 use super::due::next_due;
 use super::key::AgentKey;
-use super::spool::{SealedBatch, Spool, SpoolError};
+use super::spool::{SealedBatch, Sealer, Spool, SpoolError};
 use super::state::{Enrolment, StateDirectory, StateError};
 use super::upload::{self, UploadError};
 use crate::clock;
 use crate::measure::{Surroundings, TestServer, default_route, left_out, measure};
 use crate::self_test;
 use crate::way_out::WayOut;
-use crate::wire::{Acknowledgement, MAX_TASKS, Schedule, Task};
+use crate::wire::batch::Batch;
+use crate::wire::{Acknowledgement, CollectorId, MAX_TASKS, ReceiptError, Schedule, Task};
 
 /// A saturating test that comes this late would run into the next school's turn: it is left out.
 const LATEST_START: Duration = Duration::from_secs(2);
@@ -366,8 +367,7 @@ fn meaning(error: &UploadError) -> &'static str {
         UploadError::NoAnswer { .. }
         | UploadError::Refused { .. }
         | UploadError::Answer { .. }
-        | UploadError::WrongAcknowledgement { .. }
-        | UploadError::Pack(_) => {
+        | UploadError::Receipt { .. } => {
             "the upload failed; nothing was lost, the batch waits in the spool"
         }
         UploadError::Spool(_) => {
@@ -407,24 +407,24 @@ async fn upload_waiting(
 ) -> Result<(), UploadError> {
     let mut renewed = false;
     loop {
-        let next = agent
-            .spool
-            .lock()
-            .await
-            .next_batch(&enrolment.agent, &enrolment.site)?;
+        let site = enrolment.site.clone();
+        let sealer = Sealer {
+            key: &agent.key,
+            collector: CollectorId::of_key(enrolment.receipt_key.octets()),
+            site: &site,
+        };
+        let next = agent.spool.lock().await.next_batch(&sealer)?;
         let Some(batch) = next else { return Ok(()) };
         let sent = {
             let _line = agent.line.lock().await;
-            upload::send(enrolment, &agent.key, way_out, &batch).await
+            upload::send(enrolment, way_out, &batch.body).await
         };
         let refusal = match sent {
             Ok(acknowledgement) => {
-                check(&acknowledgement, &batch)?;
-                agent
-                    .spool
-                    .lock()
-                    .await
-                    .acknowledged(batch.epoch, batch.sequence)?;
+                check(&acknowledgement, &batch, enrolment)?;
+                let mut spool = agent.spool.lock().await;
+                spool.acknowledged(&batch, &acknowledgement.receipt)?;
+                drop(spool);
                 renewed = false;
                 take_schedule(agent, enrolment, acknowledgement.schedule, new_schedule)?;
                 continue;
@@ -447,7 +447,11 @@ async fn upload_waiting(
                 );
             }
             Remedy::RenewEpoch => {
-                let new_epoch = agent.spool.lock().await.renew_epoch(clock::now())?;
+                let new_epoch = agent
+                    .spool
+                    .lock()
+                    .await
+                    .renew_epoch(&sealer, clock::now())?;
                 tracing::warn!(
                     epoch,
                     sequence,
@@ -490,15 +494,23 @@ fn take_schedule(
     Ok(())
 }
 
-/// An acknowledgement of something else would let a batch go that the collector never had.
-fn check(acknowledgement: &Acknowledgement, batch: &SealedBatch) -> Result<(), UploadError> {
-    if (acknowledgement.epoch, acknowledgement.sequence) == (batch.epoch, batch.sequence) {
-        Ok(())
-    } else {
-        Err(UploadError::WrongAcknowledgement {
-            sequence: batch.sequence,
-        })
-    }
+/// Without a receipt that holds, a batch would be let go that the collector never had, or can deny.
+fn check(
+    acknowledgement: &Acknowledgement,
+    sealed: &SealedBatch,
+    enrolment: &Enrolment,
+) -> Result<(), UploadError> {
+    let refused = |source| UploadError::Receipt {
+        sequence: sealed.sequence,
+        source,
+    };
+    // What cannot be read here cannot have been taken there.
+    let batch = Batch::read(&sealed.body).map_err(|_| refused(ReceiptError::Other))?;
+    acknowledgement
+        .receipt
+        .verified(&batch, &enrolment.receipt_key)
+        .map(drop)
+        .map_err(refused)
 }
 
 fn now_ms() -> u64 {
@@ -511,14 +523,23 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::wire::{Budget, Burst, Peer, Probe};
-    use messnetz_metric::{Direction, UnixMillis};
+    use crate::wire::{Budget, Burst, Peer, Probe, PublicKey, Receipt};
+    use messnetz_metric::{Direction, Metric, Outcome, Quantity, Segment, UnixMillis, Vantage};
+    use ring::signature::Ed25519KeyPair;
 
     fn agent() -> (tempfile::TempDir, Agent) {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDirectory::new(folder.path());
         let spool = Spool::open(&state.spool_file(), UnixMillis(1)).unwrap();
         (folder, Agent::new(state, spool).unwrap())
+    }
+
+    fn nothing_to_do() -> Schedule {
+        Schedule {
+            upload_every_ms: 1,
+            budgets: Vec::new(),
+            tasks: Vec::new(),
+        }
     }
 
     /// A schedule of one task that is due at once, and then not for an hour.
@@ -539,16 +560,67 @@ mod tests {
     /// Waits until something is in the spool, and gives it.
     async fn kept(agent: &Agent) -> String {
         loop {
-            let batch = agent
-                .spool
-                .lock()
-                .await
-                .next_batch(&agent.key.id(), "XX-1/x")
-                .unwrap();
+            let sealer = Sealer {
+                key: &agent.key,
+                collector: CollectorId::of_key(&[1; 32]),
+                site: "XX-1/x",
+            };
+            let batch = agent.spool.lock().await.next_batch(&sealer).unwrap();
             if let Some(batch) = batch {
                 return String::from_utf8(batch.body).unwrap();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_let_go_only_for_a_receipt_of_the_collector_and_for_this_batch() {
+        let (_folder, agent) = agent();
+        let key = |seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        let (collector, stranger) = (key(1), key(2));
+        let enrolment = Enrolment {
+            collector: "10.0.0.2:8443".to_owned(),
+            fingerprint: "0".repeat(64).parse().unwrap(),
+            site: "XX-1/x".to_owned(),
+            agent: agent.key.id(),
+            receipt_key: PublicKey::from(&collector),
+            schedule: nothing_to_do(),
+        };
+        let sealer = Sealer {
+            key: &agent.key,
+            collector: CollectorId::of_key(enrolment.receipt_key.octets()),
+            site: &enrolment.site,
+        };
+        let metric = Metric::new(Segment::Line, Quantity::Rtt);
+        let failed = Outcome::Failed(Failure::new(FailureReason::Timeout, "no answer"));
+        let observation = Observation::new(
+            metric,
+            UnixMillis(1),
+            Vantage::default(),
+            "collector",
+            failed,
+        );
+        let mut spool = agent.spool.lock().await;
+        spool.keep(&[observation]).unwrap();
+        let batch = spool.next_batch(&sealer).unwrap().unwrap();
+        // The same batch in the next epoch: another one.
+        spool.renew_epoch(&sealer, UnixMillis(9)).unwrap();
+        let other = spool.next_batch(&sealer).unwrap().unwrap();
+        let acknowledged = |of: &SealedBatch, key: &Ed25519KeyPair| {
+            let receipt = Receipt::of(&Batch::read(&of.body).unwrap(), UnixMillis(5));
+            let acknowledgement = Acknowledgement {
+                receipt: receipt.signed_with(key).unwrap(),
+                duplicate: false,
+                schedule: nothing_to_do(),
+            };
+            check(&acknowledgement, &batch, &enrolment)
+        };
+        acknowledged(&batch, &collector).unwrap();
+        for error in [
+            acknowledged(&batch, &stranger).unwrap_err(),
+            acknowledged(&other, &collector).unwrap_err(),
+        ] {
+            assert!(matches!(error, UploadError::Receipt { .. }), "{error}");
         }
     }
 
@@ -576,11 +648,7 @@ mod tests {
         let (new_schedule, schedule) = watch::channel(at_once(Probe::Http { url: Some(url) }));
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            new_schedule.send_replace(Schedule {
-                upload_every_ms: 1,
-                budgets: Vec::new(),
-                tasks: Vec::new(),
-            });
+            new_schedule.send_replace(nothing_to_do());
             std::thread::sleep(Duration::from_millis(200));
             let _ = stream.read(&mut [0; 4_096]).unwrap();
             stream
@@ -617,7 +685,7 @@ mod tests {
             () = measure_for_ever(&agent, &around, schedule) => unreachable!("the sender lives on"),
         };
         assert!(body.contains("\"line.up\""), "{body}");
-        assert!(body.contains("\"reason\":\"busy\""), "{body}");
+        assert!(body.contains("\"failure\":[\"busy\""), "{body}");
     }
 
     #[tokio::test]
@@ -640,7 +708,7 @@ mod tests {
             () = measure_for_ever(&agent, &around, schedule) => unreachable!("the sender lives on"),
             body = kept(&agent) => body,
         };
-        assert!(body.contains("\"reason\":\"budget\""), "{body}");
+        assert!(body.contains("\"failure\":[\"budget\""), "{body}");
     }
 
     #[tokio::test]

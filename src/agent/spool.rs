@@ -1,10 +1,10 @@
 //! The spool: keeps what was measured until the collector has committed it.
 //!
 //! Observations are written at once. When they are to be uploaded they are sealed into a numbered
-//! batch, byte for byte as it will be sent, so that every attempt sends the same bytes under the same
-//! number. A batch leaves the spool only when it has been acknowledged, or is set aside because the
-//! collector will never take it. The spool owns the numbers: the epoch is the time at which it was
-//! made or last renewed, and the sequence counts from 1 within it.
+//! signed batch, byte for byte as it will be sent, so that every attempt sends the same bytes under the
+//! same number. A batch leaves the spool only for the collector's receipt, or is set aside because the
+//! collector will never take it. The spool owns the numbers and the chain: the epoch is the time at which
+//! it was made or last renewed, the sequence counts from 1 within it, and each batch names the one before.
 
 use std::path::Path;
 
@@ -12,8 +12,10 @@ use messnetz_metric::{Observation, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use thiserror::Error;
 
+use super::key::AgentKey;
 use crate::sqlite::open_shared;
-use crate::wire::{AgentId, BATCH_FORMAT, Batch, MAX_BATCH_BYTES, MAX_OBSERVATIONS};
+use crate::wire::batch::{Batch, Digest, Link, NotWritable};
+use crate::wire::{CollectorId, MAX_BATCH_BYTES, MAX_OBSERVATIONS, SignedReceipt};
 
 /// Most observations that wait unsealed; beyond it the oldest are given up, and counted. At one
 /// observation a second this is a week without the collector.
@@ -23,8 +25,16 @@ const MAX_WAITING: i64 = 600_000;
 /// still counted.
 const MAX_REFUSED: i64 = 20;
 
+/// Most receipts that are kept; beyond it the oldest are given up. With a batch every five minutes this is
+/// a month, in some 5 MB.
+const MAX_RECEIPTS: i64 = 10_000;
+
 /// Most bytes of observations in one batch: what surrounds them needs room too.
 const MAX_SEALED_BYTES: usize = MAX_BATCH_BYTES - 4 * 1024;
+
+/// What an observation that is alone in its series needs in a batch beyond its own JSON: the digest of its
+/// chunk, and the names of columns.
+const CHUNK_BYTES: usize = 160;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS observation (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
@@ -36,6 +46,10 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL,
         body BLOB NOT NULL, error TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS receipt (
+        id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, json TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS chain_head (epoch INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 ";
 
@@ -58,20 +72,33 @@ pub enum SpoolError {
     /// The file cannot be used.
     #[error("reading or writing the spool")]
     Database(#[from] rusqlite::Error),
-    /// An observation cannot be written as JSON.
-    #[error("writing an observation into the spool")]
+    /// An observation or a receipt cannot be written as JSON.
+    #[error("writing into the spool")]
     Json(#[from] serde_json::Error),
+    /// What waits makes no batch.
+    #[error("making a batch of what waits in the spool")]
+    Seal(#[from] NotWritable),
 }
 
 /// A batch that waits for its acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedBatch {
+pub(super) struct SealedBatch {
     /// Epoch of the batch.
-    pub epoch: u64,
+    pub(super) epoch: u64,
     /// Its number.
-    pub sequence: u64,
+    pub(super) sequence: u64,
     /// The exact bytes to send.
-    pub body: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Whose batches the spool seals, and for whom.
+pub(super) struct Sealer<'a> {
+    /// What they are signed with.
+    pub(super) key: &'a AgentKey,
+    /// The collector that they are for.
+    pub(super) collector: CollectorId,
+    /// Where it is measured.
+    pub(super) site: &'a str,
 }
 
 /// What a spool holds, and what became of what it held.
@@ -106,7 +133,10 @@ impl Spool {
         // An agent that was killed while it sealed may have left a batch that is not on the disk yet:
         // a checkpoint syncs it before it can be sent.
         connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-        if read_counter(&connection, EPOCH)?.is_none() {
+        // A file of an older program has numbers and no chain.
+        let has_chain = read_counter(&connection, SEQUENCE)?.is_none()
+            || connection.query_row("SELECT count(*) FROM chain_head", [], |row| row.get(0))?;
+        if read_counter(&connection, EPOCH)?.is_none() || !has_chain {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             start_epoch(&transaction, now)?;
@@ -149,10 +179,9 @@ impl Spool {
     ///
     /// # Errors
     /// Where the file cannot be read or written.
-    pub fn next_batch(
+    pub(super) fn next_batch(
         &mut self,
-        agent: &AgentId,
-        site: &str,
+        sealer: &Sealer<'_>,
     ) -> Result<Option<SealedBatch>, SpoolError> {
         if let Some(batch) = sealed_batches(&self.connection, 1)?.pop() {
             return Ok(Some(batch));
@@ -162,28 +191,53 @@ impl Spool {
             if observations.is_empty() {
                 return Ok(None);
             }
-            let batch = Batch {
-                format: BATCH_FORMAT.to_owned(),
-                agent: agent.clone(),
-                site: site.to_owned(),
-                epoch: 0,
-                sequence: 0,
-                observations,
-            };
-            seal(transaction, batch).map(Some)
+            seal(transaction, sealer, &observations).map(Some)
         })
     }
 
-    /// Lets go of a batch that the collector has committed.
+    /// Lets go of a batch that the collector has committed, and keeps the receipt in its place. The receipt
+    /// has been verified.
     ///
     /// # Errors
-    /// Where the file cannot be written.
-    pub fn acknowledged(&self, epoch: u64, sequence: u64) -> Result<(), SpoolError> {
-        self.connection.execute(
-            "DELETE FROM sealed WHERE epoch = ?1 AND sequence = ?2",
-            params![epoch.cast_signed(), sequence.cast_signed()],
-        )?;
-        Ok(())
+    /// Where the file cannot be written; then the batch waits as before.
+    pub(super) fn acknowledged(
+        &mut self,
+        batch: &SealedBatch,
+        receipt: &SignedReceipt,
+    ) -> Result<(), SpoolError> {
+        let json = serde_json::to_string(receipt)?;
+        transact(&mut self.connection, |transaction| {
+            delete_sealed(transaction, batch)?;
+            transaction.execute(
+                "INSERT INTO receipt (epoch, sequence, json) VALUES (?1, ?2, ?3)",
+                params![
+                    batch.epoch.cast_signed(),
+                    batch.sequence.cast_signed(),
+                    json
+                ],
+            )?;
+            transaction.execute(
+                "DELETE FROM receipt WHERE id <= (SELECT max(id) FROM receipt) - ?1",
+                params![MAX_RECEIPTS],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The receipt for the batch that was acknowledged last; `None` where there was none yet.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or does not hold what this program wrote.
+    pub fn last_receipt(&self) -> Result<Option<SignedReceipt>, SpoolError> {
+        let json: Option<String> = self
+            .connection
+            .query_row(
+                "SELECT json FROM receipt ORDER BY id DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(json.as_deref().map(serde_json::from_str).transpose()?)
     }
 
     /// Sets a batch aside that the collector will never take, so that the later ones get their turn.
@@ -191,7 +245,7 @@ impl Spool {
     ///
     /// # Errors
     /// Where the file cannot be written; then the batch waits as before.
-    pub fn refused(&mut self, batch: &SealedBatch, error: &str) -> Result<(), SpoolError> {
+    pub(super) fn refused(&mut self, batch: &SealedBatch, error: &str) -> Result<(), SpoolError> {
         let transaction = self.connection.transaction()?;
         set_aside(&transaction, batch, error)?;
         transaction.commit()?;
@@ -203,15 +257,20 @@ impl Spool {
     ///
     /// # Errors
     /// Where the file cannot be written; then the old epoch goes on.
-    pub fn renew_epoch(&mut self, now: UnixMillis) -> Result<u64, SpoolError> {
+    pub(super) fn renew_epoch(
+        &mut self,
+        sealer: &Sealer<'_>,
+        now: UnixMillis,
+    ) -> Result<u64, SpoolError> {
         self.durably(|transaction| {
             let waiting = sealed_batches(transaction, -1)?;
             let epoch = start_epoch(transaction, now)?;
             for old in waiting {
-                match serde_json::from_slice::<Batch>(&old.body) {
+                match Batch::read(&old.body) {
                     Ok(batch) => {
+                        let observations: Vec<_> = batch.observations().cloned().collect();
                         delete_sealed(transaction, &old)?;
-                        seal(transaction, batch)?;
+                        seal(transaction, sealer, &observations)?;
                     }
                     Err(error) => {
                         let why = format!("cannot be sealed anew: {error}");
@@ -305,12 +364,20 @@ fn take_waiting(transaction: &Transaction<'_>) -> Result<Vec<Observation>, Spool
             let mut rows = statement.query(params![MAX_OBSERVATIONS])?;
             while let Some(row) = rows.next()? {
                 let json = row.get_ref(1)?.as_bytes().unwrap_or_default();
-                bytes += json.len() + 1;
+                bytes += json.len() + CHUNK_BYTES;
                 if bytes > MAX_SEALED_BYTES && !observations.is_empty() {
                     break;
                 }
                 last_id = Some(row.get::<_, i64>(0)?);
-                match serde_json::from_slice(json) {
+                match serde_json::from_slice::<Observation>(json) {
+                    // What a batch cannot hold would keep all others back.
+                    Ok(observation) if observation.at.0 < 0 => {
+                        unreadable += 1;
+                        tracing::warn!(
+                            at = observation.at.0,
+                            "an observation from before 1970 is left out"
+                        );
+                    }
                     Ok(observation) => observations.push(observation),
                     Err(error) => {
                         unreadable += 1;
@@ -332,22 +399,43 @@ fn take_waiting(transaction: &Transaction<'_>) -> Result<Vec<Observation>, Spool
     }
 }
 
-/// Gives a batch the next number and keeps its bytes.
-fn seal(transaction: &Transaction<'_>, batch: Batch) -> Result<SealedBatch, SpoolError> {
-    let epoch = count(transaction, EPOCH, 0)?.cast_unsigned();
-    let sequence = count(transaction, SEQUENCE, 1)?.cast_unsigned();
-    let body = serde_json::to_vec(&Batch {
-        epoch,
-        sequence,
-        ..batch
-    })?;
+/// Makes a batch with the next number, which names the one before, and keeps its bytes.
+fn seal(
+    transaction: &Transaction<'_>,
+    sealer: &Sealer<'_>,
+    observations: &[Observation],
+) -> Result<SealedBatch, SpoolError> {
+    let epoch = count(transaction, EPOCH, 0)?;
+    let sequence = count(transaction, SEQUENCE, 1)?;
+    let previous: Option<[u8; 32]> = transaction
+        .query_row(
+            "SELECT hash FROM chain_head WHERE epoch = ?1",
+            params![epoch],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let link = Link {
+        collector: sealer.collector.clone(),
+        agent: sealer.key.id(),
+        site: sealer.site.to_owned(),
+        epoch: epoch.cast_unsigned(),
+        sequence: sequence.cast_unsigned(),
+        previous: previous.map(Digest::from_bytes),
+    };
+    let batch = sealer.key.sign(Batch::new(&link, observations)?);
+    let body = batch.document();
     transaction.execute(
         "INSERT INTO sealed (epoch, sequence, body) VALUES (?1, ?2, ?3)",
-        params![epoch.cast_signed(), sequence.cast_signed(), body],
+        params![epoch, sequence, body],
+    )?;
+    transaction.execute(
+        "INSERT INTO chain_head (epoch, hash) VALUES (?1, ?2)
+         ON CONFLICT (epoch) DO UPDATE SET hash = excluded.hash",
+        params![epoch, batch.hash().as_bytes()],
     )?;
     Ok(SealedBatch {
-        epoch,
-        sequence,
+        epoch: link.epoch,
+        sequence: link.sequence,
         body,
     })
 }
@@ -397,6 +485,7 @@ fn start_epoch(transaction: &Transaction<'_>, now: UnixMillis) -> Result<u64, ru
         |row| row.get(0),
     )?;
     transaction.execute("DELETE FROM counter WHERE name = ?1", params![SEQUENCE])?;
+    transaction.execute("DELETE FROM chain_head", [])?;
     Ok(epoch.cast_unsigned())
 }
 
@@ -426,7 +515,10 @@ mod tests {
         Failure, FailureReason, Metric, Micros, Outcome, Quantity, Segment, Value, Vantage,
     };
 
+    use ring::signature::{Ed25519KeyPair, KeyPair as _};
+
     use super::*;
+    use crate::wire::{PublicKey, Receipt};
 
     const SITE: &str = "XX-100001/main";
 
@@ -450,12 +542,44 @@ mod tests {
         (folder, spool)
     }
 
-    fn agent() -> AgentId {
-        AgentId::of_key(&[1; 32])
+    /// Seals for one collector, each time with another agent's key.
+    fn with_sealer<T>(work: impl FnOnce(&Sealer<'_>) -> T) -> T {
+        let key = AgentKey::from_pkcs8(&AgentKey::generate().unwrap()).unwrap();
+        work(&Sealer {
+            key: &key,
+            collector: CollectorId::of_key(collector_key().public_key().as_ref()),
+            site: SITE,
+        })
+    }
+
+    fn collector_key() -> Ed25519KeyPair {
+        Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap()
+    }
+
+    fn next_of(spool: &mut Spool) -> Option<SealedBatch> {
+        with_sealer(|sealer| spool.next_batch(sealer)).unwrap()
     }
 
     fn next(spool: &mut Spool) -> SealedBatch {
-        spool.next_batch(&agent(), SITE).unwrap().unwrap()
+        next_of(spool).unwrap()
+    }
+
+    fn renew(spool: &mut Spool, now: i64) -> u64 {
+        with_sealer(|sealer| spool.renew_epoch(sealer, UnixMillis(now))).unwrap()
+    }
+
+    fn acknowledge(spool: &mut Spool, batch: &SealedBatch) {
+        let receipt = Receipt::of(&read(batch), UnixMillis(1));
+        let receipt = receipt.signed_with(&collector_key()).unwrap();
+        spool.acknowledged(batch, &receipt).unwrap();
+    }
+
+    fn read(batch: &SealedBatch) -> Batch {
+        Batch::read(&batch.body).unwrap()
+    }
+
+    fn observations(batch: &SealedBatch) -> Vec<Observation> {
+        read(batch).observations().cloned().collect()
     }
 
     #[test]
@@ -476,8 +600,8 @@ mod tests {
         let mut spool = open(&folder, 2_000);
         let contents = spool.contents().unwrap();
         assert_eq!((contents.observations, contents.batches), (0, 1));
-        spool.acknowledged(batch.epoch, batch.sequence).unwrap();
-        assert_eq!(spool.next_batch(&agent(), SITE).unwrap(), None);
+        acknowledge(&mut spool, &batch);
+        assert_eq!(next_of(&mut spool), None);
     }
 
     #[test]
@@ -487,10 +611,56 @@ mod tests {
             spool.keep(&[observation(expected)]).unwrap();
             let batch = next(&mut spool);
             assert_eq!((batch.epoch, batch.sequence), (1_000, expected as u64));
-            spool.acknowledged(batch.epoch, batch.sequence).unwrap();
+            acknowledge(&mut spool, &batch);
             drop(spool);
             spool = open(&folder, 5_000);
         }
+    }
+
+    #[test]
+    fn each_batch_names_the_one_before() {
+        let (folder, mut spool) = spool();
+        let mut before = None;
+        for at in 1..=3 {
+            spool.keep(&[observation(at)]).unwrap();
+            let batch = next(&mut spool);
+            assert_eq!(read(&batch).header().previous, before);
+            before = Some(read(&batch).hash());
+            acknowledge(&mut spool, &batch);
+            drop(spool);
+            spool = open(&folder, 5_000);
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_kept_in_the_place_of_its_batch() {
+        let (_folder, mut spool) = spool();
+        assert!(spool.last_receipt().unwrap().is_none());
+        for at in 1..=2 {
+            spool.keep(&[observation(at)]).unwrap();
+            let batch = next(&mut spool);
+            acknowledge(&mut spool, &batch);
+            let kept = spool.last_receipt().unwrap().unwrap();
+            let key = PublicKey::from(&collector_key());
+            kept.verified(&read(&batch), &key).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_spool_of_an_older_program_starts_a_chain() {
+        let (folder, mut spool) = spool();
+        spool.keep(&[observation(1)]).unwrap();
+        let old = next(&mut spool);
+        acknowledge(&mut spool, &old);
+        spool
+            .connection
+            .execute("DELETE FROM chain_head", [])
+            .unwrap();
+        drop(spool);
+        let mut spool = open(&folder, 9_000);
+        spool.keep(&[observation(2)]).unwrap();
+        let new = next(&mut spool);
+        assert_eq!((new.epoch, new.sequence), (9_000, 1));
     }
 
     #[test]
@@ -508,7 +678,7 @@ mod tests {
             .unwrap();
         spool.keep(&[observation(1)]).unwrap();
         next(&mut spool);
-        spool.renew_epoch(UnixMillis(0)).unwrap();
+        renew(&mut spool, 0);
         spool.keep(&[observation(2)]).unwrap();
         let seen: Vec<(String, i64)> = spool
             .connection
@@ -556,26 +726,28 @@ mod tests {
         let (_folder, mut spool) = spool();
         spool.keep(&[observation(1)]).unwrap();
         let first = next(&mut spool);
-        spool.acknowledged(first.epoch, first.sequence).unwrap();
+        acknowledge(&mut spool, &first);
         spool.keep(&[observation(2), observation(3)]).unwrap();
         let forked = next(&mut spool);
         assert_eq!((forked.epoch, forked.sequence), (1_000, 2));
-        assert_eq!(spool.renew_epoch(UnixMillis(9_000)).unwrap(), 9_000);
+        assert_eq!(renew(&mut spool, 9_000), 9_000);
         let renewed = next(&mut spool);
         assert_eq!((renewed.epoch, renewed.sequence), (9_000, 1));
-        let old: Batch = serde_json::from_slice(&forked.body).unwrap();
-        let new: Batch = serde_json::from_slice(&renewed.body).unwrap();
-        assert_eq!((new.epoch, new.sequence), (9_000, 1));
-        assert_eq!(new.observations, old.observations);
+        let header = read(&renewed).header().clone();
+        assert_eq!(
+            (header.epoch, header.sequence, header.previous),
+            (9_000, 1, None)
+        );
+        assert_eq!(observations(&renewed), observations(&forked));
         assert_eq!(spool.contents().unwrap().batches, 1);
     }
 
     #[test]
     fn epochs_grow_even_where_the_clock_was_set_back() {
         let (_folder, mut spool) = spool();
-        assert_eq!(spool.renew_epoch(UnixMillis(5)).unwrap(), 1_001);
-        assert_eq!(spool.renew_epoch(UnixMillis(5)).unwrap(), 1_002);
-        assert_eq!(spool.renew_epoch(UnixMillis(2_000)).unwrap(), 2_000);
+        assert_eq!(renew(&mut spool, 5), 1_001);
+        assert_eq!(renew(&mut spool, 5), 1_002);
+        assert_eq!(renew(&mut spool, 2_000), 2_000);
     }
 
     #[test]
@@ -595,10 +767,10 @@ mod tests {
         poison(&spool, u32::from(MAX_OBSERVATIONS) + 1);
         spool.keep(&[observation(7)]).unwrap();
         poison(&spool, 1);
-        let batch: Batch = serde_json::from_slice(&next(&mut spool).body).unwrap();
-        assert_eq!(batch.observations, [observation(7)]);
+        spool.keep(&[observation(-7)]).unwrap();
+        assert_eq!(observations(&next(&mut spool)), [observation(7)]);
         let contents = spool.contents().unwrap();
-        assert_eq!(contents.unreadable, u64::from(MAX_OBSERVATIONS) + 2);
+        assert_eq!(contents.unreadable, u64::from(MAX_OBSERVATIONS) + 3);
         assert_eq!(contents.observations, 0);
     }
 
@@ -610,23 +782,24 @@ mod tests {
             interface: Some(long.clone()),
             ..Vantage::default()
         };
-        let large = Observation::new(
-            Metric::new(Segment::Line, Quantity::Rtt),
-            UnixMillis(1),
-            vantage,
-            &long,
-            Outcome::Failed(Failure::new(FailureReason::Timeout, &long)),
-        );
-        spool
-            .keep(&vec![large; usize::from(MAX_OBSERVATIONS)])
-            .unwrap();
-        let mut observations = 0;
-        while let Some(sealed) = spool.next_batch(&agent(), SITE).unwrap() {
+        // Each is a series of its own: a batch has most beside its observations then.
+        let large = |number: u16| {
+            Observation::new(
+                Metric::new(Segment::Line, Quantity::Rtt),
+                UnixMillis(i64::MAX),
+                vantage.clone(),
+                format!("{number}{long}"),
+                Outcome::Failed(Failure::new(FailureReason::NameResolution, &long)),
+            )
+        };
+        let all: Vec<_> = (0..MAX_OBSERVATIONS).map(large).collect();
+        spool.keep(&all).unwrap();
+        let mut n_observations = 0;
+        while let Some(sealed) = next_of(&mut spool) {
             assert!(sealed.body.len() <= MAX_BATCH_BYTES);
-            let batch: Batch = serde_json::from_slice(&sealed.body).unwrap();
-            observations += batch.observations.len();
-            spool.acknowledged(sealed.epoch, sealed.sequence).unwrap();
+            n_observations += observations(&sealed).len();
+            acknowledge(&mut spool, &sealed);
         }
-        assert_eq!(observations, usize::from(MAX_OBSERVATIONS));
+        assert_eq!(n_observations, usize::from(MAX_OBSERVATIONS));
     }
 }

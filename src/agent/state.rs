@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::budget::Ledger;
 use super::ceilings::SelfTest;
 use super::key::AgentKey;
-use crate::wire::{AgentId, Schedule};
+use crate::wire::{AgentId, PublicKey, Schedule};
 
 const KEY_FILE: &str = "agent-key.pk8";
 const ENROLMENT_FILE: &str = "enrolment.json";
@@ -32,6 +32,8 @@ pub struct Enrolment {
     pub site: String,
     /// This agent's name.
     pub agent: AgentId,
+    /// What the collector signs receipts with.
+    pub receipt_key: PublicKey,
     /// What to measure; replaced whenever the collector sends another.
     pub schedule: Schedule,
 }
@@ -321,9 +323,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             r#"{{"collector":"10.0.0.2:8443","fingerprint":"{}","site":"XX-100001/main",
-                "agent":"{}","epoch":1,"schedule":{{"upload_every_ms":1,"task":[]}}}}"#,
+                "agent":"{}","receipt_key":"{}=","epoch":1,"schedule":{{"upload_every_ms":1,"task":[]}}}}"#,
             "0".repeat(64),
-            "0".repeat(32)
+            "0".repeat(32),
+            "A".repeat(43)
         );
         fs::write(folder.path().join(ENROLMENT_FILE), text).unwrap();
         let enrolment = StateDirectory::new(folder.path()).enrolment().unwrap();

@@ -92,7 +92,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Status { state, json } => {
             let state = StateDirectory::new(&state);
             let enrolment = state.enrolment()?;
-            let spool = Spool::open(&state.spool_file(), clock::now())?.contents()?;
+            let spool = Spool::open(&state.spool_file(), clock::now())?;
+            let receipt = spool.last_receipt()?;
+            let spool = spool.contents()?;
             if json {
                 print_json(&serde_json::json!({
                     "agent": enrolment.agent,
@@ -105,6 +107,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
                     "refused_batches_kept": spool.refused_kept,
                     "given_up_observations": spool.given_up,
                     "unreadable_observations": spool.unreadable,
+                    "last_receipt": receipt,
                 }))?;
             } else {
                 let Contents {
@@ -115,8 +118,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
                     given_up,
                     unreadable,
                 } = spool;
+                let receipt = match receipt.map(|signed| signed.stated()).transpose()? {
+                    Some(last) => format!("number {} of epoch {}", last.sequence, last.epoch),
+                    None => "none yet".to_owned(),
+                };
                 print(&format!(
-                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {}\nwaiting    {observations} observations, {batches} sealed batches\nrefused    {refused} batches, {refused_kept} of them kept\nlost       {given_up} observations given up because the spool was full, {unreadable} unreadable",
+                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {}\nwaiting    {observations} observations, {batches} sealed batches\nrefused    {refused} batches, {refused_kept} of them kept\nlost       {given_up} observations given up because the spool was full, {unreadable} unreadable\nreceipt    {receipt}",
                     enrolment.agent,
                     enrolment.site,
                     enrolment.collector,

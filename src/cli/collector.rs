@@ -1,5 +1,6 @@
 //! `messnetz collector`: keep measurements, hold them against targets, show what came out.
 
+mod evidence;
 mod results;
 
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
@@ -125,6 +126,11 @@ enum Command {
         after_help = "Example:\n  messnetz collector samples XX-100001/main line.down --from 1790805600000 --to 1793487599999"
     )]
     Samples(results::Samples),
+    /// Write a batch as it came from its agent, as evidence
+    #[command(
+        after_help = "Example:\n  messnetz collector batch XX-100001/main 0123456789abcdef0123456789abcdef 1795369000000 17 --out 17.json\n  messnetz batch verify 17.json --key MCowBQYDK2VwAyEA…"
+    )]
+    Batch(evidence::Wanted),
 }
 
 /// What a verdict is about.
@@ -167,6 +173,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Trend { months, lang, json } => results::trend(load()?, months, lang, json),
         Command::Schedule { lang, json } => results::schedule(load()?, lang, json),
         Command::Samples(arguments) => results::samples(load()?, &arguments),
+        Command::Batch(wanted) => evidence::batch(load()?, &wanted),
     }
 }
 

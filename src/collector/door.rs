@@ -15,8 +15,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use messnetz_probes::ndt7::server as ndt7;
@@ -31,10 +29,9 @@ use super::ingest::{BatchRefused, Unverified, quoted};
 use super::run::Collector;
 use crate::clock;
 use crate::listener::{self, MAX_CONNECTIONS};
-use crate::store::{StoreError, Stored};
+use crate::store::StoreError;
 use crate::wire::{
     Acknowledgement, BATCH_PATH, ENROL_PATH, EnrolRequest, EnrolResponse, MAX_BATCH_BYTES, Refusal,
-    SIGNATURE_HEADER,
 };
 
 /// What a request needs to know of the connection it came over.
@@ -143,30 +140,22 @@ async fn enrol(
             return refuse(StatusCode::UNPROCESSABLE_ENTITY, quoted(&error.to_string()));
         }
     };
-    let public_key = STANDARD.decode(&request.public_key);
-    let Ok(public_key) = public_key.map_err(drop).and_then(|key| {
-        if key.len() == ring::signature::ED25519_PUBLIC_KEY_LEN {
-            Ok(key)
-        } else {
-            Err(())
-        }
-    }) else {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "public_key is no base64 of an Ed25519 public key",
-        );
-    };
     let site = quoted(&request.site);
     let this = Arc::clone(&door.collector);
     let redeemed = door
         .collector
         .with_store(move |store| {
+            let key = request.public_key.octets();
             let redeemed =
-                store.redeem_ticket(&request.secret, &request.site, &public_key, clock::now())?;
+                store.redeem_ticket(&request.secret, &request.site, key, clock::now())?;
             Ok(match redeemed {
                 Ok(agent) => {
                     let schedule = this.schedule_for(store, &request.site, &agent)?;
-                    Ok(EnrolResponse { agent, schedule })
+                    Ok(EnrolResponse {
+                        agent,
+                        receipt_key: this.receipts.public_half(),
+                        schedule,
+                    })
                 }
                 Err(refused) => Err(refused),
             })
@@ -203,7 +192,6 @@ async fn batch(
             );
         }
     };
-    let signature = text(SIGNATURE_HEADER).unwrap_or_default().to_owned();
     let arrived = door.bodies.read(body, door.bounds.batch).await;
     let place = door.bodies.place_to_work().await;
     let (body, place) = match arrived.and_then(|body| Ok((body, place?))) {
@@ -218,12 +206,16 @@ async fn batch(
             let _place = place;
             let unverified = Unverified::read(&body.bytes, packed)?;
             drop(body);
-            let (batch, stored) = unverified.take(|| this.store(), &signature, clock::now())?;
+            let (batch, taken) =
+                unverified.take(|| this.store(), &this.receipts.id(), clock::now())?;
+            let header = batch.header();
             Ok(Acknowledgement {
-                epoch: batch.epoch,
-                sequence: batch.sequence,
-                duplicate: stored == Stored::Duplicate,
-                schedule: this.schedule_for(&this.store(), &batch.site, &batch.agent)?,
+                receipt: this
+                    .receipts
+                    .receipt(&batch, taken.received_at)
+                    .map_err(BatchRefused::Receipt)?,
+                duplicate: taken.duplicate,
+                schedule: this.schedule_for(&this.store(), &header.site, &header.agent)?,
             })
         })
         .await;
@@ -241,6 +233,7 @@ async fn batch(
                     StatusCode::CONFLICT
                 }
                 BatchRefused::Store(error) => return store_failed(error),
+                BatchRefused::Receipt(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };
             tracing::debug!(%peer, %refused, "a batch was refused");
             refuse(status, refused)

@@ -4,14 +4,12 @@ use std::fmt::Display;
 use std::io::Read as _;
 use std::sync::MutexGuard;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use messnetz_metric::UnixMillis;
-use ring::signature::{ED25519, UnparsedPublicKey};
 use thiserror::Error;
 
-use crate::store::{EnrolledAgent, Store, StoreError, Stored};
-use crate::wire::{AgentId, BATCH_FORMAT, Batch, MAX_BATCH_BYTES, MAX_OBSERVATIONS};
+use crate::store::{Store, StoreError, Stored};
+use crate::wire::batch::{Batch, BatchError, Chunk, Standing};
+use crate::wire::{AgentId, BATCH_FORMAT, CollectorId, MAX_BATCH_BYTES};
 
 /// Why a batch was not taken.
 #[derive(Debug, Error)]
@@ -22,13 +20,13 @@ pub enum BatchRefused {
     /// Not what the format asks for.
     #[error("the batch is no {BATCH_FORMAT}: {0}")]
     Malformed(String),
-    /// Not signed by an agent that is enrolled for this site. One answer for all cases: whoever tries
-    /// names learns nothing.
-    #[error("the batch is not signed by an agent that is enrolled for its site")]
+    /// Not signed for this collector by an agent that is enrolled for this site. One answer for all cases:
+    /// whoever tries names learns nothing.
+    #[error("the batch is not signed for this collector by an agent that is enrolled for its site")]
     NotAuthentic,
     /// Another batch has this number.
     #[error(
-        "another batch with this number was taken before: this agent's state was copied or restored; enrol it anew"
+        "another batch with this number, or before or after it, was taken: this agent's state was copied or restored; enrol it anew"
     )]
     Fork {
         /// Whose number.
@@ -39,6 +37,18 @@ pub enum BatchRefused {
     /// The store failed; the agent shall try again.
     #[error("the store could not take the batch")]
     Store(#[from] StoreError),
+    /// It was stored, and cannot be acknowledged.
+    #[error("the receipt could not be written")]
+    Receipt(#[source] serde_json::Error),
+}
+
+/// What became of a batch that is in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// It was there already.
+    pub(super) duplicate: bool,
+    /// When it came first.
+    pub(super) received_at: UnixMillis,
 }
 
 /// Longest text of a stranger's that is repeated in an answer or a log.
@@ -70,48 +80,35 @@ fn decompress(body: &[u8]) -> Result<Vec<u8>, BatchRefused> {
 }
 
 /// A batch as it came: read, and not yet known to be anybody's.
-pub(super) struct Unverified {
-    batch: Batch,
-    bytes: Vec<u8>,
-}
+pub(super) struct Unverified(Batch);
 
 impl Unverified {
     /// Unpacks a body and reads it. This needs no store, so that nobody waits while a stranger's body is
     /// looked at.
     ///
     /// # Errors
-    /// Where it is no batch that could be stored, or too large.
+    /// Where it is no batch that could be stored, or too large, or not whole.
     pub(super) fn read(body: &[u8], packed: bool) -> Result<Self, BatchRefused> {
-        let bytes = if packed {
-            decompress(body)?
+        let read = if packed {
+            Batch::read(&decompress(body)?)
         } else {
-            body.to_vec()
+            Batch::read(body)
         };
-        if bytes.len() > MAX_BATCH_BYTES {
-            return Err(BatchRefused::TooLarge);
+        let batch = read.map_err(|error| match error {
+            BatchError::TooLarge => BatchRefused::TooLarge,
+            BatchError::Malformed(wrong) => malformed(wrong),
+        })?;
+        if !batch.root_holds() {
+            return Err(malformed("header.root: it is not that of the digests"));
         }
-        let batch: Batch = serde_json::from_slice(&bytes).map_err(malformed)?;
-        if batch.format != BATCH_FORMAT {
-            let format: String = batch.format.chars().take(40).collect();
-            return Err(malformed(format_args!("its format is '{format}'")));
+        let wrong = |standing| standing != Standing::Holds;
+        let mut standings = batch.chunks().iter().map(Chunk::standing);
+        if let Some(index) = standings.position(wrong) {
+            return Err(malformed(format_args!(
+                "digests[{index}]: it is not that of the chunk"
+            )));
         }
-        if batch.observations.len() > usize::from(MAX_OBSERVATIONS) {
-            return Err(BatchRefused::TooLarge);
-        }
-        // The store's integers are signed: such a batch would fail there however often it came.
-        if let Some(large) = [batch.epoch, batch.sequence]
-            .into_iter()
-            .find(|number| i64::try_from(*number).is_err())
-        {
-            return Err(malformed(format_args!("{large} is too large a number")));
-        }
-        Ok(Self { batch, bytes })
-    }
-
-    fn is_signed_by(&self, agent: &EnrolledAgent, signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, &agent.public_key)
-            .verify(&Batch::signed_bytes(&self.bytes), signature)
-            .is_ok()
+        Ok(Self(batch))
     }
 
     /// Verifies the batch as it was signed, and stores it with all its observations or nothing of it.
@@ -122,24 +119,35 @@ impl Unverified {
     pub(super) fn take<'store>(
         self,
         store: impl Fn() -> MutexGuard<'store, Store>,
-        signature: &str,
+        collector: &CollectorId,
         now: UnixMillis,
-    ) -> Result<(Batch, Stored), BatchRefused> {
-        let signature = STANDARD
-            .decode(signature)
-            .map_err(|_| BatchRefused::NotAuthentic)?;
-        let agent = store().agent(&self.batch.agent)?;
+    ) -> Result<(Batch, Taken), BatchRefused> {
+        let batch = self.0;
+        let header = batch.header();
+        let agent = store().agent(&header.agent)?;
         agent
-            .filter(|agent| agent.site == self.batch.site && self.is_signed_by(agent, &signature))
+            .filter(|agent| {
+                agent.site == header.site
+                    && *collector == header.collector
+                    && batch.is_signed_by(&agent.public_key)
+            })
             .ok_or(BatchRefused::NotAuthentic)?;
-        let hash = Batch::hash(&self.bytes);
-        match store().store_batch(&self.batch, &hash, now)? {
-            Stored::Fork => Err(BatchRefused::Fork {
-                agent: self.batch.agent,
-                site: self.batch.site,
-            }),
-            stored => Ok((self.batch, stored)),
-        }
+        let stored = store().store_batch(&batch, now)?;
+        let (duplicate, received_at) = match stored {
+            Stored::New => (false, now),
+            Stored::Duplicate { received_at } => (true, received_at),
+            Stored::Fork => {
+                return Err(BatchRefused::Fork {
+                    agent: header.agent.clone(),
+                    site: header.site.clone(),
+                });
+            }
+        };
+        let taken = Taken {
+            duplicate,
+            received_at,
+        };
+        Ok((batch, taken))
     }
 }
 
@@ -148,13 +156,13 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    use messnetz_metric::{BitRate, Direction, Metric, Observation, Outcome, Quantity, Segment};
-    use messnetz_metric::{Value, Vantage};
+    use messnetz_metric::{Metric, Observation, Outcome, Quantity, Segment, Value, Vantage};
     use ring::rand::SystemRandom;
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
     use super::*;
     use crate::wire::TicketSecret;
+    use crate::wire::batch::Link;
 
     const SITE: &str = "XX-100001/main";
 
@@ -178,104 +186,110 @@ mod tests {
         (folder, Mutex::new(store))
     }
 
-    fn take_batch(
-        store: &Mutex<Store>,
-        body: &[u8],
-        signature: &str,
-        now: UnixMillis,
-    ) -> Result<(Batch, Stored), BatchRefused> {
-        Unverified::read(body, false)?.take(|| store.lock().unwrap(), signature, now)
+    fn here() -> CollectorId {
+        CollectorId::of_key(&[9; 32])
     }
 
-    fn batch(key: &Ed25519KeyPair, site: &str) -> Batch {
-        Batch {
-            format: BATCH_FORMAT.to_owned(),
+    fn take_batch(
+        store: &Mutex<Store>,
+        batch: &Batch,
+        now: i64,
+    ) -> Result<(Batch, Taken), BatchRefused> {
+        let body = batch.document();
+        Unverified::read(&body, false)?.take(|| store.lock().unwrap(), &here(), UnixMillis(now))
+    }
+
+    fn link(key: &Ed25519KeyPair) -> Link {
+        Link {
+            collector: here(),
             agent: AgentId::of_key(key.public_key().as_ref()),
-            site: site.to_owned(),
+            site: SITE.to_owned(),
             epoch: 1,
             sequence: 1,
-            observations: Vec::new(),
+            previous: None,
         }
     }
 
-    fn body(key: &Ed25519KeyPair, site: &str) -> Vec<u8> {
-        serde_json::to_vec(&batch(key, site)).unwrap()
-    }
-
-    fn sign(key: &Ed25519KeyPair, body: &[u8]) -> String {
-        STANDARD.encode(key.sign(&Batch::signed_bytes(body)))
-    }
-
-    #[test]
-    fn a_signed_batch_is_taken_once_and_acknowledged_twice() {
-        let key = key();
-        let (_folder, store) = store_with(&key);
-        let body = body(&key, SITE);
-        let signature = sign(&key, &body);
-        let (_, first) = take_batch(&store, &body, &signature, UnixMillis(2)).unwrap();
-        let (_, second) = take_batch(&store, &body, &signature, UnixMillis(3)).unwrap();
-        assert_eq!((first, second), (Stored::New, Stored::Duplicate));
+    fn batch(key: &Ed25519KeyPair) -> Batch {
+        let metric = Metric::new(Segment::Line, Quantity::Rtt);
+        let outcome = Outcome::Value(Value::new(metric.quantity.unit(), 12_345));
+        let observation = Observation::new(
+            metric,
+            UnixMillis(1),
+            Vantage::default(),
+            "collector",
+            outcome,
+        );
+        Batch::new(&link(key), &[observation]).unwrap()
     }
 
     #[test]
-    fn a_flipped_bit_is_not_authentic() {
+    fn a_signed_batch_is_taken_once_and_acknowledged_twice_as_of_the_same_time() {
         let key = key();
         let (_folder, store) = store_with(&key);
-        let mut body = body(&key, SITE);
-        let signature = sign(&key, &body);
-        let sequence = body
-            .windows(12)
-            .position(|w| w == b"\"sequence\":1")
-            .unwrap()
-            + 11;
-        body[sequence] = b'2';
-        let refused = take_batch(&store, &body, &signature, UnixMillis(2)).unwrap_err();
-        assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
+        let batch = batch(&key).signed_with(&key);
+        let (_, first) = take_batch(&store, &batch, 2).unwrap();
+        let (_, second) = take_batch(&store, &batch, 3).unwrap();
+        let received_at = UnixMillis(2);
+        let taken = |duplicate| Taken {
+            duplicate,
+            received_at,
+        };
+        assert_eq!((first, second), (taken(false), taken(true)));
     }
 
     #[test]
-    fn an_agent_cannot_speak_for_another_site() {
-        let key = key();
+    fn what_is_signed_by_nobody_or_for_another_site_or_collector_is_not_authentic() {
+        let (key, stranger) = (key(), key());
         let (_folder, store) = store_with(&key);
-        let body = body(&key, "XX-100002/main");
-        let refused = take_batch(&store, &body, &sign(&key, &body), UnixMillis(2)).unwrap_err();
-        assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
+        let with = |link: Link| Batch::new(&link, &[]).unwrap().signed_with(&key);
+        let another_site = Link {
+            site: "XX-100002/main".to_owned(),
+            ..link(&key)
+        };
+        let another_collector = Link {
+            collector: CollectorId::of_key(&[8; 32]),
+            ..link(&key)
+        };
+        for batch in [
+            batch(&key),
+            batch(&key).signed_with(&stranger),
+            batch(&stranger).signed_with(&stranger),
+            with(another_site),
+            with(another_collector),
+        ] {
+            let refused = take_batch(&store, &batch, 2).unwrap_err();
+            assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
+        }
     }
 
     #[test]
-    fn a_signature_without_the_domain_is_not_authentic() {
+    fn what_is_not_whole_is_malformed_at_its_place() {
         let key = key();
         let (_folder, store) = store_with(&key);
-        let body = body(&key, SITE);
-        let bare = STANDARD.encode(key.sign(&body));
-        let refused = take_batch(&store, &body, &bare, UnixMillis(2)).unwrap_err();
-        assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
-    }
-
-    #[test]
-    fn numbers_beyond_the_store_are_malformed_and_not_a_failure_of_the_store() {
-        // A rate that is nowhere else in a batch: the types hold no larger one, so the text is changed.
-        const LEAST_LIKELY: u64 = 987_654_321_012_345;
-        let key = key();
-        let large = u64::try_from(i64::MAX).unwrap() + 1;
-        let [mut epoch, mut sequence, mut value] = [(); 3].map(|()| batch(&key, SITE));
-        epoch.epoch = large;
-        sequence.sequence = u64::MAX;
-        value.observations.push(Observation {
-            metric: Metric::new(Segment::Line, Quantity::Goodput(Direction::Down)),
-            at: UnixMillis(1),
-            vantage: Vantage::default(),
-            peer: "collector".to_owned(),
-            outcome: Outcome::Value(Value::Rate(BitRate::from_bps(LEAST_LIKELY))),
-        });
-        let (_folder, store) = store_with(&key);
-        for batch in [epoch, sequence, value] {
-            let body = serde_json::to_string(&batch).unwrap();
-            let body = body.replace(&LEAST_LIKELY.to_string(), &large.to_string());
-            let signature = sign(&key, body.as_bytes());
-            let refused = take_batch(&store, body.as_bytes(), &signature, UnixMillis(2));
-            let refused = refused.unwrap_err();
+        let whole = batch(&key).signed_with(&key);
+        let pruned = whole.clone().pruned(|_| false);
+        let refused = take_batch(&store, &pruned, 2).unwrap_err().to_string();
+        assert!(refused.contains("digests[0]: "), "{refused}");
+        let document = String::from_utf8(whole.document()).unwrap();
+        for (from, to, said) in [
+            ("12345", "12346", "digests[0]: "),
+            ("\"digests\":[\"", "\"digests\":[\"0", "the document: "),
+            (
+                "\"value\":[12345]",
+                "\"value\":[9223372036854775808]",
+                "chunks[0].value[0]: ",
+            ),
+            (
+                "\"epoch\":1",
+                "\"epoch\":9223372036854775808",
+                "header.epoch: ",
+            ),
+        ] {
+            let changed = document.replacen(from, to, 1);
+            let refused = Unverified::read(changed.as_bytes(), false).err().unwrap();
             assert!(matches!(refused, BatchRefused::Malformed(_)), "{refused}");
+            assert!(refused.to_string().contains(said), "{refused}");
         }
     }
 
@@ -283,24 +297,26 @@ mod tests {
     fn the_largest_numbers_that_the_store_holds_are_taken() {
         let key = key();
         let (_folder, store) = store_with(&key);
-        let mut batch = batch(&key, SITE);
-        (batch.epoch, batch.sequence) = (i64::MAX.unsigned_abs(), i64::MAX.unsigned_abs());
-        let body = serde_json::to_vec(&batch).unwrap();
-        take_batch(&store, &body, &sign(&key, &body), UnixMillis(2)).unwrap();
+        let large = Link {
+            epoch: i64::MAX.unsigned_abs(),
+            ..link(&key)
+        };
+        let batch = Batch::new(&large, &[]).unwrap().signed_with(&key);
+        take_batch(&store, &batch, 2).unwrap();
     }
 
     #[test]
     fn the_store_is_not_locked_while_a_body_is_unpacked_and_read() {
         let key = key();
         let (_folder, store) = store_with(&key);
-        let body = body(&key, SITE);
+        let body = batch(&key).signed_with(&key).document();
         let packed = zstd::encode_all(&body[..], 3).unwrap();
         let locked = store.lock().unwrap();
         assert!(Unverified::read(b"{}", false).is_err());
         let read = Unverified::read(&packed, true).unwrap();
         drop(locked);
-        let taken = read.take(|| store.lock().unwrap(), &sign(&key, &body), UnixMillis(2));
-        assert_eq!(taken.unwrap().1, Stored::New);
+        let taken = read.take(|| store.lock().unwrap(), &here(), UnixMillis(2));
+        assert!(!taken.unwrap().1.duplicate);
     }
 
     #[test]
@@ -340,6 +356,44 @@ mod tests {
         assert_eq!(decompress(&packed_with(22)).unwrap().len(), 1_000);
         let refused = decompress(&packed_with(27)).unwrap_err();
         assert!(matches!(refused, BatchRefused::Malformed(_)), "{refused}");
+    }
+
+    /// What agents pack with: another implementation than the one that unpacks.
+    #[cfg(feature = "agent")]
+    fn packed(body: &[u8]) -> Vec<u8> {
+        use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+        compress_to_vec(body, CompressionLevel::Fastest)
+    }
+
+    #[cfg(feature = "agent")]
+    #[test]
+    fn an_agent_packs_a_day_of_watching_into_a_third() {
+        let key = key();
+        let metric = Metric::new(Segment::Line, Quantity::Rtt);
+        let rtt = |minute: i64| {
+            // Round trips that differ, as round trips do.
+            let micros = 9_000 + minute * 7_919 % 4_001;
+            let outcome = Outcome::Value(Value::new(metric.quantity.unit(), micros));
+            let at = UnixMillis(1_795_370_000_000 + minute * 60_000 + minute * 31 % 7);
+            Observation::new(metric, at, Vantage::default(), "collector", outcome)
+        };
+        let day: Vec<_> = (0..1_440).map(rtt).collect();
+        let body = Batch::new(&link(&key), &day).unwrap().document();
+        let packed = packed(&body);
+        assert!(packed.len() * 3 <= body.len(), "{}", packed.len());
+        assert_eq!(decompress(&packed).unwrap(), body);
+    }
+
+    #[cfg(feature = "agent")]
+    proptest::proptest! {
+        #[test]
+        fn what_an_agent_packs_is_unpacked(
+            piece in proptest::collection::vec(0..=255_u8, 0..300),
+            times in 1..2_000_usize,
+        ) {
+            let body = piece.repeat(times);
+            proptest::prop_assert_eq!(decompress(&packed(&body)).unwrap(), body);
+        }
     }
 
     proptest::proptest! {

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificate::{self, CertificateError};
 use super::config::Config;
+use super::receipts::{ReceiptKey, ReceiptKeyError};
 use super::token::AdminToken;
 use super::turns::{Stand, Turn, schedule_for};
 use super::{dashboard, door};
@@ -49,6 +50,8 @@ pub struct Collector {
     pub catalogue: Catalogue,
     /// What agents know it by.
     pub certificate: Identity,
+    /// What batches are acknowledged with.
+    pub(super) receipts: ReceiptKey,
     /// Language of the dashboard.
     pub language: Language,
     /// What tickets name as its address.
@@ -93,6 +96,9 @@ pub enum RunError {
     /// Its certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// Its key for receipts.
+    #[error(transparent)]
+    ReceiptKey(#[from] ReceiptKeyError),
     /// An address.
     #[error("listening for {what} on {address}{}", hint(.source))]
     Listen {
@@ -180,6 +186,7 @@ impl Collector {
         };
         Ok(Self {
             certificate: certificate::load_or_make(&mut store)?,
+            receipts: ReceiptKey::load_or_make(&mut store)?,
             store: Mutex::new(store),
             reports: Mutex::new(reports),
             authority: config.authority,
@@ -374,6 +381,7 @@ pub async fn run(
         agents = ?local(&listeners.agents).ok(),
         dashboard = %format_args!("{scheme}://{dashboard_address}/"),
         fingerprint = %collector.certificate.fingerprint,
+        id = %collector.receipts.id(),
         "the collector serves"
     );
     let dashboard_tls = (!dashboard_address.ip().is_loopback()).then(|| tls.clone());

@@ -9,7 +9,8 @@ use messnetz_sites::period::Period;
 use messnetz_sites::trend::Outlook;
 
 use super::*;
-use crate::wire::{AgentId, BATCH_FORMAT, Batch};
+use crate::wire::batch::{Batch, Link};
+use crate::wire::{AgentId, CollectorId};
 
 const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
 const IN_2099: UnixMillis = UnixMillis(4_080_000_000_000);
@@ -25,22 +26,27 @@ fn store_with(
         peer: "collector".to_owned(),
         outcome: Outcome::Value(Value::new(metric.quantity.unit(), number.cast_signed())),
     };
-    stored(site, observations.into_iter().map(observation).collect())
+    let observations: Vec<_> = observations.into_iter().map(observation).collect();
+    stored(site, &observations)
 }
 
-fn stored(site: &SiteId, observations: Vec<Observation>) -> (tempfile::TempDir, Store) {
+fn stored(site: &SiteId, observations: &[Observation]) -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Store::open(&folder.path().join("store.db")).unwrap();
-    let batch = Batch {
-        format: BATCH_FORMAT.to_owned(),
+    store.store_batch(&batch(site, observations), NOW).unwrap();
+    (folder, store)
+}
+
+fn batch(site: &SiteId, observations: &[Observation]) -> Batch {
+    let link = Link {
+        collector: CollectorId::of_key(&[9; 32]),
         agent: AgentId::of_key(&[1; 32]),
         site: site.to_string(),
         epoch: 1,
         sequence: 1,
-        observations,
+        previous: None,
     };
-    store.store_batch(&batch, &[1; 32], NOW).unwrap();
-    (folder, store)
+    Batch::new(&link, observations).unwrap()
 }
 
 #[test]
@@ -209,15 +215,8 @@ fn a_month_in_which_everything_failed_is_not_forgotten_on_the_first() {
             "no route",
         )),
     };
-    let batch = Batch {
-        format: BATCH_FORMAT.to_owned(),
-        agent: AgentId::of_key(&[1; 32]),
-        site: site.to_string(),
-        epoch: 1,
-        sequence: 1,
-        observations: daily(month(4), 0).into_iter().map(failed).collect(),
-    };
-    store.store_batch(&batch, &[1; 32], NOW).unwrap();
+    let observations: Vec<_> = daily(month(4), 0).into_iter().map(failed).collect();
+    store.store_batch(&batch(site, &observations), NOW).unwrap();
     let row = row_of_the_classes(&store, Cycle::Month);
     assert_eq!(row.judgement.period.unwrap().to_string(), "2026-04");
     assert_eq!(row.judgement.failures, 30);
@@ -340,7 +339,8 @@ fn a_target_of_one_service_counts_what_was_measured_against_its_peer_alone() {
             observation("elsewhere.example", elsewhere),
         ]
     });
-    let (_folder, store) = stored(site, observations.collect());
+    let observations: Vec<_> = observations.collect();
+    let (_folder, store) = stored(site, &observations);
     let report = judge(&authority, Catalogue::built_in(), &store, NOW, Cycle::Month).unwrap();
     let of = |target: &str| {
         let is_it =

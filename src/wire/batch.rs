@@ -22,14 +22,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{AgentId, CollectorId, MAX_BATCH_BYTES, MAX_OBSERVATIONS};
+use super::{AgentId, BATCH_FORMAT, CollectorId, MAX_BATCH_BYTES, MAX_OBSERVATIONS};
 use bounded::Bounded;
 use columns::Columns;
 
 pub use digest::Digest;
-
-/// Names the form of a batch, and separates its signature from signatures over anything else.
-pub const BATCH_FORMAT: &str = "messnetz-batch-2";
 
 /// Octets of an Ed25519 signature (RFC 8032).
 const SIGNATURE_OCTETS: usize = 64;
@@ -288,26 +285,24 @@ impl Batch {
     /// The document.
     #[must_use]
     pub fn document(&self) -> Vec<u8> {
-        let digests: Vec<String> = self
+        let chunks: Vec<_> = self
             .chunks
             .iter()
-            .map(|chunk| format!("\"{}\"", chunk.digest))
+            .map(|chunk| (chunk.digest, chunk.text()))
             .collect();
-        let chunks: Vec<&str> = self
-            .chunks
-            .iter()
-            .map(|chunk| chunk.text().unwrap_or("null"))
-            .collect();
-        let signature = self.signature.as_ref().map_or_else(String::new, |octets| {
-            format!("\"signature\":\"{}\",\n", STANDARD.encode(octets))
-        });
-        format!(
-            "{{\"header\":{},\n{signature}\"digests\":[{}],\n\"chunks\":[\n{}\n]}}\n",
-            self.header_text,
-            digests.join(","),
-            chunks.join(",\n")
-        )
-        .into_bytes()
+        document(&self.header_text, self.signature(), &chunks)
+    }
+
+    /// A batch of the parts that were kept of it, each as it stood in the document.
+    ///
+    /// # Errors
+    /// Where they make no batch.
+    pub fn of_parts(
+        header_text: &str,
+        signature: &[u8],
+        chunks: &[(Digest, Option<&str>)],
+    ) -> Result<Self, BatchError> {
+        Self::read(&document(header_text, Some(signature), chunks))
     }
 
     /// What is signed.
@@ -399,6 +394,27 @@ impl Batch {
     fn signed_bytes(&self) -> Vec<u8> {
         signed_bytes(BATCH_FORMAT, &self.header_text)
     }
+}
+
+/// The document of these parts.
+fn document(
+    header_text: &str,
+    signature: Option<&[u8]>,
+    chunks: &[(Digest, Option<&str>)],
+) -> Vec<u8> {
+    let signature = signature.map_or_else(String::new, |octets| {
+        format!("\"signature\":\"{}\",\n", STANDARD.encode(octets))
+    });
+    let (digests, chunks): (Vec<String>, Vec<&str>) = chunks
+        .iter()
+        .map(|(digest, text)| (format!("\"{digest}\""), text.unwrap_or("null")))
+        .unzip();
+    format!(
+        "{{\"header\":{header_text},\n{signature}\"digests\":[{}],\n\"chunks\":[\n{}\n]}}\n",
+        digests.join(","),
+        chunks.join(",\n")
+    )
+    .into_bytes()
 }
 
 /// What a signature covers: the name of the format as its domain, a line feed, and the text.

@@ -52,7 +52,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// What a school box does not carry.
-const COLLECTOR_ONLY: [&str; 8] = [
+const COLLECTOR_ONLY: [&str; 9] = [
     "axum",
     "calamine",
     "csv",
@@ -61,6 +61,7 @@ const COLLECTOR_ONLY: [&str; 8] = [
     "plotters",
     "png",
     "rust_xlsxwriter",
+    "zstd-sys",
 ];
 
 /// Rooms of `src/` and those that they must not reach into.

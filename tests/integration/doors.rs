@@ -12,7 +12,7 @@ use crate::program::{RunningCollector, messnetz, run, stderr, stdout, write_conf
 const SITE: &str = "XX-100001/main";
 
 /// A free port of loopback, for TCP and UDP alike.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     // Each port is given out once, and from below those that Linux gives to connections by itself:
     // otherwise somebody could take it before the collector does.
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -248,17 +248,18 @@ fn an_agent_whose_numbers_came_twice_is_shown_as_forked() {
     assert!(!agents().contains("FORKED"), "{}", agents());
 
     let mut store = messnetz::store::Store::open(&folder.path().join("data/store.db")).unwrap();
-    let batch = messnetz::wire::Batch {
-        format: messnetz::wire::BATCH_FORMAT.to_owned(),
-        agent: store.agents().unwrap()[0].id.clone(),
-        site: SITE.to_owned(),
-        epoch: 1,
-        sequence: 1,
-        observations: Vec::new(),
-    };
-    for hash in [[1; 32], [2; 32]] {
+    for key in [[1; 32], [2; 32]] {
+        let link = messnetz::wire::batch::Link {
+            collector: messnetz::wire::CollectorId::of_key(&key),
+            agent: store.agents().unwrap()[0].id.clone(),
+            site: SITE.to_owned(),
+            epoch: 1,
+            sequence: 1,
+            previous: None,
+        };
+        let batch = messnetz::wire::batch::Batch::new(&link, &[]).unwrap();
         let now = messnetz_metric::UnixMillis(1);
-        store.store_batch(&batch, &hash, now).unwrap();
+        store.store_batch(&batch, now).unwrap();
     }
     assert!(agents().contains("FORKED once"), "{}", agents());
     let json = run(folder.path(), &["collector", "agents", "--json"]);

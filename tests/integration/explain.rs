@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use messnetz::store::Store;
-use messnetz::wire::{AgentId, BATCH_FORMAT, Batch};
+use messnetz::wire::batch::{Batch, Link};
+use messnetz::wire::{AgentId, CollectorId};
 use messnetz_metric::{
     BitRate, Direction, Metric, Observation, Outcome, Quantity, Segment, UnixMillis, Value, Vantage,
 };
@@ -36,18 +37,20 @@ fn measure(folder: &Path, mbps: f64) {
         peer: "collector".to_owned(),
         outcome: Outcome::Value(Value::Rate(BitRate::from_mbps(mbps))),
     };
-    let batch = Batch {
-        format: BATCH_FORMAT.to_owned(),
+    let link = Link {
+        collector: CollectorId::of_key(&[9; 32]),
         agent: AgentId::of_key(&[1; 32]),
         site: format!("{SCHOOL}/main"),
         epoch: 1,
         sequence: 1,
-        observations: (1..=60).map(observation).collect(),
+        previous: None,
     };
+    let observations: Vec<_> = (1..=60).map(observation).collect();
+    let batch = Batch::new(&link, &observations).unwrap();
     let data = folder.join("data");
     fs::create_dir_all(&data).unwrap();
     let mut store = Store::open(&data.join("store.db")).unwrap();
-    store.store_batch(&batch, &[1; 32], now).unwrap();
+    store.store_batch(&batch, now).unwrap();
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod access;
 mod architecture;
 mod audit;
 mod batch;
+mod batch_schema;
+mod by_hand;
 mod calendar;
 mod contract;
 mod demo;

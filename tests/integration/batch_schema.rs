@@ -1,0 +1,216 @@
+//! The JSON Schema of batches: real batches keep to it, and what it refuses the program refuses too.
+//!
+//! The few words of JSON Schema (draft 2020-12) that the file uses are checked here; one that is not known
+//! here is a failure, so that none goes unheeded.
+
+use std::fs;
+use std::path::Path;
+
+use messnetz::wire::batch::{Batch, Link};
+use messnetz::wire::{AgentId, CollectorId, MAX_OBSERVATIONS};
+use messnetz_metric::{
+    Failure, FailureReason, Medium, Metric, Observation, Outcome, Unit, UnixMillis, Vantage,
+};
+use ring::signature::Ed25519KeyPair;
+use serde_json::{Value, json};
+
+fn schema() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/batch.schema.json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// What of `value` is not as `rules` say, with the path to it.
+fn check(root: &Value, rules: &Value, value: &Value, path: &str, wrong: &mut Vec<String>) {
+    let mut hold = |holds: bool, word: &str| {
+        if !holds {
+            wrong.push(format!("{path}: {word}"));
+        }
+    };
+    let rules = rules.as_object().unwrap();
+    let characters = value.as_str().map(|text| text.chars().count() as u64);
+    let length = value.as_array().map(|list| list.len() as u64);
+    let mut inner: Vec<(&Value, &Value, String)> = Vec::new();
+    for (word, rule) in rules {
+        match word.as_str() {
+            "$schema" | "$defs" | "title" | "description" => {}
+            "$ref" => {
+                let place = rule.as_str().unwrap().strip_prefix('#').unwrap();
+                inner.push((root.pointer(place).unwrap(), value, path.to_owned()));
+            }
+            "type" => {
+                let is = |name: &Value| match name.as_str().unwrap() {
+                    "object" => value.is_object(),
+                    "array" => value.is_array(),
+                    "string" => value.is_string(),
+                    "integer" => value.is_i64() || value.is_u64(),
+                    "null" => value.is_null(),
+                    other => panic!("the type {other} is not known here"),
+                };
+                let any = rule
+                    .as_array()
+                    .map_or_else(|| is(rule), |names| names.iter().any(is));
+                hold(any, word);
+            }
+            "const" => hold(value == rule, word),
+            "enum" => hold(rule.as_array().unwrap().contains(value), word),
+            "minimum" => hold(
+                value.as_i64().is_none_or(|n| n >= rule.as_i64().unwrap()),
+                word,
+            ),
+            "maximum" => hold(
+                value.as_i64().is_none_or(|n| n <= rule.as_i64().unwrap()),
+                word,
+            ),
+            "minLength" => hold(characters.is_none_or(|n| n >= rule.as_u64().unwrap()), word),
+            "maxLength" => hold(characters.is_none_or(|n| n <= rule.as_u64().unwrap()), word),
+            "minItems" => hold(length.is_none_or(|n| n >= rule.as_u64().unwrap()), word),
+            "maxItems" => hold(length.is_none_or(|n| n <= rule.as_u64().unwrap()), word),
+            "pattern" => {
+                let digits = rule.as_str().unwrap().strip_prefix("^[0-9a-f]{").unwrap();
+                let n: usize = digits.strip_suffix("}$").unwrap().parse().unwrap();
+                let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+                let text = value.as_str().unwrap_or_default();
+                hold(text.len() == n && text.chars().all(is_hex), word);
+            }
+            "required" => {
+                for key in rule.as_array().unwrap() {
+                    hold(value.get(key.as_str().unwrap()).is_some(), word);
+                }
+            }
+            "additionalProperties" => {
+                assert_eq!(rule, false);
+                let known = rules["properties"].as_object().unwrap();
+                for key in value.as_object().iter().flat_map(|object| object.keys()) {
+                    hold(known.contains_key(key), word);
+                }
+            }
+            "properties" => {
+                for (key, rule) in rule.as_object().unwrap() {
+                    if let Some(value) = value.get(key) {
+                        inner.push((rule, value, format!("{path}/{key}")));
+                    }
+                }
+            }
+            "items" => {
+                for (index, value) in value.as_array().into_iter().flatten().enumerate() {
+                    inner.push((rule, value, format!("{path}/{index}")));
+                }
+            }
+            "anyOf" => {
+                let fits = |rule: &Value| {
+                    let mut wrong = Vec::new();
+                    check(root, rule, value, path, &mut wrong);
+                    wrong.is_empty()
+                };
+                hold(rule.as_array().unwrap().iter().any(fits), word);
+            }
+            other => panic!("{other} is not known here"),
+        }
+    }
+    for (rules, value, path) in inner {
+        check(root, rules, value, &path, wrong);
+    }
+}
+
+/// What the schema has against a document.
+fn complaints(document: &Value) -> Vec<String> {
+    let schema = schema();
+    let mut wrong = Vec::new();
+    check(&schema, &schema, document, "", &mut wrong);
+    wrong
+}
+
+/// A batch with every metric, medium and reason of failure, as a document.
+fn batch(sequence: u64) -> Batch {
+    let first = Link {
+        collector: CollectorId::of_key(&[9; 32]),
+        agent: AgentId::of_key(&[1; 32]),
+        site: "XX-100001/main".to_owned(),
+        epoch: 1,
+        sequence: 1,
+        previous: None,
+    };
+    let hash = Batch::new(&first, &[]).unwrap().hash();
+    let link = Link {
+        sequence,
+        previous: (sequence > 1).then_some(hash),
+        ..first
+    };
+    let failures = FailureReason::ALL.map(|reason| Outcome::Failed(Failure::new(reason, "why")));
+    let mut observations = Vec::new();
+    for metric in Metric::all() {
+        let unit = metric.quantity.unit();
+        let value = |number| Outcome::Value(messnetz_metric::Value::new(unit, number));
+        let outcomes = [value(i64::MAX), value(i64::MIN), value(7)];
+        for (at, outcome) in outcomes.into_iter().chain(failures.clone()).enumerate() {
+            let vantage = Vantage {
+                interface: (at > 5).then(|| "eth0".to_owned()),
+                medium: [Medium::Wired, Medium::Wlan, Medium::Unknown][at % 3],
+            };
+            let at = UnixMillis(at.cast_signed() as i64);
+            observations.push(Observation::new(metric, at, vantage, "peer", outcome));
+        }
+    }
+    observations.truncate(usize::from(MAX_OBSERVATIONS));
+    let key = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    Batch::new(&link, &observations).unwrap().signed_with(&key)
+}
+
+fn as_json(batch: &Batch) -> Value {
+    serde_json::from_slice(&batch.document()).unwrap()
+}
+
+#[test]
+fn real_batches_keep_to_the_schema() {
+    let whole = batch(1);
+    let second = batch(2);
+    let pruned = second.clone().pruned(|chunk| chunk.digest < second.hash());
+    for batch in [whole, second, pruned] {
+        assert_eq!(complaints(&as_json(&batch)), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_schema_lists_all_units_and_reasons() {
+    let schema = schema();
+    let chunk = schema.pointer("/$defs/chunk/properties").unwrap();
+    assert_eq!(chunk["unit"]["enum"], json!(Unit::ALL));
+    assert_eq!(chunk["failure"]["items"]["enum"], json!(FailureReason::ALL));
+    for list in ["digests", "chunks"] {
+        assert_eq!(schema["properties"][list]["maxItems"], MAX_OBSERVATIONS);
+    }
+}
+
+#[test]
+fn what_the_schema_refuses_is_refused() {
+    let honest = as_json(&batch(1));
+    for (place, value) in [
+        ("/header/format", json!("messnetz-batch-1")),
+        ("/header/agent", json!("../../etc/passwd")),
+        ("/header/site", json!("")),
+        ("/header/sequence", json!(0)),
+        ("/header/epoch", json!(-1)),
+        ("/header/observations", json!(70_000)),
+        ("/header/root", json!("0")),
+        ("/signature", json!("short")),
+        ("/digests/0", json!(1)),
+        ("/chunks/0", json!([])),
+        ("/chunks/0/medium", json!("string")),
+        ("/chunks/0/unit", json!("furlong")),
+        ("/chunks/0/exponent", json!(19)),
+        ("/chunks/0/exponent", json!(0.5)),
+        ("/chunks/0/at", json!([])),
+        ("/chunks/0/value/0", json!("1")),
+        ("/chunks/0/peer", json!("x".repeat(201))),
+    ] {
+        let mut changed = honest.clone();
+        *changed.pointer_mut(place).unwrap() = value;
+        assert!(!complaints(&changed).is_empty(), "the schema takes {place}");
+        let read = Batch::read(changed.to_string().as_bytes());
+        assert!(read.is_err(), "the program takes {place}");
+    }
+    let mut more = honest;
+    more["chunks"][0]["more"] = json!(1);
+    assert!(!complaints(&more).is_empty());
+    assert!(Batch::read(more.to_string().as_bytes()).is_err());
+}
