@@ -11,11 +11,11 @@ struct Package {
     reason: &'static str,
 }
 
-const PACKAGES: [Package; 8] = [
+const PACKAGES: [Package; 10] = [
     Package {
         name: "curl",
         programs: &["curl"],
-        reason: "a client of HTTP/2 that is not ours, for the objects that responsiveness is measured with",
+        reason: "a client of HTTP that is not ours: for the objects of responsiveness, and for the examples of docs/wire.md",
     },
     Package {
         name: "iperf3",
@@ -33,6 +33,11 @@ const PACKAGES: [Package; 8] = [
         reason: "the reference that our own round-trip times are compared with",
     },
     Package {
+        name: "jq",
+        programs: &["jq"],
+        reason: "reads tickets and batches in the examples of docs/wire.md, which a test runs",
+    },
+    Package {
         name: "nodejs",
         programs: &["node"],
         reason: "runs M-Lab's own ndt7 client against our servers",
@@ -46,6 +51,11 @@ const PACKAGES: [Package; 8] = [
         name: "nftables",
         programs: &["nft"],
         reason: "changes the class of packets on the way, where a path is to be seen to do so",
+    },
+    Package {
+        name: "openssl",
+        programs: &["openssl"],
+        reason: "makes keys and signatures that ours are held against, in the examples of docs/wire.md",
     },
     Package {
         name: "traceroute",
