@@ -48,7 +48,7 @@ const TASKS: [&str; 4] = [
 ];
 
 /// What must have come of the tasks, or nothing was watched: one metric of each.
-const METRICS: [&str; 4] = ["line.loss.up", "line.rtt", "service.dns", "service.http"];
+const METRICS: [&str; 4] = ["line.loss.up", "line.rtt", "service.dns", "line.http"];
 
 /// [`run`] for minutes as they are written.
 pub(crate) fn run_for(minutes: &str) -> Result<()> {
