@@ -184,8 +184,10 @@ async fn greet(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
 ) -> Result<(Box<dyn Duplex>, bool), ConnectionError> {
+    // Below TLS, which takes some into a buffer of its own although nothing goes through.
+    let stream = Unstalled::new(stream, LONGEST_STALL);
     let Some(tls) = tls else {
-        return Ok((Box::new(Unstalled::new(stream, LONGEST_STALL)), false));
+        return Ok((Box::new(stream), false));
     };
     let mut stream = tokio::time::timeout(GREETING_TIMEOUT, tls.accept(stream)).await??;
     let (_, session) = stream.get_mut();
