@@ -12,6 +12,7 @@ use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use messnetz_probes::places::Places;
+use messnetz_probes::responsiveness::WINDOW;
 use messnetz_probes::tcp_info::TcpHandle;
 use messnetz_probes::tls::{self, HTTP2};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -51,9 +52,6 @@ const OTHER_DESCRIPTORS: u64 = 256;
 
 /// Most requests at one time over one connection of HTTP/2.
 const MAX_STREAMS: u32 = 32;
-
-/// What a peer may send over HTTP/2 before it is told that it was taken: what a gigabit holds in 100 ms.
-const WINDOW: u32 = 12 * 1024 * 1024;
 
 type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -369,7 +369,7 @@ async fn responsiveness(
             deadline: PAGE,
         },
         server: name,
-        order: responsiveness::client::Order::Only(direction),
+        order: responsiveness::Order::Only(direction),
         parameters: responsiveness::Parameters::SHORT,
     };
     Ok(Box::pin(test.run(|_| ())).await?.readings())

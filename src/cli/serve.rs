@@ -20,7 +20,7 @@ use crate::text::{Language, Text};
 /// Largest file with a certificate or a key.
 const MAX_PEM: u64 = 1024 * 1024;
 
-/// Be the far end of tests: iperf3, ndt7, STAMP and STUN on one machine.
+/// Be the far end of tests: iperf3, ndt7, responsiveness, STAMP and STUN on one machine.
 ///
 /// For the school's server, a second box or a laptop on the other side of the switch. Stock iperf3 and ndt7
 /// clients may test, too. Only private addresses are let in unless --allow says otherwise, and it ends by
@@ -45,13 +45,13 @@ pub(super) struct Arguments {
     /// Port of STUN, which tells what an address looks like from here; `off` for none
     #[arg(long, default_value = "3478", value_name = "PORT", value_parser = port)]
     stun: Port,
-    /// Port of ndt7; `off` for none
+    /// Port of ndt7 and, over TLS, of responsiveness; `off` for none
     #[arg(long, default_value = "4443", value_name = "PORT", value_parser = port)]
     ndt7: Port,
-    /// ndt7 without TLS (ws instead of wss): the data is random bytes
+    /// ndt7 without TLS (ws instead of wss), and no responsiveness: the data is random bytes
     #[arg(long, conflicts_with = "certificate")]
     plain: bool,
-    /// Certificate for ndt7, PEM [default: one made for this run]
+    /// Certificate for ndt7 and responsiveness, PEM [default: one made for this run]
     #[arg(long, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
     /// Its key, PEM

@@ -31,6 +31,18 @@ fn make_key(folder: &Path) -> String {
     STANDARD.encode(key.public_key())
 }
 
+/// Observations as a file of JSON lines, `lines`.
+fn write_lines(folder: &Path) {
+    let lines: Vec<String> = observations().iter().map(Value::to_string).collect();
+    fs::write(folder.join("lines"), lines.join("\n")).unwrap();
+}
+
+/// A signed batch of them, `batch.json`.
+fn sign_lines(folder: &Path) {
+    write_lines(folder);
+    sign(folder, "lines");
+}
+
 /// Signs what is in `input` as `batch.json`, and says what was said of it.
 fn sign(folder: &Path, input: &str) -> Value {
     let output = run(
@@ -69,8 +81,7 @@ fn observations_in_lines_and_in_an_audit_file_are_signed_and_verify() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let key = make_key(folder);
-    let lines: Vec<String> = observations().iter().map(Value::to_string).collect();
-    fs::write(folder.join("lines"), lines.join("\n")).unwrap();
+    write_lines(folder);
     let audit = json!({"format": "messnetz-audit-1", "observations": observations()});
     fs::write(folder.join("audit"), audit.to_string()).unwrap();
     let mut hashes = Vec::new();
@@ -94,9 +105,7 @@ fn a_batch_without_signature_is_signed_as_it_stands_and_only_with_the_key_of_its
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     make_key(folder);
-    let lines: Vec<String> = observations().iter().map(Value::to_string).collect();
-    fs::write(folder.join("lines"), lines.join("\n")).unwrap();
-    sign(folder, "lines");
+    sign_lines(folder);
     let signed = fs::read_to_string(folder.join("batch.json")).unwrap();
     let unsigned: Vec<&str> = signed
         .lines()
@@ -151,9 +160,7 @@ fn what_was_changed_or_taken_out_is_told_from_what_holds() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let key = make_key(folder);
-    let lines: Vec<String> = observations().iter().map(Value::to_string).collect();
-    fs::write(folder.join("lines"), lines.join("\n")).unwrap();
-    sign(folder, "lines");
+    sign_lines(folder);
     let signed = fs::read_to_string(folder.join("batch.json")).unwrap();
 
     let pruned = run(
@@ -203,9 +210,7 @@ fn a_key_of_somebody_else_and_a_file_that_is_no_batch_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     make_key(folder);
-    let lines: Vec<String> = observations().iter().map(Value::to_string).collect();
-    fs::write(folder.join("lines"), lines.join("\n")).unwrap();
-    sign(folder, "lines");
+    sign_lines(folder);
     let other = make_key(folder);
     let (code, findings) = verify(folder, "batch.json", &other);
     assert_eq!(code, Some(1));

@@ -6,11 +6,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use messnetz_probes::tls::Fingerprint;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::json;
 
 use crate::lab::enter;
 use crate::probe::{Place, Serving};
+use crate::program::tls_of;
 use crate::quiet::quiet;
 
 const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.e30.geheim";
@@ -25,16 +26,7 @@ struct Locator {
 impl Locator {
     /// Answers so whatever is asked.
     fn start(place: &Place, made: &rcgen::CertifiedKey<rcgen::KeyPair>, answer: String) -> Self {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![made.cert.der().clone()],
-                made.signing_key.serialize_der().try_into().unwrap(),
-            )
-            .unwrap();
+        let config = tls_of(made);
         let config = Arc::new(config);
         let listener = place
             .namespace

@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use messnetz::lab::Namespace;
 use messnetz::wire::Ticket;
+use rustls::ServerConfig;
 
 /// How long a collector may take to come up on a busy machine.
 const START: Duration = Duration::from_secs(30);
@@ -35,6 +36,20 @@ pub(crate) fn stdout(output: &Output) -> String {
 
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// TLS as a server of a test speaks it, with this certificate.
+pub(crate) fn tls_of(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![made.cert.der().clone()],
+            made.signing_key.serialize_der().try_into().unwrap(),
+        )
+        .unwrap()
 }
 
 /// Says what a test could not check here, past the test runner, which hides what a passing test prints.

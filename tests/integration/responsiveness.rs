@@ -2,6 +2,7 @@
 //! and with servers that do not keep to the draft.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::process::{Command, Stdio};
@@ -23,17 +24,16 @@ use messnetz_metric::{
 };
 use messnetz_probes::Binding;
 use messnetz_probes::connection::{Dial, Tls};
-use messnetz_probes::responsiveness::Parameters;
-use messnetz_probes::responsiveness::client::{Order, Report, Test};
+use messnetz_probes::responsiveness::client::Test;
+use messnetz_probes::responsiveness::{Order, Parameters, Report};
 use messnetz_probes::tls::{Fingerprint, Trust};
-use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::lab::enter;
 use crate::probe::{Place, Serving};
-use crate::program::{RunningCollector, write_config};
+use crate::program::{RunningCollector, tls_of, write_config};
 use crate::quiet::quiet;
 
 const RATE: BitRate = BitRate::from_bps(20_000_000);
@@ -207,6 +207,50 @@ fn a_scheduled_test_goes_through_the_collectors_door() {
 }
 
 #[test]
+fn a_load_that_nobody_reads_ends_before_its_time() {
+    let _quiet = quiet();
+    let lab = enter();
+    let place = Place {
+        namespace: lab.namespace("unread").unwrap(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let options = ["--listen", "127.0.0.1", "--longest", "600"];
+    let (_serving, serves) = Serving::start(&place, &options);
+    let target = serves["ndt7"].as_str().unwrap();
+    let mut unread = Command::new("openssl");
+    unread
+        .args(["s_client", "-quiet", "-connect", target])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut unread = place
+        .namespace
+        .spawn(unread)
+        .expect("install openssl with `apt-get install -y openssl`");
+    let request = b"GET /nq/large HTTP/1.1\r\nHost: x\r\n\r\n";
+    unread.stdin.as_mut().unwrap().write_all(request).unwrap();
+    let port = target.rsplit_once(':').unwrap().1;
+    let holds = || {
+        let mut ss = Command::new("ss");
+        ss.args(["-tnH", "state", "established", &format!("sport = :{port}")]);
+        let output = place.namespace.command(ss).output().unwrap();
+        !output.stdout.is_empty()
+    };
+    let wait = |what: bool, longest: Duration| {
+        let begun = Instant::now();
+        while holds() != what {
+            assert!(begun.elapsed() < longest, "{what}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    wait(true, Duration::from_secs(10));
+    // A stall may last 15 s; the object itself would have taken up to 600.
+    wait(false, Duration::from_secs(40));
+    unread.kill().unwrap();
+    unread.wait().unwrap();
+}
+
+#[test]
 fn stock_curl_gets_the_three_objects_over_http2() {
     let _quiet = quiet();
     let lab = enter();
@@ -359,16 +403,7 @@ async fn answer(request: Request<Incoming>, fault: Fault) -> Result<Response<Ans
 /// Serves with this fault until the runtime ends.
 async fn serve(fault: Fault) -> (SocketAddr, Fingerprint) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![made.cert.der().clone()],
-            made.signing_key.serialize_der().try_into().unwrap(),
-        )
-        .unwrap();
+    let mut config = tls_of(&made);
     if !matches!(fault, Fault::SpeaksHttp1) {
         config.alpn_protocols = vec![b"h2".to_vec()];
     }

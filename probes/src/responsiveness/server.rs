@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, timeout_at};
 
+use super::PIECE;
 use super::configuration::{Configuration, Paths};
 use crate::places::{Place, Places};
 
@@ -32,9 +33,6 @@ const MOST_LOADS: usize = 64;
 
 /// Most of them of one source: all flows of a test that loads both ways at once.
 const MOST_LOADS_OF_SOURCE: usize = 32;
-
-/// What is sent, again and again. TLS leaves nothing in it for a line to compress.
-static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What all requests of one server share.
 #[derive(Clone, Debug)]

@@ -7,8 +7,10 @@ use clap::Args;
 use http::uri::Authority;
 use messnetz_metric::{Direction, Failure, Micros, Value};
 use messnetz_probes::connection::{Dial, Tls};
-use messnetz_probes::responsiveness::client::{Interval, Order, Report, Test, Way};
-use messnetz_probes::responsiveness::{Class, Confidence, Parameters, Rpm};
+use messnetz_probes::responsiveness::client::Test;
+use messnetz_probes::responsiveness::{
+    Class, Confidence, Interval, Order, Parameters, Report, Rpm, Way,
+};
 use messnetz_probes::tls::{Fingerprint, Trust};
 
 use super::ndt7::Ways;
