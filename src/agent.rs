@@ -4,17 +4,28 @@
 //! One task measures, one uploads; they meet only in the spool. The agent knows no target and judges
 //! nothing.
 
+mod back_off;
 mod budget;
 mod ceilings;
+mod conduct;
+mod doctor;
 mod due;
 mod enrolment;
 mod key;
+mod limits;
+mod plan;
+mod quiet;
 mod run;
 mod spool;
 mod state;
+mod timeline;
 mod upload;
+mod wear;
 
-pub use enrolment::{EnrolError, enrol};
+pub use doctor::{Finding, Standing, examine};
+pub use enrolment::{EnrolError, Enrolled, enrol};
+pub use limits::{Limits, LimitsError, Periods, Targets, Tests};
+pub use plan::{Plan, PlanError, Planned};
 pub use run::{RunError, run};
 pub use spool::{Contents, Spool, SpoolError};
 pub use state::{Enrolment, StateDirectory, StateError};

@@ -145,6 +145,8 @@ pub fn tasks(visit: &Visit, resolvers: &[IpAddr]) -> Vec<Task> {
         every_ms: 0,
         phase_ms: 0,
         interface: visit.interface.clone(),
+        hours: None,
+        slots: None,
         probe,
     };
     probes.into_iter().map(task).collect()

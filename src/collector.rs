@@ -3,21 +3,34 @@
 //! Agents have a door of their own, over TLS; the dashboard and its API are another listener. What is
 //! shown is computed from the stored samples, anew every few seconds: there is no second truth.
 
+mod assignments;
 mod body;
 mod certificate;
+mod come_again;
 mod config;
 mod dashboard;
 mod door;
+mod enrolment;
 mod ingest;
+mod lanes;
+mod leases;
+mod quota;
+mod rate;
+mod reach;
 mod receipts;
 mod run;
 mod schedule;
+mod slots;
 mod token;
 mod turns;
 
 pub use certificate::CertificateError;
 pub use config::{Config, ConfigError, EXAMPLE, load_authority, load_profiles};
 pub use ingest::BatchRefused;
+pub use lanes::Lanes;
+pub use leases::LeaseError;
+pub use quota::{Exceeded, Kind, Quota};
+pub use reach::Reach;
 pub use receipts::ReceiptKeyError;
-pub use run::{Collector, Listeners, RunError, run};
+pub use run::{Collector, Listeners, RunError, STORE_FILE, run};
 pub use token::{AdminToken, TokenError};

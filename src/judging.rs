@@ -3,7 +3,9 @@
 //! A verdict is about a month or a school year. Where anything was tried in the last one that is over, its
 //! verdict is the one that is shown, and it is final; that of the running one stands beside it, provisional.
 
+pub mod agents;
 pub mod chain;
+pub mod gaps;
 mod inventory;
 mod measured;
 pub mod pace;
@@ -74,8 +76,24 @@ pub struct Row {
     pub judgement: Judgement,
     /// The running period's, where the other is final.
     pub running: Option<Judgement>,
+    /// What came after the period had been closed: its verdict was another before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reopened: Option<Reopened>,
     /// Why the target is missed, where it is.
     pub cause: Option<Cause>,
+}
+
+/// What came of a period more than a day after it had been closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Reopened {
+    /// How many of the verdict's samples.
+    pub samples: usize,
+    /// How many of these are older than what their agent had sent before, though it had left no number free
+    /// for them: no line that was away explains that.
+    pub behind: usize,
+    /// When the last of them came.
+    #[serde(rename = "received_at_unix_ms")]
+    pub received_at: UnixMillis,
 }
 
 /// What a target is held against.
@@ -175,7 +193,7 @@ impl Report {
 pub fn judge(
     authority: &Authority,
     catalogue: &Catalogue,
-    store: &Store,
+    store: &dyn Store,
     now: UnixMillis,
     cycle: Cycle,
 ) -> Result<Report, StoreError> {

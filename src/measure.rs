@@ -13,6 +13,7 @@ use messnetz_metric::{
 };
 use messnetz_probes::connection::{Dial, Tls};
 use messnetz_probes::proxy::{Proxy, Tunnel};
+use messnetz_probes::reach::{Reach, Within};
 use messnetz_probes::tls::Trust;
 use messnetz_probes::{Binding, dns, http, icmp, link, responsiveness, stamp, tcp};
 
@@ -51,6 +52,9 @@ const THIS_BOX: &str = "agent";
 /// The peer of a test inside where there is none to test against.
 const NO_ENDPOINT: &str = "endpoint";
 
+/// The peer of a question where no resolver is known.
+const RESOLVER: &str = "resolver";
+
 /// Data bytes of an echo request, as `ping` sends them.
 const ECHO_PAYLOAD: usize = 56;
 
@@ -80,6 +84,30 @@ impl TestServer {
     }
 }
 
+/// Which addresses tasks may speak to beside the far end and the default gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reaches {
+    /// By connections and for pages.
+    pub services: Reach,
+    /// With questions for names.
+    pub resolvers: Reach,
+    /// With tests that fill LAN and Wi-Fi.
+    pub endpoints: Reach,
+}
+
+impl Reaches {
+    /// None at all.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        let nowhere = || Reach::Within(Within::default());
+        Self {
+            services: nowhere(),
+            resolvers: nowhere(),
+            endpoints: nowhere(),
+        }
+    }
+}
+
 /// What the peers of a task mean here.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -89,6 +117,8 @@ pub struct Surroundings {
     pub ceilings: Ceilings,
     /// How pages and the far end are reached.
     pub way_out: WayOut,
+    /// Whom else tasks may speak to.
+    pub reaches: Reaches,
 }
 
 impl Surroundings {
@@ -183,7 +213,7 @@ impl Measured {
 
 /// Does a task once. A probe that fails yields its failure.
 pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
-    let at = clock::now();
+    let at = clock::steady();
     let vantage = vantage(task.interface.as_deref());
     let binding = task
         .interface
@@ -196,31 +226,53 @@ pub async fn measure(task: &Task, around: &Surroundings) -> Vec<Observation> {
         .collect()
 }
 
-/// What a capacity test leaves behind that was not begun: its failure. Nothing for other tasks.
+/// What a task leaves behind that was not begun: its failure.
 #[must_use]
 pub fn left_out(task: &Task, around: &Surroundings, failure: &Failure) -> Vec<Observation> {
     let vantage = vantage(task.interface.as_deref());
-    let (segment, quantity, peer) = match &task.probe {
-        Probe::Ndt7 { direction, .. } => {
-            let (segment, peer) = around.far_end();
-            (segment, Quantity::Goodput(*direction), peer)
+    let inside = inside(&vantage);
+    let collector = || (Segment::Line, Peer::Collector.name().to_owned());
+    let ((segment, peer), quantities) = match &task.probe {
+        Probe::Icmp { peer, .. } => {
+            let segment = match peer {
+                Peer::Collector => Segment::Line,
+                Peer::Gateway => inside,
+            };
+            ((segment, peer.name().to_owned()), icmp::QUANTITIES.to_vec())
         }
+        Probe::Stamp { .. } => (collector(), stamp::QUANTITIES.to_vec()),
+        Probe::Ndt7 { direction, .. } => (around.far_end(), vec![Quantity::Goodput(*direction)]),
         Probe::Iperf3 {
             direction,
             endpoint,
             ..
         } => {
             let peer = endpoint.as_deref().unwrap_or(NO_ENDPOINT).to_owned();
-            (inside(&vantage), Quantity::Goodput(*direction), peer)
+            ((inside, peer), vec![Quantity::Goodput(*direction)])
         }
         Probe::Responsiveness { direction } => {
-            let (segment, peer) = around.far_end();
-            (segment, Quantity::Responsiveness(*direction), peer)
+            (around.far_end(), vec![Quantity::Responsiveness(*direction)])
         }
-        _ => return Vec::new(),
+        Probe::Dns { server, .. } => {
+            let peer = server.map(|server| SocketAddr::new(server, DNS_PORT).to_string());
+            let peer = peer.unwrap_or_else(|| RESOLVER.to_owned());
+            ((Segment::Service, peer), dns::QUANTITIES.to_vec())
+        }
+        Probe::Tcp { target } => {
+            let service = (Segment::Service, target.clone());
+            (service, tcp::QUANTITIES.to_vec())
+        }
+        Probe::Http { url } => {
+            let page = url.clone().map(|url| (Segment::Service, url));
+            (page.unwrap_or_else(collector), vec![Quantity::HttpTime])
+        }
+        Probe::Link => {
+            let name = vantage.interface.clone().unwrap_or_default();
+            ((inside, name), link::QUANTITIES.to_vec())
+        }
     };
-    let measured = Measured::new(segment, peer, &[quantity], Err(failure.clone()));
-    observations(measured, clock::now(), &vantage)
+    let measured = Measured::new(segment, peer, &quantities, Err(failure.clone()));
+    observations(measured, clock::steady(), &vantage)
 }
 
 fn observations(measured: Measured, at: UnixMillis, vantage: &Vantage) -> Vec<Observation> {
@@ -305,7 +357,8 @@ async fn probe(
                 binding,
                 vantage,
             };
-            let test = through_lan(run, endpoint.as_deref(), *streams);
+            let reach = &around.reaches.endpoints;
+            let test = through_lan(run, endpoint.as_deref(), *streams, reach);
             let way = (inside(vantage), *direction);
             return capacity(way, peer, (vantage, around), test).await;
         }
@@ -315,9 +368,12 @@ async fn probe(
             let quantities = [Quantity::Responsiveness(*direction)];
             Measured::new(segment, peer, &quantities, readings)
         }
-        Probe::Dns { name, server } => resolver(name, *server, binding).await,
+        Probe::Dns { name, server } => {
+            let reach = &around.reaches.resolvers;
+            resolver(name, *server, binding, reach).await
+        }
         Probe::Tcp { target } => {
-            let readings = connection(target, binding).await;
+            let readings = connection(target, binding, around).await;
             Measured::new(Segment::Service, target, tcp::QUANTITIES, readings)
         }
         Probe::Http { url } => page(url.as_deref(), binding, around).await,
@@ -391,9 +447,13 @@ async fn one_way_loss(
     Ok(stamp::measure(&session).await?.readings())
 }
 
-async fn connection(target: &str, binding: &Binding) -> Result<Vec<Reading>, Failure> {
+async fn connection(
+    target: &str,
+    binding: &Binding,
+    around: &Surroundings,
+) -> Result<Vec<Reading>, Failure> {
     let connect = tcp::Connect {
-        target: pinned::resolve(target).await?,
+        target: pinned::resolve_within(target, &around.reaches.services).await?,
         binding: binding.clone(),
         deadline: PAGE,
     };
@@ -414,7 +474,12 @@ const fn inside(vantage: &Vantage) -> Segment {
     }
 }
 
-async fn resolver(name: &str, server: Option<IpAddr>, binding: &Binding) -> Measured {
+async fn resolver(
+    name: &str,
+    server: Option<IpAddr>,
+    binding: &Binding,
+    reach: &Reach,
+) -> Measured {
     let resolver = match server {
         Some(server) => Ok(SocketAddr::new(server, DNS_PORT)),
         None => dns::system_resolvers().and_then(|resolvers| {
@@ -428,11 +493,15 @@ async fn resolver(name: &str, server: Option<IpAddr>, binding: &Binding) -> Meas
     };
     let peer = match &resolver {
         Ok(resolver) => resolver.to_string(),
-        Err(_) => "resolver".to_owned(),
+        Err(_) => RESOLVER.to_owned(),
     };
-    let ask = async |server| {
+    let ask = async |resolver| {
+        // The system's own resolvers are asked anyway.
+        if server.is_some() {
+            reach.admitted("the resolver", [resolver])?;
+        }
         let query = dns::Query {
-            server,
+            server: resolver,
             name: name.to_owned(),
             record: dns::Record::A,
             dnssec: false,
@@ -449,12 +518,23 @@ async fn resolver(name: &str, server: Option<IpAddr>, binding: &Binding) -> Meas
 }
 
 async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Measured {
-    let (segment, peer, url, trust) = match (url, around.server()) {
-        (Some(url), _) => (Segment::Service, url.to_owned(), url.to_owned(), Trust::Web),
+    let services = || around.reaches.services.clone();
+    let (segment, peer, url, trust, reach) = match (url, around.server()) {
+        (Some(url), _) => {
+            let peer = url.to_owned();
+            (
+                Segment::Service,
+                peer,
+                url.to_owned(),
+                Trust::Web,
+                services(),
+            )
+        }
         (None, Ok(server)) => {
             let url = format!("https://{}/v1/hello", server.address);
             let collector = Peer::Collector.name().to_owned();
-            (Segment::Line, collector, url, server.trust.clone())
+            let trust = server.trust.clone();
+            (Segment::Line, collector, url, trust, Reach::Anywhere)
         }
         (None, Err(failure)) => {
             let peer = Peer::Collector.name();
@@ -472,6 +552,7 @@ async fn page(url: Option<&str>, binding: &Binding, around: &Surroundings) -> Me
             url,
             address: None,
             proxy,
+            reach,
             binding: binding.clone(),
             trust,
             deadline: PAGE,

@@ -12,6 +12,7 @@ use messnetz_probes::Binding;
 use messnetz_probes::connection::{Connection, Dial, Tls};
 use messnetz_probes::http::exchange as exchange_over;
 use messnetz_probes::proxy::{Proxy, Tunnel};
+use messnetz_probes::reach::Reach;
 use messnetz_probes::tls::{Fingerprint, Trust};
 
 use crate::identity::SERVER_NAME;
@@ -35,6 +36,20 @@ pub(crate) fn tls(fingerprint: Fingerprint) -> Tls {
 /// As [`resolve_all`].
 pub(crate) async fn resolve(peer: &str) -> Result<SocketAddr, Failure> {
     Ok(resolve_all(peer).await?.0)
+}
+
+/// The first address of `HOST:PORT` that may be spoken to.
+///
+/// # Errors
+/// As [`resolve`]; [`FailureReason::Permission`] where none of them may be.
+pub(crate) async fn resolve_within(peer: &str, reach: &Reach) -> Result<SocketAddr, Failure> {
+    let (first, others) = resolve_all(peer).await?;
+    let all = std::iter::once(first).chain(others);
+    let nearest = reach.admitted(peer, all)?.into_iter().next();
+    nearest.ok_or_else(|| {
+        let why = format_args!("resolving {peer}: the name has no address");
+        Failure::new(FailureReason::NameResolution, why)
+    })
 }
 
 /// The first address of a host, for what knows no ports.

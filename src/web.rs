@@ -1,9 +1,12 @@
 //! The dashboard: one page, made on the server, that needs nothing from elsewhere.
 
+mod agents;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use messnetz_sites::Source;
 use messnetz_sites::verdict::VerdictKind;
 
+use crate::judging::agents::AgentState;
 use crate::judging::{Basis, Report, Row, StatedRow, TargetCoverage};
 use crate::report::chart::{Chart, ChartError};
 use crate::report::charts;
@@ -18,7 +21,11 @@ const STYLE: &str = include_str!("web/style.css");
 ///
 /// # Errors
 /// Where a chart cannot be drawn.
-pub fn dashboard(report: &Report, text: &Text) -> Result<String, ChartError> {
+pub fn dashboard(
+    report: &Report,
+    agents: &[AgentState],
+    text: &Text,
+) -> Result<String, ChartError> {
     let title = text.say_with(
         "dashboard-title",
         &[("authority", report.authority.as_str().into())],
@@ -76,6 +83,10 @@ pub fn dashboard(report: &Report, text: &Text) -> Result<String, ChartError> {
                     section {
                         h2 { (text.say("recommendations")) }
                         (recommendations(report, text))
+                    }
+                    section {
+                        h2 { (text.say("agents-title")) }
+                        (agents::table(agents, text))
                     }
                 }
             }
@@ -236,7 +247,10 @@ fn table_row(report: &Report, index: usize, row: &Row, text: &Text) -> Markup {
             th scope="row" { (row.school_name) @if begins_site { small { (judgement.site) } } }
             td.source { (text.pick(&row.target_title)) small { (source(&row.source)) } }
             (verdict_cell(judgement.verdict.kind(), text))
-            td { (text.periods(judgement, row.running.as_ref())) }
+            td {
+                (text.periods(judgement, row.running.as_ref()))
+                @if let Some(reopened) = &row.reopened { small { (text.reopened(reopened)) } }
+            }
             td.number {
                 (text.observed(judgement)) small { (statistic) }
                 @if let Some(window) = &judgement.window { small { (text.window(window)) } }

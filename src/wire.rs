@@ -3,9 +3,12 @@
 //! Plain JSON over HTTPS, versioned by the `format` field and the `/v1/` path, so that a batch can be
 //! read in the field and sent with curl. Only these types are serialised between programs.
 
+mod assignment;
 pub mod batch;
+mod enrolment;
 mod receipt;
 mod schedule;
+mod signed;
 mod ticket;
 
 use ring::digest;
@@ -13,8 +16,13 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+pub use assignment::{Assignment, AssignmentError, SCHEDULE_FORMAT, SignedSchedule};
+pub use enrolment::{Application, EnrolRequest, EnrolResponse, NotProven, Standing};
 pub use receipt::{PublicKey, RECEIPT_FORMAT, Receipt, ReceiptError, SignedReceipt};
-pub use schedule::{Budget, Burst, Hours, MAX_TASKS, NoHours, Peer, Probe, Schedule, Task};
+pub use schedule::{
+    Budget, Burst, Hours, Kind, MAX_TASKS, NoHours, Peer, Probe, Schedule, Slot, Task,
+};
+pub use signed::{Signed, SignedError, Statement};
 pub use ticket::{Ticket, TicketError, TicketSecret};
 
 /// Names the form of a batch, and separates its signature from signatures over anything else.
@@ -50,6 +58,30 @@ impl AgentId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id as two people read it to each other: in groups of four digits. It is the fingerprint of the key.
+    #[must_use]
+    pub fn in_groups(&self) -> String {
+        let digits: Vec<char> = self.0.chars().collect();
+        let groups: Vec<String> = digits
+            .chunks(4)
+            .map(|group| group.iter().collect())
+            .collect();
+        groups.join(" ")
+    }
+
+    /// The id in groups or in one, with blanks, dashes or colons between, in small or in capital letters.
+    ///
+    /// # Errors
+    /// Where it is not whole: whoever compares a part has not compared.
+    pub fn from_groups(text: &str) -> Result<Self, String> {
+        let between = |c: char| c.is_whitespace() || c == '-' || c == ':';
+        let digits: String = text.chars().filter(|c| !between(*c)).take(64).collect();
+        Self::try_from(digits.to_ascii_lowercase()).map_err(|_| {
+            "an agent's fingerprint has 32 hexadecimal digits, all of which are to be typed"
+                .to_owned()
+        })
     }
 }
 
@@ -112,28 +144,6 @@ impl FromStr for CollectorId {
     }
 }
 
-/// What a new agent sends to redeem its ticket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnrolRequest {
-    /// The site that the ticket was made for, such as `NW-162437/main`.
-    pub site: String,
-    /// The ticket's secret.
-    pub secret: TicketSecret,
-    /// The agent's public key.
-    pub public_key: PublicKey,
-}
-
-/// What a new agent gets back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnrolResponse {
-    /// The agent's name from now on.
-    pub agent: AgentId,
-    /// What the collector signs receipts with; its [`CollectorId`] is made of it.
-    pub receipt_key: PublicKey,
-    /// What to measure until the first batch is acknowledged.
-    pub schedule: Schedule,
-}
-
 /// The collector has committed a batch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Acknowledgement {
@@ -141,8 +151,9 @@ pub struct Acknowledgement {
     pub receipt: SignedReceipt,
     /// The batch was there already.
     pub duplicate: bool,
-    /// What to measure from now on.
-    pub schedule: Schedule,
+    /// What to measure from now on; as before where there is none.
+    #[serde(default)]
+    pub schedule: Option<SignedSchedule>,
 }
 
 /// Why the collector did not take something.
@@ -150,6 +161,9 @@ pub struct Acknowledgement {
 pub struct Refusal {
     /// One sentence in English.
     pub error: String,
+    /// The agent's standing, where that is why; told only to whoever holds the agent's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
 }
 
 /// Lower-case hexadecimal digits.
@@ -171,6 +185,21 @@ mod tests {
     fn an_agent_id_comes_from_the_key_alone() {
         assert_eq!(AgentId::of_key(&[7; 32]), AgentId::of_key(&[7; 32]));
         assert_ne!(AgentId::of_key(&[7; 32]), AgentId::of_key(&[8; 32]));
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_is_shown_and_only_whole() {
+        let id = AgentId::of_key(&[7; 32]);
+        let shown = id.in_groups();
+        assert_eq!(shown.split(' ').count(), 8, "{shown}");
+        let dashed = shown.replace(' ', "-").to_uppercase();
+        for text in [shown.as_str(), id.as_str(), &dashed] {
+            assert_eq!(AgentId::from_groups(text).as_ref(), Ok(&id));
+        }
+        let half = &shown[..shown.len() / 2];
+        for text in [half, &format!("{shown} 00"), "", "'; DROP TABLE agent; --"] {
+            assert!(AgentId::from_groups(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The rules give data; this module is the only place that turns it into sentences, whichever way they
 //! are shown.
 
+#[cfg(feature = "collector")]
+mod agents;
 mod cause;
 mod contract;
 #[cfg(feature = "collector")]
@@ -27,6 +29,8 @@ use messnetz_sites::{Bilingual, Mark, Source};
 
 use crate::text::{Language, Text};
 
+#[cfg(feature = "collector")]
+pub use agents::shown;
 #[cfg(feature = "collector")]
 pub use explain::Step;
 

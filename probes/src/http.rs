@@ -27,6 +27,7 @@ use crate::binding::Binding;
 use crate::connection::{Connection, Dial, Stream, Tls};
 use crate::failure;
 use crate::proxy::Proxy;
+use crate::reach::Reach;
 use crate::tls::Trust;
 
 /// How this program names itself to servers (RFC 9110, section 10.1.5).
@@ -41,6 +42,8 @@ pub struct Fetch {
     pub address: Option<SocketAddr>,
     /// The proxy to go through; it is told the host's name, which this machine then need not resolve.
     pub proxy: Option<Proxy>,
+    /// Which addresses the page may have; those behind a proxy are asked for here as well.
+    pub reach: Reach,
     /// The interface to look out from; the system's resolver is not bound to it.
     pub binding: Binding,
     /// Whose certificates are believed.
@@ -183,9 +186,10 @@ impl Fetch {
     /// Resolves, dials and writes the request, but does not send it.
     async fn begin(&self) -> Result<Begun, Failure> {
         let attempt = format!("fetching {}", self.url);
+        let target = Target::of(&self.url)?;
+        self.look_behind_the_proxy(&target).await?;
         let start = Instant::now();
         let end = start + self.deadline;
-        let target = Target::of(&self.url)?;
 
         let addresses = self.addresses(&target, end).await?;
         let resolve = self.address.is_none().then(|| start.elapsed().into());
@@ -221,17 +225,33 @@ impl Fetch {
         })
     }
 
+    /// A proxy leads wherever it is told, also into networks that this machine may not speak to itself.
+    async fn look_behind_the_proxy(&self, target: &Target) -> Result<(), Failure> {
+        if self.proxy.is_none() || self.reach == Reach::Anywhere {
+            return Ok(());
+        }
+        let end = Instant::now() + self.deadline;
+        let addresses = timeout_at(end, resolve(target.host(), target.port()))
+            .await
+            .map_err(|_| failure::timeout(format!("fetching {}", self.url), self.deadline))??;
+        self.reach.admitted(target.host(), addresses).map(drop)
+    }
+
     async fn addresses(&self, target: &Target, end: Instant) -> Result<Vec<SocketAddr>, Failure> {
         if let Some(address) = self.address {
-            return Ok(vec![address]);
+            return self.reach.admitted(target.host(), [address]);
         }
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host(), proxy.port()),
             None => (target.host(), target.port()),
         };
-        timeout_at(end, resolve(host, port))
+        let addresses = timeout_at(end, resolve(host, port))
             .await
-            .map_err(|_| failure::timeout(format!("fetching {}", self.url), self.deadline))?
+            .map_err(|_| failure::timeout(format!("fetching {}", self.url), self.deadline))??;
+        match &self.proxy {
+            Some(_) => Ok(addresses),
+            None => self.reach.admitted(host, addresses),
+        }
     }
 
     /// Dials the addresses in the resolver's order until one answers. Each gets an equal share of the

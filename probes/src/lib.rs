@@ -25,6 +25,7 @@ pub mod places;
 pub mod portal;
 pub mod proxy;
 mod random;
+pub mod reach;
 pub mod resolvers;
 pub mod responsiveness;
 mod socket;

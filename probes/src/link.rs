@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use ipnetwork::IpNetwork;
 use messnetz_metric::{BitRate, Failure, FailureReason, Medium, Ppm, Quantity, Reading, Value};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub use proc_net::{Counters, Route};
 
+use crate::address::{Scope, scope};
 use crate::failure::from_io;
 
 /// What [`read`] tells about.
@@ -191,6 +193,27 @@ pub fn interfaces() -> Result<Vec<String>, Failure> {
         }
     }
     Ok(names.into_values().collect())
+}
+
+/// The networks that this machine has an address in, without loopback, tunnels and what holds on one link only.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub fn networks() -> Result<Vec<IpNetwork>, Failure> {
+    let failed = |error: nix::Error| from_io("listing the networks", &error.into());
+    let apart = InterfaceFlags::IFF_LOOPBACK | InterfaceFlags::IFF_POINTOPOINT;
+    let ip = |storage: SockaddrStorage| {
+        let v4 = storage.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or(storage.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+    };
+    let entries = getifaddrs().map_err(failed)?;
+    let of_networks = entries.filter(|entry| !entry.flags.intersects(apart));
+    let networks = of_networks.filter_map(|entry| {
+        let (address, mask) = (ip(entry.address?)?, ip(entry.netmask?)?);
+        let network = IpNetwork::with_netmask(address, mask).ok()?;
+        (scope(address) != Scope::Link).then_some(network)
+    });
+    Ok(networks.collect())
 }
 
 /// Where packets go that no other route knows.

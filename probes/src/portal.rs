@@ -85,6 +85,7 @@ fn text(headers: &HeaderMap, name: &::http::HeaderName) -> Option<String> {
 mod tests {
     use super::*;
     use crate::Binding;
+    use crate::reach::Reach;
     use crate::tls::Trust;
     use messnetz_metric::FailureReason;
     use std::time::Duration;
@@ -107,6 +108,7 @@ mod tests {
             url: "http://check.example/generate_204".parse().unwrap(),
             address: Some(address),
             proxy: None,
+            reach: Reach::Anywhere,
             binding: Binding::any(),
             trust: Trust::Web,
             deadline: Duration::from_secs(10),

@@ -23,6 +23,7 @@ pub mod formula;
 mod ident;
 pub mod inventory;
 mod judging;
+pub mod liveness;
 pub mod period;
 pub mod quantile;
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::facts::Facts;
 use crate::ident::{InvalidId, is_slug, refused, text_id};
 use crate::inventory::{Inventory, LifeYears};
 use crate::judging::Judging;
+use crate::liveness::Silence;
 use crate::source::Day;
 use crate::target::{ProfileId, Profiles, Scope, ServiceId, TargetId};
 use crate::toml_file::Problem;
@@ -194,6 +195,14 @@ impl Authority {
     #[must_use]
     pub fn profiles_of<'a>(&'a self, school: &'a School) -> &'a [ProfileId] {
         school.profiles.as_deref().unwrap_or(&self.profiles)
+    }
+
+    /// How long the agents of a school may be silent.
+    #[must_use]
+    pub fn silence_of(&self, school: &School) -> Silence {
+        let profiles = self.profiles_of(school).iter();
+        let known = profiles.filter_map(|id| self.known.get(id));
+        Silence::soonest(known.filter_map(|profile| profile.silence.clone()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::civil::{Date, DateTime};
-use messnetz_metric::{Failure, FailureReason};
+use messnetz_metric::{BitRate, Failure, FailureReason};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::Budget;
@@ -45,6 +45,11 @@ pub(super) struct Ledger(BTreeMap<String, Account>);
 struct Account {
     /// The most that one test cost in the days below: the next may cost as much.
     dearest: Cost,
+    /// The most bits a second that a test of the line moved, and one inside.
+    #[serde(default)]
+    best_of_line: u64,
+    #[serde(default)]
+    best_inside: u64,
     days: BTreeMap<Date, Cost>,
 }
 
@@ -72,6 +77,29 @@ impl Ledger {
         while account.days.len() > DAYS {
             account.days.pop_first();
         }
+    }
+
+    /// Notes how fast a test was, of the line or of what lies inside.
+    pub(super) fn note_rate(&mut self, interface: &str, of_line: bool, cost: Cost) {
+        let account = self.0.entry(interface.to_owned()).or_default();
+        let rate = cost.bytes.saturating_mul(8_000) / cost.millis.max(1);
+        let best = if of_line {
+            &mut account.best_of_line
+        } else {
+            &mut account.best_inside
+        };
+        *best = rate.max(*best);
+    }
+
+    /// The most that a test moved through an interface; `None` where none was noted.
+    pub(super) fn best(&self, interface: &str, of_line: bool) -> Option<BitRate> {
+        let account = self.0.get(interface)?;
+        let best = if of_line {
+            account.best_of_line
+        } else {
+            account.best_inside
+        };
+        (best > 0).then(|| BitRate::from_bps(best))
     }
 
     /// Whether a test of this length may begin now, through this interface.
@@ -243,6 +271,18 @@ mod tests {
             ..Budget::default()
         };
         assert!(ledger.allows(&[nothing], Some("eth0"), now, TEN).is_err());
+    }
+
+    #[test]
+    fn the_best_of_the_line_is_not_that_of_what_lies_inside() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.best("eth0", true), None);
+        ledger.note_rate("eth0", true, Cost::new(12_500_000, TEN));
+        ledger.note_rate("eth0", true, Cost::new(11_000_000, TEN));
+        ledger.note_rate("eth0", false, Cost::new(1_250_000_000, TEN));
+        let mbps = |mbps| Some(BitRate::from_mbps(mbps));
+        assert_eq!(ledger.best("eth0", true), mbps(10.0));
+        assert_eq!(ledger.best("eth0", false), mbps(1_000.0));
     }
 
     #[test]

@@ -16,7 +16,7 @@ const AGAIN_MS: i64 = 60 * 60 * 1000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Machine {
     version: String,
-    boot: String,
+    pub(super) boot: String,
 }
 
 impl Machine {

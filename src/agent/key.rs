@@ -5,7 +5,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::wire::batch::Batch;
-use crate::wire::{AgentId, PublicKey};
+use crate::wire::{AgentId, EnrolRequest, Ticket};
 
 /// An Ed25519 key pair (RFC 8032) that this agent made itself.
 pub(super) struct AgentKey(Ed25519KeyPair);
@@ -23,14 +23,14 @@ impl AgentKey {
         Ok(Self(Ed25519KeyPair::from_pkcs8(document)?))
     }
 
-    /// The public half.
-    pub(super) fn public_half(&self) -> PublicKey {
-        PublicKey::from(&self.0)
-    }
-
     /// The name that the key gives its holder.
     pub(super) fn id(&self) -> AgentId {
         AgentId::of_key(self.0.public_key().as_ref())
+    }
+
+    /// The request that redeems a ticket for the holder of this key.
+    pub(super) fn redeem(&self, ticket: &Ticket) -> Result<EnrolRequest, serde_json::Error> {
+        EnrolRequest::of(ticket, &self.0)
     }
 
     /// The batch, signed.

@@ -1,35 +1,42 @@
 //! The agent at work: one loop measures, one uploads.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use http::StatusCode;
-use messnetz_metric::{Failure, FailureReason, Observation, Tester};
+use messnetz_metric::{Failure, Observation, Tester};
+use messnetz_probes::dns::system_resolvers;
 use messnetz_probes::link;
+use messnetz_probes::ndt7::pacing::SplitMix64;
 use messnetz_probes::tls::Trust;
 use thiserror::Error;
 use tokio::sync::watch::error::RecvError;
 use tokio::sync::{Mutex, watch};
 
-use super::budget::{Cost, Ledger};
+use super::back_off::BackOff;
+use super::budget::Ledger;
 use super::ceilings::{Machine, SelfTest};
-use super::due::next_due;
+use super::conduct::Conduct;
+use super::due::{Turn, UsedSlots};
+use super::enrolment::{EnrolError, until_let_in};
 use super::key::AgentKey;
+use super::limits::Limits;
 use super::spool::{SealedBatch, Sealer, Spool, SpoolError};
 use super::state::{Enrolment, StateDirectory, StateError};
 use super::upload::{self, UploadError};
+use super::wear::Wear;
 use crate::clock;
-use crate::measure::{Surroundings, TestServer, default_route, left_out, measure};
-use crate::self_test;
+use crate::measure::{Reaches, Surroundings, TestServer, default_route, left_out, measure};
+use crate::sd_notify::Notifier;
 use crate::way_out::WayOut;
 use crate::wire::batch::Batch;
-use crate::wire::{Acknowledgement, CollectorId, MAX_TASKS, ReceiptError, Schedule, Task};
+use crate::wire::{
+    Acknowledgement, CollectorId, ReceiptError, Schedule, SignedSchedule, Standing, Task,
+};
 
-/// A saturating test that comes this late would run into the next school's turn: it is left out.
-const LATEST_START: Duration = Duration::from_secs(2);
-
-/// First and longest pause after an upload that failed.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+/// Longest pause before the first upload: some part of it, by chance.
+const LONGEST_START: Duration = Duration::from_mins(1);
 
 /// A self-test begins only where nothing else is due for so long: it takes a few seconds of all that this machine
 /// has.
@@ -38,12 +45,21 @@ const ROOM: Duration = Duration::from_secs(10);
 /// How long a loop with nothing to do sleeps before it looks again.
 const IDLE: Duration = Duration::from_mins(1);
 
+/// What the limits leave out is told as a failure so often, in milliseconds.
+const TOLD_EVERY_MS: u64 = 3_600_000;
+
+/// How often the clocks are looked at, and whether something waits to be flushed.
+const TENDED_EVERY: Duration = Duration::from_secs(5);
+
 /// The agent cannot work.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// Its directory.
     #[error(transparent)]
     State(#[from] StateError),
+    /// It waited to be let in, and the collector refuses for good.
+    #[error("waiting to be let in")]
+    Enrol(#[from] EnrolError),
     /// Its spool.
     #[error("the agent's spool {path}")]
     Spool {
@@ -60,10 +76,19 @@ struct Agent {
     state: StateDirectory,
     key: AgentKey,
     spool: Mutex<Spool>,
+    /// What is added to the time since the boot to have the time of day.
+    offset_ms: watch::Sender<i64>,
     /// Held while the line is being filled, so that an upload does not disturb the test.
     line: Mutex<()>,
     /// Whether this agent itself fills the line.
     filled: watch::Sender<bool>,
+    /// What no schedule may exceed.
+    limits: Limits,
+    /// What was done lately, by the clock that began to run with `started`.
+    conduct: Mutex<Conduct>,
+    started: Instant,
+    /// The slots that tests were done in.
+    used_slots: Mutex<UsedSlots>,
     /// What tests have cost.
     ledger: Mutex<Ledger>,
     /// This program on this machine since it was booted.
@@ -73,12 +98,17 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(state: StateDirectory, spool: Spool) -> Result<Self, StateError> {
+    fn new(state: StateDirectory, limits: Limits, spool: Spool) -> Result<Self, StateError> {
         Ok(Self {
+            limits,
+            conduct: Mutex::default(),
+            started: Instant::now(),
             key: state.key()?,
+            offset_ms: watch::Sender::new(spool.offset_ms().unwrap_or_else(clock::anchor_ms)),
             spool: Mutex::new(spool),
             line: Mutex::new(()),
             filled: watch::Sender::new(false),
+            used_slots: Mutex::new(state.used_slots()),
             ledger: Mutex::new(state.ledger()),
             machine: Machine::this(),
             self_test: Mutex::new(state.self_test()),
@@ -94,19 +124,52 @@ impl Agent {
 /// be reached is no error: the measurements wait in the spool.
 pub async fn run(
     state: StateDirectory,
+    limits: Limits,
     way_out: WayOut,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let enrolment = state.enrolment()?;
-    let _lock = state.lock()?;
+    tokio::pin!(stop);
+    let waiting = match state.enrolment() {
+        Err(StateError::NotEnrolled { .. }) => state.waiting_ticket()?,
+        _ => None,
+    };
+    let _lock;
+    let enrolment = if let Some(ticket) = waiting {
+        _lock = state.lock()?;
+        tracing::warn!(
+            fingerprint = state.key()?.id().in_groups(),
+            collector = ticket.collector,
+            "this agent waits until the operator has compared its fingerprint; it asks again by itself"
+        );
+        tokio::select! {
+            enrolment = until_let_in(&ticket, &state, &way_out) => enrolment?,
+            () = &mut stop => return Ok(()),
+        }
+    } else {
+        let enrolment = state.enrolment()?;
+        _lock = state.lock()?;
+        enrolment
+    };
+    let path = state.spool_file();
     let spool_error = |source| RunError::Spool {
-        path: state.spool_file().display().to_string(),
+        path: path.display().to_string(),
         source,
     };
-    let spool = Spool::open(&state.spool_file(), clock::now()).map_err(spool_error)?;
-    let agent = Agent::new(state, spool)?;
+    let mut spool = Spool::open(&path, clock::now()).map_err(spool_error)?;
+    let boot = Machine::this().boot;
+    let begun = spool.begin(&boot, clock::look(), clock::anchor_ms());
+    begun.map_err(spool_error)?;
+    let agent = Agent::new(state, limits, spool)?;
     tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
-    let (new_schedule, schedule) = watch::channel(enrolment.schedule.clone());
+    let assigned = enrolment.assignment().map(|assignment| assignment.schedule);
+    let assigned = assigned.unwrap_or_else(|error| {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the kept schedule is not followed; nothing is measured until the collector sends one that it has signed"
+        );
+        Schedule::default()
+    });
+    let (new_schedule, schedule) = watch::channel(assigned);
     let server = TestServer {
         address: enrolment.collector.clone(),
         trust: Trust::Pinned(enrolment.fingerprint),
@@ -116,13 +179,42 @@ pub async fn run(
         way_out: way_out.clone(),
         ..Surroundings::default()
     };
+    let service_manager = Notifier::from_environment();
+    service_manager.ready();
     tokio::select! {
+        () = service_manager.keep_telling() => {}
         () = measure_for_ever(&agent, &around, schedule) => {}
         () = upload_for_ever(&agent, enrolment, &way_out, &new_schedule) => {}
+        () = tend_for_ever(&agent) => {}
         () = stop => {}
+    }
+    if let Err(error) = agent.spool.lock().await.stop() {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the spool could not be flushed: a power cut would cost what was measured last"
+        );
     }
     tracing::info!("the agent stops; what is not uploaded stays in the spool");
     Ok(())
+}
+
+/// Looks at the clocks, and has the spool flushed.
+async fn tend_for_ever(agent: &Agent) {
+    let wear = Wear::begin();
+    loop {
+        let mut spool = agent.spool.lock().await;
+        if let Err(error) = spool.tend(clock::look(), wear.bytes_a_day()) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the spool could not be flushed: a power cut would cost what was measured since"
+            );
+        }
+        if let Some(offset_ms) = spool.offset_ms() {
+            agent.set_offset(offset_ms);
+        }
+        drop(spool);
+        tokio::time::sleep(TENDED_EVERY).await;
+    }
 }
 
 async fn measure_for_ever(
@@ -138,16 +230,34 @@ async fn measure_for_ever(
     }
 }
 
+/// A task of the schedule, and what the limits say of it.
+struct Duty {
+    task: Task,
+    refused: Option<Failure>,
+}
+
 /// Works through one schedule until there is another. What loads nothing runs beside the rest; the rest runs
-/// task by task, since each probe would disturb the other's numbers.
+/// task by task, since each probe would disturb the other's numbers. What the limits do not allow is told as a
+/// failure, once an hour at most.
 async fn follow(
     agent: &Agent,
     around: &Surroundings,
     schedule: &Schedule,
     changes: &watch::Receiver<Schedule>,
 ) -> Result<(), RecvError> {
-    let tasks = schedule.tasks.iter().take(MAX_TASKS);
-    let (watches, others): (Vec<&Task>, Vec<&Task>) = tasks.partition(|task| task.probe.is_watch());
+    let duty = |(task, admitted): (&Task, Result<(), Failure>)| {
+        let mut task = task.clone();
+        let refused = admitted.err();
+        if let Some(failure) = &refused {
+            tracing::warn!(?task, %failure);
+            task.every_ms = task.every_ms.max(TOLD_EVERY_MS);
+            task.slots = None;
+        }
+        Duty { task, refused }
+    };
+    let duties = agent.limits.admit(schedule).map(duty);
+    let is_watch = |duty: &Duty| duty.refused.is_none() && duty.task.probe.is_watch();
+    let (watches, others): (Vec<Duty>, Vec<Duty>) = duties.partition(is_watch);
     let lanes = watches.chunks(1).chain([others.as_slice()]);
     let lanes = lanes.map(|lane| work_through(agent, around, (schedule, lane), changes.clone()));
     try_join_all(lanes).await.map(drop)
@@ -158,53 +268,60 @@ async fn follow(
 async fn work_through(
     agent: &Agent,
     around: &Surroundings,
-    (schedule, tasks): (&Schedule, &[&Task]),
+    (schedule, duties): (&Schedule, &[Duty]),
     mut changes: watch::Receiver<Schedule>,
 ) -> Result<(), RecvError> {
-    let now = now_ms();
-    let mut due: Vec<u64> = tasks.iter().map(|task| next_due(task, now)).collect();
-    let mut testers: Vec<Tester> = tasks
-        .iter()
-        .filter_map(|task| task.probe.tester())
+    let first_turn = |duty: &Duty| Turn::next(&duty.task, agent.now_ms());
+    let mut set = agent.offset_ms.subscribe();
+    let mut turns: Vec<Turn> = duties.iter().map(first_turn).collect();
+    let admitted = duties.iter().filter(|duty| duty.refused.is_none());
+    let mut testers: Vec<Tester> = admitted
+        .filter_map(|duty| duty.task.probe.tester())
         .collect();
     testers.sort_unstable();
     testers.dedup();
     while !changes.has_changed()? {
-        let next = tasks.iter().zip(&mut due).min_by_key(|(_, due)| **due);
-        let Some((task, due)) = next else {
+        if set.has_changed()? {
+            // It is another time of day: what would have been due between the two was not missed.
+            set.mark_unchanged();
+            turns = duties.iter().map(first_turn).collect();
+        }
+        let next = duties.iter().zip(&mut turns);
+        let next = next.min_by_key(|(_, turn)| turn.due_ms);
+        let Some((Duty { task, refused }, turn)) = next else {
             return changes.changed().await;
         };
-        let wait = Duration::from_millis(due.saturating_sub(now_ms()));
-        // In steps, so that a clock that is set forward or back is noticed.
+        let wait = Duration::from_millis(turn.due_ms.saturating_sub(agent.now_ms()));
         if wait >= ROOM {
             agent.test_itself(&testers).await;
         }
         if !wait.is_zero() {
-            if let Ok(changed) = tokio::time::timeout(wait.min(IDLE), changes.changed()).await {
-                return changed;
+            tokio::select! {
+                new = changes.changed() => return new,
+                _ = set.changed() => set.mark_changed(),
+                () = tokio::time::sleep(wait.min(IDLE)) => {}
             }
             if wait > IDLE {
-                *due = next_due(task, now_ms());
+                *turn = Turn::next(task, agent.now_ms());
             }
             continue;
         }
-        let observations = if task.probe.is_watch() {
-            *due = next_due(task, now_ms() + 1);
-            agent.watch(task, around).await
+        let observations = if let Some(failure) = refused {
+            *turn = Turn::next(task, agent.now_ms() + 1);
+            left_out(task, around, failure)
         } else if let Some(length) = task.probe.saturates_for() {
-            let _line = agent.line.lock().await;
-            let late = Duration::from_millis(now_ms().saturating_sub(*due));
-            *due = next_due(task, now_ms() + 1);
-            match agent.may_begin(schedule, task, length, late).await {
-                Ok(()) => agent.saturate(task, around).await,
-                Err(failure) => {
-                    tracing::warn!(?task, %failure);
-                    left_out(task, around, &failure)
-                }
+            match agent.fill(schedule, (task, length), turn, around).await {
+                Some(observations) => observations,
+                // It is put off.
+                None => continue,
             }
         } else {
-            *due = next_due(task, now_ms() + 1);
-            measure(task, around).await
+            *turn = Turn::next(task, agent.now_ms() + 1);
+            match agent.begin(task).await {
+                Ok(()) if task.probe.is_watch() => agent.watch(task, around).await,
+                Ok(()) => measure(task, &agent.within_reach(around)).await,
+                Err(failure) => left_out(task, around, &failure),
+            }
         };
         if let Err(error) = agent.spool.lock().await.keep(&observations) {
             tracing::error!(
@@ -217,6 +334,49 @@ async fn work_through(
 }
 
 impl Agent {
+    /// What is added to the time since the boot to have the time of day.
+    fn offset_ms(&self) -> i64 {
+        *self.offset_ms.borrow()
+    }
+
+    /// Takes over another time of day, where it is another one.
+    fn set_offset(&self, offset_ms: i64) {
+        self.offset_ms
+            .send_if_modified(|known| std::mem::replace(known, offset_ms) != offset_ms);
+    }
+
+    /// Milliseconds since 1970, by a clock that follows no step once the time of day is known.
+    fn now_ms(&self) -> u64 {
+        let now = clock::uptime_ms().saturating_add(self.offset_ms());
+        u64::try_from(now).unwrap_or_default()
+    }
+
+    /// Whether the limits let a task begin now.
+    async fn begin(&self, task: &Task) -> Result<(), Failure> {
+        let interface = port_of(task);
+        let mut conduct = self.conduct.lock().await;
+        let now = self.started.elapsed();
+        conduct.begin(&self.limits, task, interface.as_deref(), now)
+    }
+
+    /// The surroundings of a probe that begins now: which addresses it may speak to depends on the networks that
+    /// this box is in at present.
+    fn within_reach(&self, around: &Surroundings) -> Surroundings {
+        let resolvers = system_resolvers().unwrap_or_default();
+        let resolvers: Vec<IpAddr> = resolvers.iter().map(SocketAddr::ip).collect();
+        let reaches = match link::networks() {
+            Ok(own) => self.limits.reaches(&own, &resolvers),
+            Err(failure) => {
+                tracing::warn!(%failure, "without the own networks nothing but the collector is spoken to");
+                Reaches::nowhere()
+            }
+        };
+        Surroundings {
+            reaches,
+            ..around.clone()
+        }
+    }
+
     /// Does a task beside others. Nothing comes of it where a saturating test begins meanwhile: what a packet
     /// meets in a line that this agent itself has filled says nothing about the line.
     async fn watch(&self, task: &Task, around: &Surroundings) -> Vec<Observation> {
@@ -229,90 +389,6 @@ impl Agent {
             _ = filled.wait_for(|filled| *filled) => Vec::new(),
         }
     }
-
-    /// Whether a saturating test may begin that comes so late, and takes so long.
-    async fn may_begin(
-        &self,
-        schedule: &Schedule,
-        task: &Task,
-        length: Duration,
-        late: Duration,
-    ) -> Result<(), Failure> {
-        if late > LATEST_START {
-            return Err(Failure::new(
-                FailureReason::Busy,
-                format_args!(
-                    "the capacity test came {} ms too late and was left out: it would have run into another site's turn",
-                    late.as_millis()
-                ),
-            ));
-        }
-        let interface = port_of(task);
-        let ledger = self.ledger.lock().await;
-        ledger.allows(
-            &schedule.budgets,
-            interface.as_deref(),
-            clock::local(),
-            length,
-        )
-    }
-
-    /// Finds out what this machine itself carries with these protocols, where that is not known.
-    async fn test_itself(&self, testers: &[Tester]) {
-        let (mut book, at) = (self.self_test.lock().await, clock::now());
-        if !book.is_due(&self.machine, testers, at) {
-            return;
-        }
-        let _line = self.line.lock().await;
-        self.filled.send_replace(true);
-        *book = SelfTest {
-            at: Some(at),
-            machine: self.machine.clone(),
-            ..SelfTest::default()
-        };
-        for &tester in testers {
-            match self_test::ceiling(tester).await {
-                Ok(ceiling) => book.ceilings.note(tester, ceiling),
-                Err(failure) => tracing::warn!(?tester, %failure, "the self-test failed"),
-            }
-        }
-        self.filled.send_replace(false);
-        tracing::info!(ceilings = ?book.ceilings, "what this machine itself carries");
-        if let Err(error) = self.state.keep_self_test(&book) {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the self-test could not be kept: a restart repeats it"
-            );
-        }
-    }
-
-    /// Does a task that fills the line, and notes what it cost.
-    async fn saturate(&self, task: &Task, around: &Surroundings) -> Vec<Observation> {
-        let interface = port_of(task);
-        let bytes = || interface.as_deref().and_then(bytes_through);
-        let (began, before) = (Instant::now(), bytes());
-        let around = Surroundings {
-            ceilings: self.self_test.lock().await.of(&self.machine),
-            ..around.clone()
-        };
-        self.filled.send_replace(true);
-        let observations = measure(task, &around).await;
-        self.filled.send_replace(false);
-        if let (Some(interface), Some(before), Some(after)) = (&interface, before, bytes()) {
-            // Counters that begin anew have counted at least what they show.
-            let bytes = after.checked_sub(before).unwrap_or(after);
-            let mut ledger = self.ledger.lock().await;
-            let cost = Cost::new(bytes, began.elapsed());
-            ledger.spend(interface, clock::local().date(), cost);
-            if let Err(error) = self.state.keep_ledger(&ledger) {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "what a test has cost could not be kept: a restart forgets it"
-                );
-            }
-        }
-        observations
-    }
 }
 
 /// The interface that a task goes through: its own, or that of the default route.
@@ -321,35 +397,46 @@ fn port_of(task: &Task) -> Option<String> {
     own.or_else(|| default_route().map(|route| route.interface))
 }
 
-/// Bytes that an interface has sent and received so far.
-fn bytes_through(interface: &str) -> Option<u64> {
-    let counters = link::counters(interface).ok()?;
-    Some(counters.rx_bytes.saturating_add(counters.tx_bytes))
-}
-
 async fn upload_for_ever(
     agent: &Agent,
     mut enrolment: Enrolment,
     way_out: &WayOut,
     new_schedule: &watch::Sender<Schedule>,
 ) {
-    let mut pause = BACK_OFF.0;
+    let mut random = SplitMix64::from_process();
+    let mut back_off = BackOff::new();
+    // After a power cut all boxes of a town start at once.
+    let first = Duration::from_millis(new_schedule.borrow().upload_every_ms).min(LONGEST_START);
+    tokio::time::sleep(first.mul_f64(random.next_fraction())).await;
     loop {
         match upload_waiting(agent, &mut enrolment, way_out, new_schedule).await {
             Ok(()) => {
-                pause = BACK_OFF.0;
-                let every = Duration::from_millis(enrolment.schedule.upload_every_ms.max(100));
+                back_off.reset();
+                let every = Duration::from_millis(new_schedule.borrow().upload_every_ms);
+                let every = every.max(Duration::from_millis(agent.limits.upload_every_ms.max(1)));
                 tokio::time::sleep(every).await;
             }
+            Err(UploadError::Refused {
+                standing: Some(Standing::Revoked),
+                ..
+            }) => {
+                tracing::error!(
+                    agent = %enrolment.agent,
+                    "the collector has revoked this agent's key for good: nothing is measured or uploaded any more, and what waits stays in the spool; enrol with another directory and a new ticket"
+                );
+                new_schedule.send_replace(Schedule::default());
+                return std::future::pending().await;
+            }
             Err(error) => {
+                // And when their collector comes back all of them wait for it.
+                let again_in = back_off.pause(error.asked(), random.next_fraction());
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    again_in = ?pause,
+                    ?again_in,
                     "{}",
                     meaning(&error)
                 );
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(BACK_OFF.1);
+                tokio::time::sleep(again_in).await;
             }
         }
     }
@@ -364,6 +451,19 @@ fn meaning(error: &UploadError) -> &'static str {
         UploadError::Refused { status, .. } if *status == StatusCode::CONFLICT => {
             "the collector has other batches under this agent's new numbers too; nothing was lost, the batch waits under a later epoch"
         }
+        UploadError::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
+            "the collector takes no more of this agent for a while; nothing was lost, the batch waits in the spool"
+        }
+        UploadError::Refused {
+            standing: Some(Standing::Quarantined),
+            ..
+        } => {
+            "the collector has found this agent's numbers twice and takes nothing until its operator has looked for a second box; nothing was lost, what is measured waits"
+        }
+        UploadError::Refused {
+            standing: Some(Standing::Pending),
+            ..
+        } => "the operator has not let this agent in yet; nothing was lost, what is measured waits",
         UploadError::NoAnswer { .. }
         | UploadError::Refused { .. }
         | UploadError::Answer { .. }
@@ -426,7 +526,7 @@ async fn upload_waiting(
                 spool.acknowledged(&batch, &acknowledgement.receipt)?;
                 drop(spool);
                 renewed = false;
-                take_schedule(agent, enrolment, acknowledgement.schedule, new_schedule)?;
+                take_schedule(agent, enrolment, acknowledgement.schedule, new_schedule).await?;
                 continue;
             }
             Err(error) => error,
@@ -468,16 +568,42 @@ async fn upload_waiting(
     }
 }
 
-/// Goes over to the schedule of an acknowledgement, and keeps it for the next start.
-fn take_schedule(
+/// Goes over to the schedule of an acknowledgement, and keeps it for the next start. One that the collector has not
+/// signed for this agent, or before the one that is followed, is not taken.
+async fn take_schedule(
     agent: &Agent,
     enrolment: &mut Enrolment,
-    schedule: Schedule,
+    offered: Option<SignedSchedule>,
     new_schedule: &watch::Sender<Schedule>,
-) -> Result<(), StateError> {
-    if schedule == enrolment.schedule {
+) -> Result<(), UploadError> {
+    let Some(offered) = offered.filter(|offered| *offered != enrolment.schedule) else {
         return Ok(());
+    };
+    let assignment = match enrolment.later(&offered) {
+        Ok(assignment) => assignment,
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the collector sent a schedule that is not followed; the one before is"
+            );
+            return Ok(());
+        }
+    };
+    if assignment.site != enrolment.site {
+        let left = Sealer {
+            key: &agent.key,
+            collector: CollectorId::of_key(enrolment.receipt_key.octets()),
+            site: &enrolment.site,
+        };
+        let epoch = agent.spool.lock().await.leave(&left, clock::now())?;
+        tracing::warn!(
+            from = enrolment.site,
+            to = assignment.site,
+            epoch,
+            "the collector has moved this agent: what it measures from now on is of the new site"
+        );
     }
+    let (site, schedule) = (assignment.site, assignment.schedule);
     new_schedule.send_if_modified(|current| {
         let other = *current != schedule;
         if other {
@@ -486,7 +612,8 @@ fn take_schedule(
         other
     });
     let renewed = Enrolment {
-        schedule,
+        site,
+        schedule: offered,
         ..enrolment.clone()
     };
     agent.state.keep_enrolment(&renewed)?;
@@ -513,9 +640,7 @@ fn check(
         .map_err(refused)
 }
 
-fn now_ms() -> u64 {
-    u64::try_from(clock::now().0).unwrap_or_default()
-}
+mod filling;
 
 #[cfg(test)]
 mod tests;

@@ -12,14 +12,21 @@ use thiserror::Error;
 
 use super::budget::Ledger;
 use super::ceilings::SelfTest;
+use super::due::UsedSlots;
 use super::key::AgentKey;
-use crate::wire::{AgentId, PublicKey, Schedule};
+use super::limits::{Limits, LimitsError};
+use crate::wire::{
+    AgentId, Assignment, AssignmentError, PublicKey, SignedSchedule, Ticket, TicketError,
+};
 
 const KEY_FILE: &str = "agent-key.pk8";
+const TICKET_FILE: &str = "ticket";
 const ENROLMENT_FILE: &str = "enrolment.json";
 const SPOOL_FILE: &str = "spool.db";
 const LEDGER_FILE: &str = "budget.json";
 const SELF_TEST_FILE: &str = "self-test.json";
+const SLOTS_FILE: &str = "slots.json";
+const LIMITS_FILE: &str = "limits.toml";
 
 /// What the agent knows of its collector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +39,43 @@ pub struct Enrolment {
     pub site: String,
     /// This agent's name.
     pub agent: AgentId,
-    /// What the collector signs receipts with.
+    /// What the collector signs receipts and schedules with.
     pub receipt_key: PublicKey,
-    /// What to measure; replaced whenever the collector sends another.
-    pub schedule: Schedule,
+    /// What to measure, as it was signed; replaced whenever the collector sends a later one.
+    pub schedule: SignedSchedule,
+}
+
+impl Enrolment {
+    /// What this agent is to measure, once it is known to be the collector's word.
+    ///
+    /// # Errors
+    /// Where it does not verify.
+    pub fn assignment(&self) -> Result<Assignment, AssignmentError> {
+        self.verified(&self.schedule)
+    }
+
+    fn verified(&self, schedule: &SignedSchedule) -> Result<Assignment, AssignmentError> {
+        schedule.verified(&self.receipt_key, &self.agent, &self.site)
+    }
+
+    /// What this agent is to measure from now on, and where, where the collector has signed it later than what it
+    /// measures: an agent is moved by a schedule of another site.
+    ///
+    /// # Errors
+    /// Where it does not verify, or is not later.
+    pub(super) fn later(&self, offered: &SignedSchedule) -> Result<Assignment, AssignmentError> {
+        let site = offered.stated().map_err(AssignmentError::Form)?.site;
+        let offered = offered.verified(&self.receipt_key, &self.agent, &site)?;
+        // What does not verify is not followed, and stands in nobody's way.
+        let followed = self.assignment().map_or(0, |assignment| assignment.serial);
+        if offered.serial <= followed {
+            return Err(AssignmentError::Older {
+                serial: offered.serial,
+                followed,
+            });
+        }
+        Ok(offered)
+    }
 }
 
 /// The directory in which an agent keeps its state.
@@ -108,10 +148,38 @@ impl StateDirectory {
         }
     }
 
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the key lies.
+    pub(super) fn key_file(&self) -> PathBuf {
+        self.path.join(KEY_FILE)
+    }
+
     /// Where the spool lies.
     #[must_use]
     pub fn spool_file(&self) -> PathBuf {
         self.path.join(SPOOL_FILE)
+    }
+
+    /// Where the limits lie that no schedule may exceed; there need not be such a file.
+    #[must_use]
+    pub fn limits_file(&self) -> PathBuf {
+        self.path.join(LIMITS_FILE)
+    }
+
+    /// What no schedule may exceed: the limits of this file, or of the directory's own where none is named.
+    ///
+    /// # Errors
+    /// Where a file that is named is not there, or does not say what it should.
+    pub fn limits(&self, file: Option<&Path>) -> Result<Limits, LimitsError> {
+        match file {
+            Some(file) => Limits::load(file, true),
+            None => Limits::load(&self.limits_file(), false),
+        }
     }
 
     /// Keeps other agents out of the directory for as long as the answer lives: two with one spool
@@ -176,6 +244,48 @@ impl StateDirectory {
         write_private(&path, &text)
     }
 
+    /// Keeps the ticket that this agent waits with until an operator lets it in.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn keep_ticket(&self, ticket: &Ticket) -> Result<(), StateError> {
+        write_private(&self.path.join(TICKET_FILE), ticket.to_string().as_bytes())
+    }
+
+    /// The ticket that this agent waits with; `None` where it does not wait.
+    ///
+    /// # Errors
+    /// Where there is one that cannot be read.
+    pub fn waiting_ticket(&self) -> Result<Option<Ticket>, StateError> {
+        let path = self.path.join(TICKET_FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(file_error("reading", &path, source)),
+        };
+        let ticket = text
+            .parse()
+            .map_err(|error: TicketError| StateError::Damaged {
+                path: path.display().to_string(),
+                why: error.to_string(),
+            })?;
+        Ok(Some(ticket))
+    }
+
+    /// Removes the ticket that this agent waited with.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    pub(super) fn forget_ticket(&self) -> Result<(), StateError> {
+        let path = self.path.join(TICKET_FILE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(file_error("removing", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What saturating tests have cost so far.
     pub(super) fn ledger(&self) -> Ledger {
         self.book(LEDGER_FILE)
@@ -187,6 +297,19 @@ impl StateDirectory {
     /// Where it cannot be written.
     pub(super) fn keep_ledger(&self, ledger: &Ledger) -> Result<(), StateError> {
         self.keep_book(LEDGER_FILE, ledger)
+    }
+
+    /// The slots that tests were done in.
+    pub(super) fn used_slots(&self) -> UsedSlots {
+        self.book(SLOTS_FILE)
+    }
+
+    /// Keeps the slots that tests were done in.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn keep_used_slots(&self, used: &UsedSlots) -> Result<(), StateError> {
+        self.keep_book(SLOTS_FILE, used)
     }
 
     /// What the last self-test came to.

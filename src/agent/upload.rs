@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use messnetz_metric::Failure;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::spool::SpoolError;
 use super::state::{Enrolment, StateError};
 use crate::way_out::WayOut;
-use crate::wire::{Acknowledgement, BATCH_PATH, ReceiptError, Refusal};
+use crate::wire::{Acknowledgement, BATCH_PATH, ReceiptError, Refusal, Standing};
 use messnetz_probes::tls::Fingerprint;
 
 /// Longest time for one exchange with the collector.
@@ -42,6 +42,10 @@ pub enum UploadError {
         status: StatusCode,
         /// Its reason.
         error: String,
+        /// After which time it wants to be asked again.
+        asked: Option<Duration>,
+        /// This agent's standing, where that is why.
+        standing: Option<Standing>,
     },
     /// The collector's answer is none.
     #[error("the collector {collector} gave an answer that is none")]
@@ -69,6 +73,23 @@ pub enum UploadError {
     /// The new schedule could not be kept.
     #[error("keeping the new schedule")]
     State(#[from] StateError),
+}
+
+impl UploadError {
+    /// After which time the collector wants to be asked again, where it says so.
+    pub(super) const fn asked(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { asked, .. } => *asked,
+            _ => None,
+        }
+    }
+}
+
+/// What `Retry-After` asks for in seconds (RFC 9110, section 10.2.3); a date is not read, since this machine's
+/// clock may be wrong.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Sends one batch and gives the collector's acknowledgement.
@@ -130,18 +151,46 @@ pub(super) async fn post<Answer: DeserializeOwned>(
     let status = response.status();
     if !status.is_success() {
         let text = response.body();
-        let error = serde_json::from_slice::<Refusal>(text).map_or_else(
-            |_| String::from_utf8_lossy(text).into_owned(),
-            |refusal| refusal.error,
-        );
+        let refusal = serde_json::from_slice(text).unwrap_or_else(|_| Refusal {
+            error: String::from_utf8_lossy(text).into_owned(),
+            standing: None,
+        });
         return Err(UploadError::Refused {
             collector: collector.to_owned(),
             status,
-            error: error.chars().take(200).collect(),
+            error: refusal.error.chars().take(200).collect(),
+            asked: retry_after(response.headers()),
+            standing: refusal.standing,
         });
     }
     serde_json::from_slice(response.body()).map_err(|source| UploadError::Answer {
         collector: collector.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn seconds_are_honoured_and_anything_else_is_as_if_nothing_was_asked() {
+        let asked = |value| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(value));
+            retry_after(&headers)
+        };
+        assert_eq!(asked("120"), Some(Duration::from_mins(2)));
+        for other in [
+            "-1",
+            "1.5",
+            "Wed, 21 Oct 2026 07:28:00 GMT",
+            "99999999999999999999",
+        ] {
+            assert_eq!(asked(other), None, "{other}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
 }

@@ -1,15 +1,20 @@
 //! `messnetz agent`: enrol a box, and let it measure.
 
-use std::path::PathBuf;
+mod doctor;
+mod plan;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use messnetz_metric::UnixMillis;
 
 use super::probe::proxy::Through;
 use super::{Ending, asked_to_stop, block_on, print, print_json};
-use crate::agent::{self, Contents, Spool, StateDirectory};
+use crate::agent::{self, Contents, Enrolled, Spool, StateDirectory};
 use crate::clock;
-use crate::wire::Ticket;
+use crate::wire::{AgentId, Standing, Ticket};
 
 /// Measure in a school and send what was measured to the collector.
 #[derive(Debug, Args)]
@@ -22,7 +27,7 @@ pub(super) struct Arguments {
 enum Command {
     /// Enrol this box with a ticket from `messnetz collector ticket`
     #[command(
-        after_help = "Example:\n  messnetz agent enrol messnetz1.eyJjb2xsZWN0b3I… --state /var/lib/messnetz"
+        after_help = "Example:\n  messnetz agent enrol messnetz2.eyJjb2xsZWN0b3I… --state /var/lib/messnetz\n\nThe box shows the fingerprint of its key and waits until the operator has compared it.\nExit code 1 where that did not happen in time: `messnetz agent run` goes on asking."
     )]
     Enrol {
         /// The ticket; `-` reads it from standard input
@@ -32,21 +37,47 @@ enum Command {
         state: PathBuf,
         #[command(flatten)]
         through: Through,
+        /// How many minutes to wait for the operator
+        #[arg(long, value_name = "MINUTES", default_value_t = 15)]
+        wait: u64,
         /// Print the enrolment as JSON
         #[arg(long)]
         json: bool,
     },
     /// Measure and upload until stopped
     #[command(
-        after_help = "Example:\n  messnetz agent run --state /var/lib/messnetz\n\nICMP needs CAP_NET_RAW (setcap cap_net_raw+ep messnetz) or a net.ipv4.ping_group_range that holds this user's group.\n\nWhat is measured through a proxy is not the line: it is kept as service.* against \"… through PROXY\"."
+        after_help = "Example:\n  messnetz agent run --state /var/lib/messnetz\n\nNo schedule of a collector exceeds the limits of this box (`messnetz agent limits`, docs/limits.md).\n\nICMP needs CAP_NET_RAW (setcap cap_net_raw+ep messnetz) or a net.ipv4.ping_group_range that holds this user's group.\n\nWhat is measured through a proxy is not the line: it is kept as service.* against \"… through PROXY\"."
     )]
     Run {
         /// Directory for key, enrolment and spool
         #[arg(long, default_value = "messnetz-agent")]
         state: PathBuf,
+        /// What no schedule may exceed; limits.toml in the directory where not given
+        #[arg(long, value_name = "FILE")]
+        limits: Option<PathBuf>,
         #[command(flatten)]
         through: Through,
     },
+    /// Print what no schedule may exceed on this box, as the file that would say so
+    #[command(
+        after_help = "Example:\n  messnetz agent limits --state /var/lib/messnetz\n\nWithout a file these are the limits that hold without one; docs/limits.md explains each."
+    )]
+    Limits {
+        /// Directory for key, enrolment and spool
+        #[arg(long, default_value = "messnetz-agent")]
+        state: PathBuf,
+        /// The limits; limits.toml in the directory where not given
+        #[arg(long, value_name = "FILE")]
+        limits: Option<PathBuf>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what this agent does within the next 24 hours, and why
+    #[command(
+        after_help = "Example:\n  messnetz agent plan --state /var/lib/messnetz\n\nTimes are those of this machine's clock. What the limits leave out, and what budgets would at present, is told with its reason.\nExit code 1 where anything is left out."
+    )]
+    Plan(plan::Wanted),
     /// Say who this agent is and what waits in its spool
     #[command(after_help = "Example:\n  messnetz agent status --state /var/lib/messnetz --json")]
     Status {
@@ -57,6 +88,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    Doctor(doctor::Doctor),
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
@@ -65,71 +97,171 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             ticket,
             state,
             through,
+            wait,
             json,
         } => {
-            let ticket = if ticket == "-" {
-                std::io::read_to_string(std::io::stdin()).context("reading the ticket")?
-            } else {
-                ticket
-            };
-            let ticket: Ticket = ticket.parse()?;
+            return enrol(&ticket, &state, &through, wait, json);
+        }
+        Command::Run {
+            state,
+            limits,
+            through,
+        } => {
             let state = StateDirectory::new(&state);
-            let enrolment =
-                block_on(async { Ok(agent::enrol(&ticket, &state, &through.way_out()).await?) })?;
+            let limits = state.limits(limits.as_deref())?;
+            let way_out = through.way_out();
+            block_on(async { Ok(agent::run(state, limits, way_out, asked_to_stop()).await?) })?;
+        }
+        Command::Limits {
+            state,
+            limits,
+            json,
+        } => {
+            let limits = StateDirectory::new(&state).limits(limits.as_deref())?;
             if json {
-                print_json(&enrolment)?;
+                print_json(&limits)?;
             } else {
-                print(&format!(
-                    "enrolled as {} for {}",
-                    enrolment.agent, enrolment.site
-                ))?;
+                print(toml::to_string(&limits)?.trim_end())?;
             }
         }
-        Command::Run { state, through } => {
-            let state = StateDirectory::new(&state);
-            block_on(async { Ok(agent::run(state, through.way_out(), asked_to_stop()).await?) })?;
-        }
+        Command::Doctor(doctor) => return doctor.run(),
+        Command::Plan(wanted) => return plan::run(&wanted),
         Command::Status { state, json } => {
             let state = StateDirectory::new(&state);
             let enrolment = state.enrolment()?;
-            let spool = Spool::open(&state.spool_file(), clock::now())?;
-            let receipt = spool.last_receipt()?;
-            let spool = spool.contents()?;
+            let assignment = enrolment.assignment().ok();
+            let tasks = assignment.as_ref().map_or(0, |it| it.schedule.tasks.len());
+            let (spool, receipt) = Spool::look_into(&state.spool_file())?;
             if json {
                 print_json(&serde_json::json!({
                     "agent": enrolment.agent,
                     "site": enrolment.site,
                     "collector": enrolment.collector,
-                    "tasks": enrolment.schedule.tasks.len(),
+                    "tasks": tasks,
+                    "schedule_serial": assignment.as_ref().map(|it| it.serial),
                     "waiting_observations": spool.observations,
                     "waiting_batches": spool.batches,
                     "refused_batches": spool.refused,
                     "refused_batches_kept": spool.refused_kept,
                     "given_up_observations": spool.given_up,
                     "unreadable_observations": spool.unreadable,
+                    "spool_bytes": spool.bytes,
+                    "unflushed_observations": spool.unflushed,
+                    "flushed_until_unix_ms": spool.flushed_until,
+                    "written_bytes_a_day": spool.bytes_a_day,
+                    "gaps_to_tell": spool.gaps,
+                    "cut_frames": spool.cut,
+                    "files_set_aside": spool.set_aside,
+                    "disk_full": spool.disk_full,
                     "last_receipt": receipt,
                 }))?;
             } else {
-                let Contents {
-                    observations,
-                    batches,
-                    refused,
-                    refused_kept,
-                    given_up,
-                    unreadable,
-                } = spool;
                 let receipt = match receipt.map(|signed| signed.stated()).transpose()? {
                     Some(last) => format!("number {} of epoch {}", last.sequence, last.epoch),
                     None => "none yet".to_owned(),
                 };
+                let serial = match &assignment {
+                    Some(assignment) => format!("number {}", assignment.serial),
+                    None => "without a signature that holds: nothing is measured".to_owned(),
+                };
                 print(&format!(
-                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {}\nwaiting    {observations} observations, {batches} sealed batches\nrefused    {refused} batches, {refused_kept} of them kept\nlost       {given_up} observations given up because the spool was full, {unreadable} unreadable\nreceipt    {receipt}",
+                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {tasks}, schedule {serial}\n{}\nreceipt    {receipt}",
                     enrolment.agent,
                     enrolment.site,
                     enrolment.collector,
-                    enrolment.schedule.tasks.len(),
+                    of_spool(&spool),
                 ))?;
             }
+        }
+    }
+    Ok(Ending::Well)
+}
+
+/// What a reader has to know of a spool, in lines.
+fn of_spool(spool: &Contents) -> String {
+    let Contents {
+        observations,
+        batches,
+        refused,
+        refused_kept,
+        given_up,
+        unreadable,
+        bytes,
+        unflushed,
+        flushed_until,
+        bytes_a_day,
+        gaps,
+        cut,
+        set_aside,
+        disk_full,
+    } = spool;
+    let seconds_ago = |at: UnixMillis| (clock::now().0.saturating_sub(at.0) / 1_000).max(0);
+    let flushed = flushed_until.map_or_else(
+        || "nothing yet".to_owned(),
+        |at| format!("all until {} s ago", seconds_ago(at)),
+    );
+    let wear = bytes_a_day.map_or_else(
+        || "not known yet".to_owned(),
+        |bytes| format!("{:.1} MB a day", bytes as f64 / 1e6),
+    );
+    let full = if *disk_full {
+        "\nDISK FULL  what is measured is not kept: make room on the disk of the spool"
+    } else {
+        ""
+    };
+    [
+        format!(
+            "waiting    {observations} observations, {batches} sealed batches, in {bytes} bytes"
+        ),
+        format!("flushed    {flushed}; {unflushed} observations would be lost with the power"),
+        format!("written    {wear}"),
+        format!("refused    {refused} batches, {refused_kept} of them kept"),
+        format!(
+            "lost       {given_up} observations given up for room or age, {unreadable} unreadable"
+        ),
+        format!("damage     {cut} frames cut off the journal, {set_aside} files set aside"),
+        format!("gaps       {gaps} to be told with the next batches{full}"),
+    ]
+    .join("\n")
+}
+
+fn enrol(
+    ticket: &str,
+    state: &Path,
+    through: &Through,
+    wait: u64,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let ticket: Ticket = if ticket == "-" {
+        let text = std::io::read_to_string(std::io::stdin());
+        text.context("reading the ticket")?.parse()?
+    } else {
+        ticket.parse()?
+    };
+    let state = StateDirectory::new(state);
+    let way_out = through.way_out();
+    let patience = Duration::from_secs(wait.saturating_mul(60));
+    let waits = |id: &AgentId| {
+        eprintln!(
+            "waiting until the operator has compared this fingerprint and let the agent in:\n\n    {}\n",
+            id.in_groups()
+        );
+    };
+    let enrolled =
+        block_on(async { Ok(agent::enrol(&ticket, &state, &way_out, patience, waits).await?) })?;
+    match enrolled {
+        Enrolled::In(enrolment) if json => print_json(&enrolment)?,
+        Enrolled::In(enrolment) => print(&format!(
+            "enrolled as {} for {}",
+            enrolment.agent, enrolment.site
+        ))?,
+        Enrolled::Waiting(agent) => {
+            if json {
+                print_json(&serde_json::json!({ "agent": agent, "standing": Standing::Pending }))?;
+            } else {
+                print("not let in yet; `messnetz agent run` goes on asking")?;
+            }
+            return Ok(Ending::Findings);
         }
     }
     Ok(Ending::Well)

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Ending, input, print, print_json, write_new};
 use crate::clock;
-use crate::wire::batch::{Batch, Chunk, Digest, Link, Standing};
+use crate::wire::batch::{Batch, Chunk, Clock, Digest, Link, Omitted, Standing, Why};
 use crate::wire::{AgentId, CollectorId};
 use observations::Measured;
 
@@ -181,10 +181,7 @@ fn now() -> u64 {
 
 fn prune(arguments: &Prune) -> anyhow::Result<Ending> {
     let is_wanted = |chunk: &Chunk| {
-        let metric = chunk
-            .observations()
-            .next()
-            .map(|one| one.metric.to_string());
+        let metric = chunk.series().map(|series| series.metric.to_string());
         metric.is_some_and(|metric| arguments.keep.iter().any(|kept| metric.starts_with(kept)))
     };
     let batch = read_batch(&arguments.file)?.pruned(is_wanted);
@@ -220,6 +217,8 @@ struct Findings {
     key_is_of_agent: bool,
     signature: Signature,
     root_holds: bool,
+    clock: Option<Clock>,
+    omitted: Vec<Omitted>,
     chunks: Vec<ChunkFindings>,
     holds: bool,
 }
@@ -245,13 +244,13 @@ struct ChunkFindings {
 
 impl ChunkFindings {
     fn of(chunk: &Chunk) -> Self {
-        let first = chunk.observations().next();
+        let series = chunk.series();
         Self {
             standing: chunk.standing(),
             digest: chunk.digest,
-            metric: first.map(|first| first.metric.to_string()),
-            peer: first.map(|first| first.peer.clone()),
-            observations: chunk.observations().count(),
+            metric: series.as_ref().map(|series| series.metric.to_string()),
+            peer: series.map(|series| series.peer),
+            observations: chunk.len(),
         }
     }
 }
@@ -281,6 +280,8 @@ impl Findings {
             key_is_of_agent,
             signature,
             root_holds,
+            clock: header.clock.clone(),
+            omitted: header.omitted.clone(),
             holds: key_is_of_agent && signature == Signature::Holds && root_holds && none_altered,
             chunks,
         }
@@ -317,6 +318,8 @@ impl Findings {
             format!("signature  {signature}"),
             format!("root       {root}"),
         ];
+        lines.extend(self.clock.iter().map(clock_line));
+        lines.extend(self.omitted.iter().map(omitted_line));
         lines.extend(self.chunks.iter().enumerate().map(|(index, chunk)| {
             let what = match (&chunk.metric, &chunk.peer) {
                 (Some(metric), Some(peer)) => {
@@ -336,6 +339,45 @@ impl Findings {
         }));
         lines.join("\n")
     }
+}
+
+fn clock_line(clock: &Clock) -> String {
+    let kept = match (clock.dated, clock.synchronised, clock.since_sync) {
+        (false, ..) => "its times are certainly WRONG, and only their differences hold".to_owned(),
+        (true, false, _) => "no time service had confirmed its time".to_owned(),
+        (true, true, None) => "a time service had confirmed its time".to_owned(),
+        (true, true, Some(seconds)) => {
+            format!("a time service had confirmed its time {seconds} s before")
+        }
+    };
+    let stepped = if clock.stepped == 0 {
+        String::new()
+    } else {
+        format!(", the wall clock was set by {} ms since", clock.stepped)
+    };
+    format!("clock      of boot {}: {kept}{stepped}", clock.boot)
+}
+
+fn omitted_line(omitted: &Omitted) -> String {
+    let what = match (&omitted.metric, &omitted.peer) {
+        (Some(metric), Some(peer)) => format!("{metric} against {peer}"),
+        _ => "all series".to_owned(),
+    };
+    let count = omitted
+        .count
+        .map_or_else(String::new, |count| format!(", {count} observations"));
+    let why = match omitted.why {
+        Why::PowerLoss => "the power was lost",
+        Why::Damaged => "the spool was damaged",
+        Why::Full => "the spool was full",
+        Why::DiskFull => "the disk was full",
+        Why::Age => "it had waited for too long",
+    };
+    let told = format!(
+        "{what}, from {} to {}{count}: {why}",
+        omitted.from, omitted.to
+    );
+    format!("left out   {}", printable(&told))
 }
 
 /// Names in a batch are strangers' text: what would upset a terminal is left out.

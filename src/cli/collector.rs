@@ -1,7 +1,10 @@
 //! `messnetz collector`: keep measurements, hold them against targets, show what came out.
 
+mod agents;
 mod evidence;
 mod results;
+mod standing;
+mod store;
 
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -9,8 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
 use messnetz_sites::period::Cycle;
 use messnetz_sites::site::SiteId;
@@ -19,6 +20,7 @@ use super::{Ending, asked_to_stop, print, print_json, write_examples};
 use crate::clock;
 use crate::collector::{self, AdminToken, Collector, Config, Listeners};
 use crate::report::table;
+use crate::store::{Admission, Decision};
 use crate::text::{Language, Text};
 use crate::wire::{AgentId, Ticket, TicketSecret};
 
@@ -54,25 +56,67 @@ enum Command {
         dashboard_socket: Option<RawFd>,
     },
     /// Make a one-time ticket that lets an agent enrol for a site
-    #[command(after_help = "Example:\n  messnetz collector ticket XX-100001/main --hours 24")]
+    #[command(
+        after_help = "Example:\n  messnetz collector ticket XX-100001/main --hours 24\n\nWho redeems it waits until you have compared the fingerprint of his key (`messnetz collector approve`)."
+    )]
     Ticket {
         /// The site, as SCHOOL/SITE of the site file
         site: String,
         /// How long it can be used
         #[arg(long, default_value_t = TICKET_HOURS)]
         hours: u64,
+        /// Let whoever redeems it in at once, without comparing fingerprints: for boxes that you set up yourself
+        #[arg(long)]
+        no_approval: bool,
         /// Print as JSON
         #[arg(long)]
         json: bool,
     },
-    /// List the enrolled agents, and those whose numbers came twice with different content
+    /// List the enrolled agents: who speaks, what is missing of whom, whose numbers came twice
     #[command(
-        after_help = "Example:\n  messnetz collector agents --json\n\nA forked agent's state was copied or restored: find the second box, or enrol the agent anew."
+        after_help = "Example:\n  messnetz collector agents --json\n\nAn agent is live up to a day after its last batch, at risk up to a week, then lost, unless a profile says otherwise.\nA forked agent's state was copied or restored: it is in quarantine: find the second box, then `messnetz collector release` or `revoke`."
     )]
     Agents {
         /// Print as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Print which numbers of an agent are missing, and which of its epochs went on beside one another
+    #[command(
+        after_help = "Example:\n  messnetz collector gaps 0123456789abcdef0123456789abcdef --json\n\nA gap is what never came, such as a tail that was cut; it closes when it comes late.\nExit code 1 where there is a gap, or an epoch went on after a later one had begun."
+    )]
+    Gaps {
+        /// The agent
+        #[arg(value_parser = agent_id)]
+        agent: AgentId,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let an agent in, after you compared the fingerprint that it shows with the one that is told you
+    #[command(
+        after_help = "Example:\n  messnetz collector approve 0123 4567 89ab cdef 0123 4567 89ab cdef\n\nAll digits are needed: typing or pasting what the box shows is the comparison."
+    )]
+    Approve(standing::Whom),
+    /// Let an agent go on under a new epoch that is in quarantine because its numbers came twice
+    #[command(
+        after_help = "Example:\n  messnetz collector release 0123456789abcdef0123456789abcdef\n\nSwitch the second box off first, or the alarm comes again. Nothing that waits is lost."
+    )]
+    Release(standing::Whom),
+    /// Take nothing from an agent any more, for good
+    #[command(
+        after_help = "Example:\n  messnetz collector revoke 0123456789abcdef0123456789abcdef\n\nWhat it sent stays. The box can be enrolled anew with another key."
+    )]
+    Revoke(standing::Whom),
+    /// Let an agent measure at another site from now on
+    #[command(
+        after_help = "Example:\n  messnetz collector move XX-100002/main 0123456789abcdef0123456789abcdef\n\nMove it before the box is carried there: what it has measured until it is told counts for the old site."
+    )]
+    Move {
+        /// The new site, as SCHOOL/SITE of the site file
+        site: String,
+        #[command(flatten)]
+        whom: standing::Whom,
     },
     /// Make a new admin token for dashboard and API; the old one ends (takes effect at the next start)
     #[command(
@@ -131,6 +175,9 @@ enum Command {
         after_help = "Example:\n  messnetz collector batch XX-100001/main 0123456789abcdef0123456789abcdef 1795369000000 17 --out 17.json\n  messnetz batch verify 17.json --key MCowBQYDK2VwAyEA…"
     )]
     Batch(evidence::Wanted),
+    /// Check, seal, copy or bring back what is stored
+    #[command(subcommand)]
+    Store(store::Command),
 }
 
 /// What a verdict is about.
@@ -159,11 +206,28 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             let dashboard = dashboard_socket.map(inherited_listener).transpose()?;
             serve(load()?, dashboard)
         }
-        Command::Ticket { site, hours, json } => ticket(load()?, &site, hours, json),
-        Command::Agents { json } => agents(load()?, json),
+        Command::Ticket {
+            site,
+            hours,
+            no_approval,
+            json,
+        } => {
+            let admission = if no_approval {
+                Admission::AtOnce
+            } else {
+                Admission::ByOperator
+            };
+            ticket(load()?, &site, hours, admission, json)
+        }
+        Command::Approve(whom) => standing::decide(load()?, &whom, Decision::Approve),
+        Command::Release(whom) => standing::decide(load()?, &whom, Decision::Release),
+        Command::Revoke(whom) => standing::decide(load()?, &whom, Decision::Revoke),
+        Command::Move { site, whom } => standing::decide(load()?, &whom, Decision::Move(&site)),
+        Command::Agents { json } => agents::list(load()?, json),
+        Command::Gaps { agent, json } => agents::gaps(load()?, &agent, json),
         Command::Token => {
             let collector = Collector::open(load()?)?;
-            let token = collector.with_store_now(|store| AdminToken::renew(store))?;
+            let token = collector.with_store_now(AdminToken::renew)?;
             print(&format!(
                 "{token}\nIt is shown this once; only its hash is kept. In a browser it is the password, with any user name."
             ))?;
@@ -174,7 +238,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Schedule { lang, json } => results::schedule(load()?, lang, json),
         Command::Samples(arguments) => results::samples(load()?, &arguments),
         Command::Batch(wanted) => evidence::batch(load()?, &wanted),
+        Command::Store(command) => store::run(load()?, &command),
     }
+}
+
+/// An agent's name.
+fn agent_id(text: &str) -> Result<AgentId, String> {
+    AgentId::try_from(text.to_owned())
 }
 
 fn init(directory: &Path) -> anyhow::Result<Ending> {
@@ -217,16 +287,24 @@ fn serve(config: Config, dashboard: Option<std::net::TcpListener>) -> anyhow::Re
     })
 }
 
-fn ticket(config: Config, site: &str, hours: u64, json: bool) -> anyhow::Result<Ending> {
+fn ticket(
+    config: Config,
+    site: &str,
+    hours: u64,
+    admission: Admission,
+    json: bool,
+) -> anyhow::Result<Ending> {
     let collector = Collector::open(config)?;
     known_site(&collector, site)?;
     let secret = TicketSecret::random()
         .map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
     let valid_for = Duration::from_secs(hours.saturating_mul(3600));
-    collector.with_store_now(|store| store.add_ticket(&secret, site, clock::now(), valid_for))?;
+    let now = clock::now();
+    collector.with_store_now(|store| store.add_ticket(&secret, site, admission, now, valid_for))?;
     let ticket = Ticket {
         collector: collector.public.clone(),
         fingerprint: collector.certificate.fingerprint,
+        id: collector.id(),
         site: site.to_owned(),
         secret,
     };
@@ -254,45 +332,6 @@ fn known_site(collector: &Collector, site: &str) -> anyhow::Result<SiteId> {
             .unwrap_or_default(),
         known.join(", ")
     );
-}
-
-fn agents(config: Config, json: bool) -> anyhow::Result<Ending> {
-    let (agents, forks) = Collector::open(config)?.with_store_now(|store| {
-        Ok::<_, crate::store::StoreError>((store.agents()?, store.forks()?))
-    })?;
-    // An agent that moved may have forked at each of its sites.
-    let forked = |agent: &AgentId| {
-        let of_agent = forks.iter().filter(|fork| fork.agent == *agent);
-        of_agent.fold((0, None), |(times, last), fork| {
-            (times + fork.times, last.max(Some(fork.last)))
-        })
-    };
-    if json {
-        let agents: Vec<_> = agents
-            .iter()
-            .map(|agent| {
-                let (forks, last_fork) = forked(&agent.id);
-                serde_json::json!({
-                    "agent": agent.id,
-                    "site": agent.site,
-                    "public_key": STANDARD.encode(&agent.public_key),
-                    "forks": forks,
-                    "last_fork_unix_ms": last_fork,
-                })
-            })
-            .collect();
-        print_json(&agents)?;
-    } else {
-        for agent in agents {
-            let alarm = match forked(&agent.id).0 {
-                0 => String::new(),
-                1 => "  FORKED once".to_owned(),
-                times => format!("  FORKED {times} times"),
-            };
-            print(&format!("{}  {}{alarm}", agent.id, agent.site))?;
-        }
-    }
-    Ok(Ending::Well)
 }
 
 fn report(

@@ -16,6 +16,9 @@ const PLACES: usize = 16;
 /// places for large ones, and agents' packed batches, which are smaller, must pass all the same.
 const SMALL: usize = 128 * 1024;
 
+/// Longest time that a body waits to be unpacked and read: an agent waits half a minute for its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What one kind of body may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
@@ -34,6 +37,8 @@ pub(super) enum BodyRefused {
     TooSlow(Duration),
     #[error("the body broke off")]
     BrokenOff,
+    #[error("too many batches are being read; send this one again in a few seconds")]
+    Busy,
 }
 
 impl BodyRefused {
@@ -42,6 +47,7 @@ impl BodyRefused {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenOff => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -97,9 +103,11 @@ impl Bodies {
         })
     }
 
-    /// A place to unpack and read a body that has arrived; held for no longer than that takes.
+    /// A place to unpack and read a body that has arrived; held for no longer than that takes. Whoever waits for
+    /// one too long is sent away before its own patience ends.
     pub(super) async fn place_to_work(&self) -> Result<OwnedSemaphorePermit, BodyRefused> {
-        acquire(&self.work).await
+        let place = tokio::time::timeout(PATIENCE, acquire(&self.work));
+        place.await.unwrap_or(Err(BodyRefused::Busy))
     }
 }
 
@@ -190,5 +198,18 @@ mod tests {
         assert_eq!(small.unwrap().bytes.len(), SMALL);
         drop(bodies.place_to_work().await.unwrap());
         slow.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_finds_no_place_to_be_read_is_sent_away_in_time() {
+        let bodies = Bodies::new();
+        let mut held = Vec::new();
+        for _ in 0..PLACES {
+            held.push(bodies.place_to_work().await.unwrap());
+        }
+        let refused = bodies.place_to_work().await.err().unwrap();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        held.pop();
+        assert!(bodies.place_to_work().await.is_ok());
     }
 }

@@ -26,9 +26,11 @@ pub enum CertificateError {
 ///
 /// # Errors
 /// Where it cannot be kept, made or used.
-pub(super) fn load_or_make(store: &mut Store) -> Result<Identity, CertificateError> {
-    let make = || identity::self_signed().map_err(CertificateError::from);
-    let pem = store.setting_or_make(SETTING, make)?;
+pub(super) fn load_or_make(store: &dyn Store) -> Result<Identity, CertificateError> {
+    let pem = match store.setting(SETTING)? {
+        Some(pem) => pem,
+        None => store.setting_or_insert(SETTING, &identity::self_signed()?)?,
+    };
     Ok(Identity::of_pem(&pem, &pem)?)
 }
 
@@ -37,14 +39,15 @@ mod tests {
     use messnetz_probes::tls::Fingerprint;
 
     use super::*;
+    use crate::store::SqliteStore;
 
     #[test]
     fn a_certificate_is_made_once_whoever_asks_at_the_same_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let fingerprint = || {
-            let mut store = Store::open(&path).unwrap();
-            load_or_make(&mut store).unwrap().fingerprint
+            let store = SqliteStore::open(&path).unwrap();
+            load_or_make(&store).unwrap().fingerprint
         };
         let of_all: Vec<Fingerprint> = std::thread::scope(|scope| {
             let asking: Vec<_> = (0..4).map(|_| scope.spawn(fingerprint)).collect();

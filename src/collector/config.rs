@@ -1,18 +1,22 @@
 //! The collector's configuration: one TOML file, checked when it is loaded.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use messnetz_probes::tcp_info::Congestion;
-use messnetz_sites::site::Authority;
+use messnetz_sites::site::{Authority, SiteId};
 use messnetz_sites::target::Profiles;
 use messnetz_sites::toml_file::{self, Problem};
 use messnetz_sites::upgrade::Catalogue;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::lanes::{Lanes, WrittenLane};
+use super::quota::Quota;
+use super::reach::Reach;
 use super::schedule::WrittenSchedule;
 use crate::text::Language;
 use crate::wire::Schedule;
@@ -36,7 +40,13 @@ struct Written {
     language: Language,
     congestion: Option<Congestion>,
     catalogue: Option<PathBuf>,
+    #[serde(default)]
+    quota: Quota,
+    #[serde(default)]
+    reach: BTreeMap<SiteId, Reach>,
     schedule: Option<WrittenSchedule>,
+    #[serde(default)]
+    lane: Vec<WrittenLane>,
 }
 
 /// A collector's configuration with everything that it names read and checked.
@@ -58,8 +68,14 @@ pub struct Config {
     pub congestion: Option<Congestion>,
     /// What can be bought.
     pub catalogue: Catalogue,
+    /// What one agent may send a day.
+    pub quota: Quota,
+    /// What of the schools' lines can be asked from here.
+    pub reach: BTreeMap<SiteId, Reach>,
     /// What agents measure.
     pub schedule: Schedule,
+    /// What their tests share.
+    pub lanes: Lanes,
 }
 
 /// The configuration cannot be used.
@@ -116,9 +132,18 @@ impl Config {
             Some(schedule) => schedule,
             None => default_schedule()?,
         };
+        let lanes = Lanes::check(written.lane, &authority).map_err(value("lane"))?;
         let schedule = schedule
-            .check(authority.sites().count())
+            .check(lanes.in_a_row(&authority))
             .map_err(value("schedule.task.every_ms"))?;
+        if let Some(why) = written.quota.flaw() {
+            return Err(value("quota")(why));
+        }
+        let unknown = |site: &&SiteId| authority.site(site).is_none();
+        if let Some(site) = written.reach.keys().find(unknown) {
+            let why = format!("the site file knows no site {site}");
+            return Err(value("reach")(why));
+        }
         let public = match written.public {
             Some(public) => host_and_port(public).map_err(value("public"))?,
             None if written.agents.ip().is_unspecified() => {
@@ -136,7 +161,10 @@ impl Config {
             language: written.language,
             congestion: written.congestion,
             catalogue,
+            quota: written.quota,
+            reach: written.reach,
             schedule,
+            lanes,
         })
     }
 }
@@ -262,6 +290,7 @@ mod tests {
         let config = load(EXAMPLE).unwrap();
         let default = default_schedule().unwrap().check(3).unwrap();
         assert_eq!(config.schedule, default);
+        assert_eq!(config.quota, Quota::default());
         assert!(config.schedule.tasks.len() > 4);
     }
 
@@ -286,6 +315,32 @@ mod tests {
             ));
             let said = error.unwrap_err().to_string();
             assert!(said.contains("is not HOST:PORT"), "{said}");
+        }
+    }
+
+    #[test]
+    fn lines_can_be_asked_at_sites_that_there_are() {
+        let with = |site: &str, address: &str| {
+            let reach = format!("[reach]\n\"{site}\" = \"{address}\"\n");
+            load(&format!(
+                "sites = \"authority.toml\"\npublic = \"m:1\"\n{reach}"
+            ))
+        };
+        let authority = Authority::parse("a", messnetz_sites::site::EXAMPLE).unwrap();
+        let site = &authority.sites().next().unwrap().id;
+        let config = with(&site.to_string(), "198.51.100.7").unwrap();
+        assert!(config.reach.contains_key(site));
+        for (site, address, said) in [
+            (
+                "XX-999999/main",
+                "198.51.100.7",
+                "knows no site XX-999999/main",
+            ),
+            (&site.to_string(), "a b", "is no address"),
+            ("XX", "198.51.100.7", "site id"),
+        ] {
+            let error = with(site, address).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
         }
     }
 

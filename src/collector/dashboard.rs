@@ -15,7 +15,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::run::Collector;
 use super::token::AdminToken;
+use crate::clock;
 use crate::judging::Report;
+use crate::judging::agents::AgentState;
 use crate::listener::{self, MAX_CONNECTIONS};
 use crate::report::chart::Chart;
 use crate::report::charts;
@@ -54,6 +56,7 @@ pub(super) async fn serve(
         .route("/api/v1/report", get(report))
         .route("/api/v1/recommendations", get(recommendations))
         .route("/api/v1/coverage", get(coverage))
+        .route("/api/v1/agents", get(agents))
         .layer(guard)
         .with_state(collector);
     let service = move |_, _| Some(TowerToHyperService::new(router.clone()));
@@ -126,8 +129,20 @@ async fn page(
 ) -> Result<Html<String>, Broken> {
     let language = choice.lang.unwrap_or(collector.language);
     let report = collector.report().await?;
+    let agents = agents_now(&collector).await?;
     let text = Text::new(language);
-    Ok(Html(web::dashboard(&report, &text)?))
+    Ok(Html(web::dashboard(&report, &agents, &text)?))
+}
+
+async fn agents(State(collector): State<Arc<Collector>>) -> Result<Response, Broken> {
+    Ok(Json(agents_now(&collector).await?).into_response())
+}
+
+async fn agents_now(collector: &Arc<Collector>) -> Result<Vec<AgentState>, StoreError> {
+    let this = Arc::clone(collector);
+    collector
+        .off_the_sockets(move || this.agents(clock::now()))
+        .await
 }
 
 async fn report(State(collector): State<Arc<Collector>>) -> Result<Response, Broken> {

@@ -4,9 +4,9 @@
 //! memory of bodies, and the number of tests. What a stranger causes is logged for debugging only, so
 //! that nobody can fill the log.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
@@ -18,21 +18,23 @@ use axum::{Json, Router};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use messnetz_probes::ndt7::server as ndt7;
-use messnetz_probes::places::Places;
+use messnetz_probes::places::{Places, Source};
 use messnetz_probes::responsiveness::server::{self as responsiveness, Loads};
 use messnetz_probes::tcp_info::TcpHandle;
 use tokio::net::TcpListener;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
-use super::body::{Bodies, BodyRefused, Bound};
-use super::ingest::{BatchRefused, Unverified, quoted};
+use super::body::{Arrived, Bodies, BodyRefused, Bound};
+use super::come_again::come_again;
+use super::enrolment::{self, EnrolmentRefused};
+use super::ingest::{BatchRefused, Taken, Unverified, quoted};
+use super::rate::{Rate, Turnstile};
 use super::run::Collector;
 use crate::clock;
 use crate::listener::{self, MAX_CONNECTIONS};
-use crate::store::StoreError;
-use crate::wire::{
-    Acknowledgement, BATCH_PATH, ENROL_PATH, EnrolRequest, EnrolResponse, MAX_BATCH_BYTES, Refusal,
-};
+use crate::store::{Arrival, StoreError};
+use crate::wire::{Acknowledgement, BATCH_PATH, ENROL_PATH, MAX_BATCH_BYTES, Refusal, Standing};
 
 /// What a request needs to know of the connection it came over.
 #[derive(Clone)]
@@ -47,6 +49,9 @@ struct Bounds {
     connections: usize,
     enrolment: Bound,
     batch: Bound,
+    /// How often one source, and all, may try to enrol.
+    each: Rate,
+    all: Rate,
 }
 
 /// Most ndt7 tests at one time; more are told to come again. Each moves up to a gigabit per second.
@@ -54,6 +59,10 @@ const MAX_TESTS: usize = 4;
 
 /// Longest time that one connection is filled by a test of responsiveness.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
+
+/// When to come again after the store failed, and when more arrived than it could write, in seconds.
+const RETRY_FAILED: u64 = 60;
+const RETRY_FULL: u64 = 5;
 
 const BOUNDS: Bounds = Bounds {
     connections: MAX_CONNECTIONS,
@@ -66,6 +75,15 @@ const BOUNDS: Bounds = Bounds {
         size: MAX_BATCH_BYTES,
         time: Duration::from_mins(1),
     },
+    // A source may be a depot in which all boxes are set up, each of which asks again while it waits for approval.
+    each: Rate {
+        burst: 200,
+        every: Duration::from_millis(100),
+    },
+    all: Rate {
+        burst: 2_000,
+        every: Duration::from_millis(10),
+    },
 };
 
 /// What the door's handlers share.
@@ -76,6 +94,18 @@ struct Door {
     bodies: Bodies,
     bounds: Bounds,
     loads: Loads,
+    enrolments: Arc<Mutex<Turnstile>>,
+}
+
+impl Door {
+    /// Whether this peer may try to enrol now; otherwise when.
+    fn may_enrol(&self, peer: IpAddr) -> Result<(), Duration> {
+        let mut enrolments = self
+            .enrolments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        enrolments.pass(Source::from(peer), Instant::now())
+    }
 }
 
 /// Serves agents until the task is dropped.
@@ -95,6 +125,7 @@ async fn serve_within(
         bodies: Bodies::new(),
         bounds,
         loads: Loads::new(LONGEST_LOAD),
+        enrolments: Arc::new(Mutex::new(Turnstile::new(bounds.each, bounds.all))),
     };
     let router = Router::new()
         .route("/v1/hello", get(|| async { "messnetz collector\n" }))
@@ -130,48 +161,39 @@ async fn enrol(
     Extension(connection): Extension<Connection>,
     body: Body,
 ) -> Response {
+    let peer = connection.peer;
+    if let Err(wait) = door.may_enrol(peer.ip()) {
+        tracing::debug!(%peer, "an enrolment came too soon");
+        let why = "too many enrolments are tried; try again later";
+        let seconds = wait.as_secs().saturating_add(1);
+        return later(StatusCode::TOO_MANY_REQUESTS, seconds, why);
+    }
     let body = match door.bodies.read(body, door.bounds.enrolment).await {
         Ok(body) => body,
         Err(refused) => return refuse_body(&refused),
     };
-    let request: EnrolRequest = match serde_json::from_slice(&body.bytes) {
-        Ok(request) => request,
-        Err(error) => {
-            return refuse(StatusCode::UNPROCESSABLE_ENTITY, quoted(&error.to_string()));
-        }
-    };
-    let site = quoted(&request.site);
     let this = Arc::clone(&door.collector);
-    let redeemed = door
-        .collector
-        .with_store(move |store| {
-            let key = request.public_key.octets();
-            let redeemed =
-                store.redeem_ticket(&request.secret, &request.site, key, clock::now())?;
-            Ok(match redeemed {
-                Ok(agent) => {
-                    let schedule = this.schedule_for(store, &request.site, &agent)?;
-                    Ok(EnrolResponse {
-                        agent,
-                        receipt_key: this.receipts.public_half(),
-                        schedule,
-                    })
-                }
-                Err(refused) => Err(refused),
-            })
-        })
-        .await;
-    match redeemed {
-        Ok(Ok(response)) => {
-            let agent = &response.agent;
-            tracing::info!(%agent, site, peer = %connection.peer, "an agent enrolled");
-            Json(response).into_response()
+    let enrolled = door.collector.with_store(move |store| {
+        let (request, application) = enrolment::read(&this, &body.bytes)?;
+        enrolment::enrol(&this, store, (&request, &application), clock::now())
+    });
+    match enrolled.await {
+        Ok((response, agent)) => {
+            let (fingerprint, site) = (agent.id.in_groups(), quoted(&agent.site));
+            let status = if response.standing == Standing::Pending {
+                tracing::info!(fingerprint, site, %peer, "an agent waits for approval");
+                StatusCode::ACCEPTED
+            } else {
+                tracing::info!(fingerprint, site, %peer, "an agent enrolled");
+                StatusCode::OK
+            };
+            (status, Json(response)).into_response()
         }
-        Ok(Err(refused)) => {
-            tracing::debug!(site, peer = %connection.peer, %refused, "an enrolment was refused");
-            refuse(StatusCode::FORBIDDEN, refused)
+        Err(EnrolmentRefused::Store(error)) => store_failed(&error),
+        Err(refused) => {
+            tracing::debug!(%peer, %refused, "an enrolment was refused");
+            refuse(refused.status(), refused)
         }
-        Err(error) => store_failed(&error),
     }
 }
 
@@ -198,27 +220,7 @@ async fn batch(
         Ok(arrived) => arrived,
         Err(refused) => return refuse_body(&refused),
     };
-    let this = Arc::clone(&door.collector);
-    let taken = door
-        .collector
-        .off_the_sockets(move || {
-            // Held here, and not where the stranger waits: the work goes on when he has left.
-            let _place = place;
-            let unverified = Unverified::read(&body.bytes, packed)?;
-            drop(body);
-            let (batch, taken) =
-                unverified.take(|| this.store(), &this.receipts.id(), clock::now())?;
-            let header = batch.header();
-            Ok(Acknowledgement {
-                receipt: this
-                    .receipts
-                    .receipt(&batch, taken.received_at)
-                    .map_err(BatchRefused::Receipt)?,
-                duplicate: taken.duplicate,
-                schedule: this.schedule_for(&this.store(), &header.site, &header.agent)?,
-            })
-        })
-        .await;
+    let taken = take(&door.collector, body, packed, place).await;
     let peer = connection.peer;
     match taken {
         Ok(acknowledgement) => Json(acknowledgement).into_response(),
@@ -227,18 +229,87 @@ async fn batch(
                 BatchRefused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 BatchRefused::Malformed(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 BatchRefused::NotAuthentic => StatusCode::UNAUTHORIZED,
+                BatchRefused::NotIn(standing) => {
+                    let (standing, error) = (Some(*standing), refused.to_string());
+                    let refusal = Json(Refusal { error, standing });
+                    return (StatusCode::FORBIDDEN, refusal).into_response();
+                }
                 BatchRefused::Fork { agent, site } => {
                     // Signed by the agent itself: no stranger can cause this.
-                    tracing::warn!(%agent, site, %peer, "an agent's numbers came twice: its state was copied or restored");
+                    tracing::warn!(%agent, site, %peer, "an agent's numbers came twice: its state was copied or restored; it is in quarantine until an operator releases or revokes it");
                     StatusCode::CONFLICT
                 }
                 BatchRefused::Store(error) => return store_failed(error),
+                BatchRefused::Full(full) => {
+                    return later(StatusCode::SERVICE_UNAVAILABLE, RETRY_FULL, full);
+                }
+                BatchRefused::Quota(exceeded) => {
+                    let seconds = exceeded.wait.as_secs().saturating_add(1);
+                    return later(StatusCode::TOO_MANY_REQUESTS, seconds, exceeded);
+                }
                 BatchRefused::Receipt(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };
             tracing::debug!(%peer, %refused, "a batch was refused");
             refuse(status, refused)
         }
     }
+}
+
+/// Reads and verifies a body, and acknowledges the batch once it is on the disk. The place is held while there
+/// is work, and not while the disk is waited for: what waits there has bounds of its own.
+async fn take(
+    collector: &Arc<Collector>,
+    body: Arrived,
+    packed: bool,
+    place: OwnedSemaphorePermit,
+) -> Result<Acknowledgement, BatchRefused> {
+    let this = Arc::clone(collector);
+    let now = clock::now();
+    let (batch, arrival, schedule, load) = collector
+        .off_the_sockets(move || {
+            // Held here, and not where the stranger waits: the work goes on when he has left.
+            let _place = place;
+            let unverified = Unverified::read(&body.bytes, packed)?;
+            let (batch, agent) = unverified.verify(this.store(), &this.receipts.id())?;
+            let load = this.scales.weigh(&batch, body.bytes.len());
+            let arrival = if packed {
+                Arrival::packed(&batch, body.bytes, now)
+            } else {
+                Arrival::of(&batch, now)?
+            };
+            let header = batch.header();
+            // Where it measures now: a moved agent learns so from the site of its schedule.
+            let schedule = this.assignment(this.store(), &agent.site, &agent.id)?;
+            let allowed = this.quotas().take(&header.agent, &load, now);
+            if let Err(exceeded) = &allowed
+                && exceeded.first_today
+            {
+                // Signed by the agent itself, and once a day.
+                let agent = &header.agent;
+                tracing::warn!(%agent, site = header.site, %exceeded, "an agent is beyond its quota");
+            }
+            allowed?;
+            Ok::<_, BatchRefused>((batch, arrival, schedule, load))
+        })
+        .await?;
+    let stored = match collector.store().submit(arrival) {
+        Ok(pending) => pending.stored().await.map_err(BatchRefused::from),
+        Err(full) => Err(full.into()),
+    };
+    if stored.is_err() {
+        let agent = &batch.header().agent;
+        collector.quotas().give_back(agent, &load);
+    }
+    let stored = stored?;
+    let taken = Taken::of(&batch, stored, now)?;
+    Ok(Acknowledgement {
+        receipt: collector
+            .receipts
+            .receipt(&batch, taken.received_at)
+            .map_err(BatchRefused::Receipt)?,
+        duplicate: taken.duplicate,
+        schedule: Some(schedule),
+    })
 }
 
 /// What a test of responsiveness asks for.
@@ -302,6 +373,7 @@ fn refuse(status: StatusCode, error: impl std::fmt::Display) -> Response {
         status,
         Json(Refusal {
             error: error.to_string(),
+            standing: None,
         }),
     )
         .into_response()
@@ -309,7 +381,10 @@ fn refuse(status: StatusCode, error: impl std::fmt::Display) -> Response {
 
 /// What was not read of the body must not be taken for the next request: the connection ends.
 fn refuse_body(refused: &BodyRefused) -> Response {
-    let mut response = refuse(refused.status(), refused);
+    let mut response = match refused {
+        BodyRefused::Busy => later(refused.status(), RETRY_FULL, refused),
+        _ => refuse(refused.status(), refused),
+    };
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);
     response
@@ -320,11 +395,17 @@ fn store_failed(error: &StoreError) -> Response {
         error = error as &(dyn std::error::Error + 'static),
         "the store failed"
     );
-    let retry = [(header::RETRY_AFTER, "60")];
-    let refusal = Refusal {
-        error: "the collector cannot store anything at present".to_owned(),
-    };
-    (StatusCode::SERVICE_UNAVAILABLE, retry, Json(refusal)).into_response()
+    later(
+        StatusCode::SERVICE_UNAVAILABLE,
+        RETRY_FAILED,
+        "the collector cannot store anything at present",
+    )
+}
+
+/// Sends an agent away for so many seconds at least, and others that come with it for others.
+fn later(status: StatusCode, seconds: u64, why: impl std::fmt::Display) -> Response {
+    let retry = [(header::RETRY_AFTER, come_again(seconds).to_string())];
+    (retry, refuse(status, why)).into_response()
 }
 
 #[cfg(test)]
@@ -380,6 +461,7 @@ mod tests {
                 time,
                 ..BOUNDS.batch
             },
+            ..BOUNDS
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -403,6 +485,39 @@ mod tests {
             for stream in held {
                 let refused = answer(stream);
                 assert!(refused.starts_with("HTTP/1.1 408"), "{refused}");
+            }
+        });
+        asking.await.unwrap();
+        serving.abort();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_tries_to_enrol_too_often_is_told_when_to_come_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let each = Rate {
+            burst: 2,
+            every: Duration::from_secs(50),
+        };
+        let bounds = Bounds { each, ..BOUNDS };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = serve_within(listener, None, collector(folder.path()), bounds);
+        let serving = tokio::spawn(serving);
+        let asking = tokio::task::spawn_blocking(move || {
+            for status in ["422", "422", "429"] {
+                let mut stream = TcpStream::connect(address).unwrap();
+                let head = "Host: x\r\nContent-Length: 2\r\nConnection: close";
+                write!(stream, "POST {ENROL_PATH} HTTP/1.1\r\n{head}\r\n\r\n{{}}").unwrap();
+                let answer = answer(stream);
+                assert!(
+                    answer.starts_with(&format!("HTTP/1.1 {status}")),
+                    "{answer}"
+                );
+                assert_eq!(
+                    answer.contains("retry-after: "),
+                    status == "429",
+                    "{answer}"
+                );
             }
         });
         asking.await.unwrap();

@@ -2,14 +2,14 @@
 
 use std::fmt::Display;
 use std::io::Read as _;
-use std::sync::MutexGuard;
 
 use messnetz_metric::UnixMillis;
 use thiserror::Error;
 
-use crate::store::{Store, StoreError, Stored};
-use crate::wire::batch::{Batch, BatchError, Chunk, Standing};
-use crate::wire::{AgentId, BATCH_FORMAT, CollectorId, MAX_BATCH_BYTES};
+use super::quota::Exceeded;
+use crate::store::{EnrolledAgent, Full, Store, StoreError, Stored};
+use crate::wire::batch::{self, Batch, BatchError, Chunk};
+use crate::wire::{AgentId, BATCH_FORMAT, CollectorId, MAX_BATCH_BYTES, Standing};
 
 /// Why a batch was not taken.
 #[derive(Debug, Error)]
@@ -24,9 +24,12 @@ pub enum BatchRefused {
     /// whoever tries names learns nothing.
     #[error("the batch is not signed for this collector by an agent that is enrolled for its site")]
     NotAuthentic,
+    /// The agent's own, and nothing is taken from it at present, or ever again.
+    #[error("{}", why_not_in(*.0))]
+    NotIn(Standing),
     /// Another batch has this number.
     #[error(
-        "another batch with this number, or before or after it, was taken: this agent's state was copied or restored; enrol it anew"
+        "another batch with this number, or before or after it, was taken: this agent's state was copied or restored; it is in quarantine until the operator has looked"
     )]
     Fork {
         /// Whose number.
@@ -37,9 +40,28 @@ pub enum BatchRefused {
     /// The store failed; the agent shall try again.
     #[error("the store could not take the batch")]
     Store(#[from] StoreError),
+    /// More arrives than can be written; the agent shall try again.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// The agent has sent more than it may; it shall try again later.
+    #[error(transparent)]
+    Quota(#[from] Exceeded),
     /// It was stored, and cannot be acknowledged.
     #[error("the receipt could not be written")]
     Receipt(#[source] serde_json::Error),
+}
+
+fn why_not_in(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Pending => {
+            "the agent waits for approval: the operator compares its fingerprint and runs `messnetz collector approve`"
+        }
+        Standing::Quarantined => {
+            "the agent is in quarantine, because its numbers came twice with different content: the operator looks for a second box and runs `messnetz collector release`"
+        }
+        Standing::Revoked => "the agent's key was revoked for good",
+        Standing::Approved => "the agent is in",
+    }
 }
 
 /// What became of a batch that is in the store.
@@ -101,7 +123,7 @@ impl Unverified {
         if !batch.root_holds() {
             return Err(malformed("header.root: it is not that of the digests"));
         }
-        let wrong = |standing| standing != Standing::Holds;
+        let wrong = |standing| standing != batch::Standing::Holds;
         let mut standings = batch.chunks().iter().map(Chunk::standing);
         if let Some(index) = standings.position(wrong) {
             return Err(malformed(format_args!(
@@ -111,49 +133,58 @@ impl Unverified {
         Ok(Self(batch))
     }
 
-    /// Verifies the batch as it was signed, and stores it with all its observations or nothing of it.
-    /// The store is locked for looking the agent up and for storing, and for nothing between.
+    /// Verifies the batch as it was signed: for this collector, by an agent that measures at its site, or did
+    /// before it was moved. Gives the agent too.
     ///
     /// # Errors
-    /// Why it was not taken.
-    pub(super) fn take<'store>(
+    /// Why it is not taken.
+    pub(super) fn verify(
         self,
-        store: impl Fn() -> MutexGuard<'store, Store>,
+        store: &dyn Store,
         collector: &CollectorId,
-        now: UnixMillis,
-    ) -> Result<(Batch, Taken), BatchRefused> {
+    ) -> Result<(Batch, EnrolledAgent), BatchRefused> {
         let batch = self.0;
         let header = batch.header();
-        let agent = store().agent(&header.agent)?;
-        agent
-            .filter(|agent| {
-                agent.site == header.site
-                    && *collector == header.collector
-                    && batch.is_signed_by(&agent.public_key)
-            })
+        let agent = store
+            .agent(&header.agent)?
+            .filter(|agent| *collector == header.collector && batch.is_signed_by(&agent.public_key))
             .ok_or(BatchRefused::NotAuthentic)?;
-        let stored = store().store_batch(&batch, now)?;
+        if agent.site != header.site && !store.was_at(&agent.id, &header.site)? {
+            return Err(BatchRefused::NotAuthentic);
+        }
+        // Only to whoever holds the key: others do not learn that there is such an agent.
+        if agent.standing != Standing::Approved {
+            return Err(BatchRefused::NotIn(agent.standing));
+        }
+        Ok((batch, agent))
+    }
+}
+
+impl Taken {
+    /// What became of a verified batch that came now.
+    ///
+    /// # Errors
+    /// Where it is a fork.
+    pub(super) fn of(batch: &Batch, stored: Stored, now: UnixMillis) -> Result<Self, BatchRefused> {
         let (duplicate, received_at) = match stored {
             Stored::New => (false, now),
             Stored::Duplicate { received_at } => (true, received_at),
             Stored::Fork => {
                 return Err(BatchRefused::Fork {
-                    agent: header.agent.clone(),
-                    site: header.site.clone(),
+                    agent: batch.header().agent.clone(),
+                    site: batch.header().site.clone(),
                 });
             }
         };
-        let taken = Taken {
+        Ok(Self {
             duplicate,
             received_at,
-        };
-        Ok((batch, taken))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use messnetz_metric::{Metric, Observation, Outcome, Quantity, Segment, Value, Vantage};
@@ -161,6 +192,7 @@ mod tests {
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
     use super::*;
+    use crate::store::{Admission, Decision, SqliteStore};
     use crate::wire::TicketSecret;
     use crate::wire::batch::Link;
 
@@ -171,32 +203,35 @@ mod tests {
         Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap()
     }
 
-    fn store_with(key: &Ed25519KeyPair) -> (tempfile::TempDir, Mutex<Store>) {
+    fn store_with(key: &Ed25519KeyPair) -> (tempfile::TempDir, SqliteStore) {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+        let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
         let secret = TicketSecret::random().unwrap();
         store
-            .add_ticket(&secret, SITE, UnixMillis(0), Duration::from_mins(1))
+            .add_ticket(
+                &secret,
+                SITE,
+                Admission::AtOnce,
+                UnixMillis(0),
+                Duration::from_mins(1),
+            )
             .unwrap();
         let public_key = key.public_key().as_ref();
         store
             .redeem_ticket(&secret, SITE, public_key, UnixMillis(1))
             .unwrap()
             .unwrap();
-        (folder, Mutex::new(store))
+        (folder, store)
     }
 
     fn here() -> CollectorId {
         CollectorId::of_key(&[9; 32])
     }
 
-    fn take_batch(
-        store: &Mutex<Store>,
-        batch: &Batch,
-        now: i64,
-    ) -> Result<(Batch, Taken), BatchRefused> {
-        let body = batch.document();
-        Unverified::read(&body, false)?.take(|| store.lock().unwrap(), &here(), UnixMillis(now))
+    fn take_batch(store: &SqliteStore, batch: &Batch, now: i64) -> Result<Taken, BatchRefused> {
+        let (batch, _) = Unverified::read(&batch.document(), false)?.verify(store, &here())?;
+        let stored = store.store_batch(&batch, UnixMillis(now))?;
+        Taken::of(&batch, stored, UnixMillis(now))
     }
 
     fn link(key: &Ed25519KeyPair) -> Link {
@@ -228,8 +263,8 @@ mod tests {
         let key = key();
         let (_folder, store) = store_with(&key);
         let batch = batch(&key).signed_with(&key);
-        let (_, first) = take_batch(&store, &batch, 2).unwrap();
-        let (_, second) = take_batch(&store, &batch, 3).unwrap();
+        let first = take_batch(&store, &batch, 2).unwrap();
+        let second = take_batch(&store, &batch, 3).unwrap();
         let received_at = UnixMillis(2);
         let taken = |duplicate| Taken {
             duplicate,
@@ -261,6 +296,27 @@ mod tests {
             let refused = take_batch(&store, &batch, 2).unwrap_err();
             assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
         }
+    }
+
+    #[test]
+    fn only_an_approved_agent_is_listened_to_and_only_its_own_key_is_told_why_not() {
+        let (key, stranger) = (key(), key());
+        let (_folder, store) = store_with(&key);
+        let id = AgentId::of_key(key.public_key().as_ref());
+        let other = Decision::Move("XX-100002/main");
+        store.decide(&id, other, UnixMillis(2)).unwrap().unwrap();
+        take_batch(&store, &batch(&key).signed_with(&key), 3).unwrap();
+        store
+            .decide(&id, Decision::Revoke, UnixMillis(4))
+            .unwrap()
+            .unwrap();
+        let refused = take_batch(&store, &batch(&key).signed_with(&key), 5).unwrap_err();
+        assert!(
+            matches!(refused, BatchRefused::NotIn(Standing::Revoked)),
+            "{refused}"
+        );
+        let refused = take_batch(&store, &batch(&key).signed_with(&stranger), 5).unwrap_err();
+        assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
     }
 
     #[test]
@@ -303,20 +359,6 @@ mod tests {
         };
         let batch = Batch::new(&large, &[]).unwrap().signed_with(&key);
         take_batch(&store, &batch, 2).unwrap();
-    }
-
-    #[test]
-    fn the_store_is_not_locked_while_a_body_is_unpacked_and_read() {
-        let key = key();
-        let (_folder, store) = store_with(&key);
-        let body = batch(&key).signed_with(&key).document();
-        let packed = zstd::encode_all(&body[..], 3).unwrap();
-        let locked = store.lock().unwrap();
-        assert!(Unverified::read(b"{}", false).is_err());
-        let read = Unverified::read(&packed, true).unwrap();
-        drop(locked);
-        let taken = read.take(|| store.lock().unwrap(), &here(), UnixMillis(2));
-        assert!(!taken.unwrap().1.duplicate);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The key that the collector signs receipts with: made once, kept in the store. The collector is named after
+//! The key that the collector signs receipts and schedules with: made once, kept in the store. The collector is named after
 //! it, so that its name outlives its certificate.
 
 use messnetz_metric::UnixMillis;
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::store::{Store, StoreError};
 use crate::wire::batch::Batch;
-use crate::wire::{CollectorId, PublicKey, Receipt, SignedReceipt};
+use crate::wire::{Assignment, CollectorId, PublicKey, Receipt, SignedReceipt, SignedSchedule};
 
 const SETTING: &str = "receipt-key-pkcs8";
 
@@ -38,13 +38,14 @@ impl ReceiptKey {
     ///
     /// # Errors
     /// Where it cannot be kept, made or used.
-    pub(super) fn load_or_make(store: &mut Store) -> Result<Self, ReceiptKeyError> {
-        let make = || {
-            let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+    pub(super) fn load_or_make(store: &dyn Store) -> Result<Self, ReceiptKeyError> {
+        let document = if let Some(document) = store.setting(SETTING)? {
+            document
+        } else {
+            let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
                 .map_err(|_| ReceiptKeyError::Make)?;
-            Ok::<_, ReceiptKeyError>(document.as_ref().to_vec())
+            store.setting_or_insert(SETTING, made.as_ref())?
         };
-        let document = store.setting_or_make(SETTING, make)?;
         Ed25519KeyPair::from_pkcs8(&document)
             .map(Self)
             .map_err(ReceiptKeyError::Use)
@@ -58,6 +59,17 @@ impl ReceiptKey {
     /// The name that the key gives the collector.
     pub(super) fn id(&self) -> CollectorId {
         CollectorId::of_key(self.0.public_key().as_ref())
+    }
+
+    /// The assignment, signed.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    pub(super) fn assign(
+        &self,
+        assignment: &Assignment,
+    ) -> Result<SignedSchedule, serde_json::Error> {
+        assignment.signed_with(&self.0)
     }
 
     /// The receipt for a batch that was committed at this time: the same bytes, however often it is asked for.

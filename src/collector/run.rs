@@ -1,9 +1,11 @@
 //! The collector at work: listeners on one side, the store on the other.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use messnetz_metric::UnixMillis;
 use messnetz_probes::ndt7::server as ndt7;
@@ -11,29 +13,41 @@ use messnetz_probes::stamp;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_sites::calendar::Calendar;
 use messnetz_sites::period::Cycle;
-use messnetz_sites::site::Authority;
+use messnetz_sites::site::{Authority, SiteId};
 use messnetz_sites::upgrade::Catalogue;
 use messnetz_sites::verdict::Sample;
 use thiserror::Error;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
+use super::assignments::Assignments;
 use super::certificate::{self, CertificateError};
 use super::config::Config;
+use super::lanes::Lanes;
+use super::leases::{LeaseError, Leases, Tenant};
+use super::quota::{Quotas, Scales};
+use super::reach::{self, Reach};
 use super::receipts::{ReceiptKey, ReceiptKeyError};
+use super::slots::Grid;
 use super::token::AdminToken;
 use super::turns::{Stand, Turn, schedule_for};
 use super::{dashboard, door};
 use crate::clock;
 use crate::identity::Identity;
+use crate::judging::agents::{self, AgentState};
 use crate::judging::pace::{self, Pace};
 use crate::judging::trends::{self, Trends};
 use crate::judging::{self, Report, Wanted};
-use crate::store::{Store, StoreError};
+use crate::sd_notify::Notifier;
+use crate::store::{Extent, SqliteStore, Store, StoreError};
 use crate::text::Language;
-use crate::wire::{AgentId, Schedule};
+use crate::wire::{AgentId, CollectorId, Schedule, SignedSchedule};
 
-const STORE_FILE: &str = "store.db";
+/// The name of the store within the data directory.
+pub const STORE_FILE: &str = "store.db";
+
+/// How often is looked for batches to seal.
+const SEAL_EVERY: Duration = Duration::from_secs(30);
 
 /// How long a report is shown again before the samples are judged anew, in milliseconds. A page with its
 /// charts is one report, and whoever reloads it costs nothing.
@@ -42,29 +56,30 @@ const REPORT_KEPT_MS: i64 = 2_000;
 /// A collector that has been opened: its store, its certificate, its schools.
 #[derive(Debug)]
 pub struct Collector {
-    store: Mutex<Store>,
-    reports: Mutex<Reports>,
+    store: Box<dyn Store>,
+    /// The last report; whoever makes the next one keeps others from making it as well.
+    report: Mutex<Option<Arc<Report>>>,
     /// Schools, sites, lines and facts.
     pub authority: Authority,
     /// What can be bought.
     pub catalogue: Catalogue,
     /// What agents know it by.
     pub certificate: Identity,
-    /// What batches are acknowledged with.
+    /// What batches are acknowledged and schedules signed with.
     pub(super) receipts: ReceiptKey,
     /// Language of the dashboard.
     pub language: Language,
     /// What tickets name as its address.
     pub public: String,
     congestion: Option<Congestion>,
+    /// What of the schools' lines can be asked from here.
+    pub(super) reach: BTreeMap<SiteId, Reach>,
     schedule: Schedule,
-}
-
-/// What reports are made from: a connection of their own, so that no batch waits for a page.
-#[derive(Debug)]
-struct Reports {
-    store: Store,
-    last: Option<Arc<Report>>,
+    lanes: Lanes,
+    leases: Leases,
+    assignments: Assignments,
+    pub(super) scales: Scales,
+    quotas: Mutex<Quotas>,
 }
 
 /// The sockets that a collector serves on.
@@ -99,6 +114,9 @@ pub enum RunError {
     /// Its key for receipts.
     #[error(transparent)]
     ReceiptKey(#[from] ReceiptKeyError),
+    /// The slots of tests.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// An address.
     #[error("listening for {what} on {address}{}", hint(.source))]
     Listen {
@@ -179,29 +197,39 @@ impl Collector {
             source,
         })?;
         let path = config.data.join(STORE_FILE);
-        let mut store = Store::open(&path)?;
-        let reports = Reports {
-            store: Store::open_read_only(&path)?,
-            last: None,
-        };
+        let store = SqliteStore::open(&path)?;
+        let grid = Grid::of(&config.schedule, config.lanes.in_a_row(&config.authority));
+        let leases = Leases::open(&store, grid, clock::now())?;
         Ok(Self {
-            certificate: certificate::load_or_make(&mut store)?,
-            receipts: ReceiptKey::load_or_make(&mut store)?,
-            store: Mutex::new(store),
-            reports: Mutex::new(reports),
+            certificate: certificate::load_or_make(&store)?,
+            receipts: ReceiptKey::load_or_make(&store)?,
+            store: Box::new(store),
+            report: Mutex::new(None),
             authority: config.authority,
             catalogue: config.catalogue,
             language: config.language,
             public: config.public,
             congestion: config.congestion,
+            reach: config.reach,
+            scales: Scales::default(),
+            quotas: Mutex::new(Quotas::new(config.quota)),
             schedule: config.schedule,
+            lanes: config.lanes,
+            leases,
+            assignments: Assignments::default(),
         })
+    }
+
+    /// Its name, which is made of its key and stays when its certificate changes.
+    #[must_use]
+    pub fn id(&self) -> CollectorId {
+        self.receipts.id()
     }
 
     /// Does something with the store, off the threads that serve sockets.
     pub async fn with_store<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&mut Store) -> T + Send + 'static,
+        work: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> T {
         let this = Arc::clone(self);
         self.off_the_sockets(move || this.with_store_now(work))
@@ -209,14 +237,19 @@ impl Collector {
     }
 
     /// Does something with the store on this thread.
-    pub fn with_store_now<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
-        work(&mut self.store())
+    pub fn with_store_now<T>(&self, work: impl FnOnce(&dyn Store) -> T) -> T {
+        work(self.store())
     }
 
-    /// The store, for as long as the answer is held.
-    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
-        // Every change is a transaction: a panic in between leaves the store whole.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The store.
+    pub(super) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// What the agents may still send, for as long as the answer is held.
+    pub(super) fn quotas(&self) -> MutexGuard<'_, Quotas> {
+        // A panic in between leaves at worst an allowance that was not spent.
+        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something that takes a while off the threads that serve sockets.
@@ -230,13 +263,40 @@ impl Collector {
         }
     }
 
+    /// What this agent measures, signed.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub(super) fn assignment(
+        &self,
+        store: &dyn Store,
+        site: &str,
+        agent: &AgentId,
+    ) -> Result<SignedSchedule, StoreError> {
+        let now = clock::now();
+        let mut schedule = self.schedule_for(store, site, agent)?;
+        let mut sites = self.authority.sites();
+        if let Some(known) = sites.find(|known| known.id.to_string() == site) {
+            let tenant = Tenant {
+                site,
+                agent,
+                shares: &self.lanes.of_site(known),
+                zone: &self.authority.calendar.zone,
+            };
+            schedule = self.leases.fill(store, tenant, schedule, now)?;
+        }
+        let whose = (site, agent);
+        self.assignments
+            .signed(store, &self.receipts, whose, schedule, now)
+    }
+
     /// What this agent measures: sites take turns, and so do the agents of a site.
     ///
     /// # Errors
     /// Where the store fails.
-    pub(super) fn schedule_for(
+    fn schedule_for(
         &self,
-        store: &Store,
+        store: &dyn Store,
         site: &str,
         agent: &AgentId,
     ) -> Result<Schedule, StoreError> {
@@ -281,11 +341,10 @@ impl Collector {
     /// # Errors
     /// Where the store fails.
     pub fn report_by(&self, cycle: Cycle) -> Result<Report, StoreError> {
-        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         judging::judge(
             &self.authority,
             &self.catalogue,
-            &reports.store,
+            self.store(),
             clock::now(),
             cycle,
         )
@@ -296,8 +355,7 @@ impl Collector {
     /// # Errors
     /// Where the store fails.
     pub fn trends(&self, months: u16) -> Result<Trends, StoreError> {
-        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        trends::trends(&self.authority, &reports.store, clock::now(), months)
+        trends::trends(&self.authority, self.store(), clock::now(), months)
     }
 
     /// The samples that a judgement rests on.
@@ -305,8 +363,7 @@ impl Collector {
     /// # Errors
     /// Where the store fails.
     pub fn samples(&self, wanted: &Wanted<'_>) -> Result<Vec<Sample>, StoreError> {
-        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        judging::samples(&self.authority, &reports.store, wanted)
+        judging::samples(&self.authority, self.store(), wanted)
     }
 
     /// When the schools teach.
@@ -321,6 +378,15 @@ impl Collector {
         pace::paces(&self.authority, &self.schedule, clock::now())
     }
 
+    /// How the agents stand at this time, computed on this thread.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn agents(&self, now: UnixMillis) -> Result<Vec<AgentState>, StoreError> {
+        let reachable = self.reach.keys().cloned().collect();
+        agents::agents(&self.authority, self.store(), &reachable, now)
+    }
+
     /// What the stored samples say now, or said a moment ago, computed on this thread.
     ///
     /// # Errors
@@ -330,22 +396,22 @@ impl Collector {
     }
 
     fn report_at(&self, now: UnixMillis) -> Result<Arc<Report>, StoreError> {
-        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back makes a report from the future, which is as good as none.
         let is_fresh = |report: &&Arc<Report>| {
             (0..REPORT_KEPT_MS).contains(&now.0.saturating_sub(report.made_at.0))
         };
-        if let Some(report) = reports.last.as_ref().filter(is_fresh) {
+        if let Some(report) = last.as_ref().filter(is_fresh) {
             return Ok(Arc::clone(report));
         }
         let report = judging::judge(
             &self.authority,
             &self.catalogue,
-            &reports.store,
+            self.store(),
             now,
             Cycle::Month,
         )?;
-        Ok(Arc::clone(reports.last.insert(Arc::new(report))))
+        Ok(Arc::clone(last.insert(Arc::new(report))))
     }
 }
 
@@ -358,7 +424,7 @@ pub async fn run(
     listeners: Listeners,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let token = collector.with_store_now(|store| AdminToken::of(store))?;
+    let token = collector.with_store_now(AdminToken::of)?;
     let local = |listener: &TcpListener| listener.local_addr();
     let dashboard_address = local(&listeners.dashboard).map_err(|source| RunError::Listen {
         what: "the dashboard",
@@ -384,18 +450,39 @@ pub async fn run(
         id = %collector.receipts.id(),
         "the collector serves"
     );
+    let service_manager = Notifier::from_environment();
+    service_manager.ready();
     let dashboard_tls = (!dashboard_address.ip().is_loopback()).then(|| tls.clone());
     tokio::select! {
+        () = service_manager.keep_telling() => {}
         () = door::serve(listeners.agents, for_agents, Arc::clone(&collector)) => {}
+        () = reach::watch(Arc::clone(&collector)) => {}
         () = dashboard::serve(listeners.dashboard, dashboard_tls, token, Arc::clone(&collector)) => {}
         ended = stamp::reflect(listeners.reflector, stamp::Limits::default(), None, |_| true) => {
             let Err(failure) = ended;
             tracing::error!(%failure, "the STAMP reflector ended");
         }
+        () = seal(Arc::clone(&collector)) => {}
         () = stop => {}
     }
     tracing::info!("the collector stops");
     Ok(())
+}
+
+/// Seals what is enough or old, again and again.
+async fn seal(collector: Arc<Collector>) {
+    loop {
+        tokio::time::sleep(SEAL_EVERY).await;
+        let sealed = collector.with_store(|store| store.compact(clock::now(), Extent::Due));
+        match sealed.await {
+            Ok(done) if done.segments > 0 => tracing::debug!(?done, "batches were sealed"),
+            Ok(_) => {}
+            Err(error) => tracing::error!(
+                error = &error as &(dyn std::error::Error + 'static),
+                "batches could not be sealed, and stay as they are"
+            ),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -435,7 +522,7 @@ mod tests {
         let agent = AgentId::of_key(&[1; 32]);
         let known = collector.authority.sites().next().unwrap().id.to_string();
         let tasks = |site: &str| {
-            let schedule = collector.schedule_for(&collector.store(), site, &agent);
+            let schedule = collector.schedule_for(collector.store(), site, &agent);
             schedule.unwrap().tasks.len()
         };
         assert!(tasks(&known) > 0);

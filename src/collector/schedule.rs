@@ -8,7 +8,7 @@ use messnetz_metric::Direction;
 use messnetz_probes::tcp_info::Congestion;
 use serde::Deserialize;
 
-use crate::wire::{Budget, Burst, Hours, MAX_TASKS, Peer, Probe, Schedule, Task};
+use crate::wire::{Budget, Burst, Hours, Kind, MAX_TASKS, Peer, Probe, Schedule, Task};
 
 /// A saturating test may take this part of its period at most.
 const LARGEST_SHARE: u64 = 6;
@@ -81,7 +81,7 @@ fn default_upload_every_ms() -> u64 {
 }
 
 impl WrittenSchedule {
-    /// The schedule for an authority of so many sites.
+    /// The schedule for an authority of which so many sites test one after another.
     ///
     /// # Errors
     /// Where the sites' capacity tests cannot take turns, or there are too many tasks: what is wrong, and
@@ -99,13 +99,17 @@ impl WrittenSchedule {
         }
         let tests: Vec<(u64, u64)> = tasks
             .iter()
-            .filter_map(|task| match task.probe {
-                // What stays inside one school is nobody else's turn.
-                Probe::Iperf3 { .. } => None,
-                ref probe => Some((task.every_ms, probe.saturates_for()?.as_millis() as u64)),
+            .filter(|task| task.probe.is_leased())
+            .filter_map(|task| {
+                Some((
+                    task.every_ms,
+                    task.probe.saturates_for()?.as_millis() as u64,
+                ))
             })
             .collect();
-        let together: u64 = tests.iter().map(|(_, duration)| duration).sum();
+        // Slots are as long as the longest test.
+        let longest = tests.iter().map(|(_, duration)| *duration).max();
+        let together = longest.unwrap_or_default() * tests.len() as u64;
         let needed = together.saturating_mul(sites as u64);
         match tests.iter().map(|(every, _)| *every).min() {
             Some(every) if needed > every => Err(format!(
@@ -125,20 +129,6 @@ impl WrittenSchedule {
 #[serde(try_from = "WrittenTask")]
 struct ConfiguredTask(Task);
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Icmp,
-    Stamp,
-    Ndt7,
-    Iperf3,
-    Responsiveness,
-    Dns,
-    Tcp,
-    Http,
-    Link,
-}
-
 /// All keys of all probes, so that an unknown one is refused where it stands.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,6 +138,7 @@ struct WrittenTask {
     #[serde(default)]
     phase_ms: u64,
     interface: Option<String>,
+    hours: Option<Hours>,
     peer: Option<Peer>,
     count: Option<u16>,
     interval_ms: Option<u32>,
@@ -172,6 +163,7 @@ impl TryFrom<WrittenTask> for ConfiguredTask {
             every_ms,
             phase_ms,
             ref interface,
+            hours,
             ..
         } = written;
         if every_ms < SHORTEST_PERIOD_MS {
@@ -185,6 +177,8 @@ impl TryFrom<WrittenTask> for ConfiguredTask {
             every_ms,
             phase_ms,
             interface,
+            hours,
+            slots: None,
             probe,
         }))
     }
@@ -194,6 +188,7 @@ impl WrittenTask {
     /// The keys that stand here, beside those that every task has.
     fn own_keys(&self) -> impl Iterator<Item = &'static str> {
         [
+            ("hours", self.hours.is_some()),
             ("peer", self.peer.is_some()),
             ("count", self.count.is_some()),
             ("interval_ms", self.interval_ms.is_some()),
@@ -216,9 +211,9 @@ impl WrittenTask {
         let allowed: &[&str] = match self.probe {
             Kind::Icmp => &["peer", "count", "interval_ms", "timeout_ms"],
             Kind::Stamp => &["count", "interval_ms", "timeout_ms"],
-            Kind::Ndt7 => &["direction", "duration_ms", "congestion"],
-            Kind::Iperf3 => &["endpoint", "direction", "duration_ms", "streams"],
-            Kind::Responsiveness => &["direction"],
+            Kind::Ndt7 => &["hours", "direction", "duration_ms", "congestion"],
+            Kind::Iperf3 => &["hours", "endpoint", "direction", "duration_ms", "streams"],
+            Kind::Responsiveness => &["hours", "direction"],
             Kind::Dns => &["name", "server"],
             Kind::Tcp => &["target"],
             Kind::Http => &["url"],

@@ -34,7 +34,7 @@ impl AdminToken {
     ///
     /// # Errors
     /// Where there are no random numbers or the store fails.
-    pub fn renew(store: &Store) -> Result<String, TokenError> {
+    pub fn renew(store: &dyn Store) -> Result<String, TokenError> {
         let mut bytes = [0_u8; 32];
         SystemRandom::new()
             .fill(&mut bytes)
@@ -48,7 +48,7 @@ impl AdminToken {
     ///
     /// # Errors
     /// Where the store fails.
-    pub fn of(store: &Store) -> Result<Option<Self>, StoreError> {
+    pub fn of(store: &dyn Store) -> Result<Option<Self>, StoreError> {
         Ok(store.setting(SETTING)?.map(|hash| Self { hash }))
     }
 
@@ -83,11 +83,12 @@ fn hash(token: &str) -> digest::Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::SqliteStore;
 
     #[test]
     fn the_token_opens_as_bearer_and_as_password_and_nothing_else_does() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
         assert!(AdminToken::of(&store).unwrap().is_none());
         let text = AdminToken::renew(&store).unwrap();
         let token = AdminToken::of(&store).unwrap().unwrap();

@@ -70,6 +70,8 @@ mod tests {
             every_ms: 24_000,
             phase_ms: 500,
             interface: None,
+            hours: None,
+            slots: None,
             probe: Probe::Link,
         };
         Schedule {
@@ -128,6 +130,8 @@ mod tests {
             every_ms: 24_000,
             phase_ms: 0,
             interface: Some("wlan0".to_owned()),
+            hours: None,
+            slots: None,
             probe,
         };
         template.tasks = vec![task(inside(None)), task(inside(Some("10.0.0.9")))];

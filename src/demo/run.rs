@@ -29,6 +29,12 @@ pub const AUTHORITY: &str = include_str!("authority.toml");
 /// What the demo's collector is told, but for addresses.
 const COLLECTOR: &str = include_str!("collector.toml");
 
+/// What its agents allow.
+const LIMITS: &str = include_str!("limits.toml");
+
+/// The file in the folder of the results that says so.
+const LIMITS_FILE: &str = "limits.toml";
+
 /// The agents' door inside the town.
 const DOOR_PORT: u16 = 8443;
 
@@ -200,6 +206,7 @@ impl Demo {
                 options.language.tag()
             ),
         )?;
+        write(&work.join(LIMITS_FILE), LIMITS)?;
         let mut demo = Self {
             processes: Vec::new(),
             server: town.server.namespace.clone(),
@@ -317,7 +324,8 @@ impl Demo {
     fn start_agent(&mut self, index: usize) -> Result<(), DemoError> {
         let school = &self.town.schools[index];
         let (site, agent) = (school.site.to_string(), school.agent.clone());
-        let ticket = self.messnetz(&self.server, &["collector", "ticket", &site])?;
+        let ticket = ["collector", "ticket", &site, "--no-approval"];
+        let ticket = self.messnetz(&self.server, &ticket)?;
         let name = format!("agent-{}", index + 1);
         let state = self.work.join(&name);
         let state = state.to_string_lossy();
@@ -325,7 +333,10 @@ impl Demo {
             &agent,
             &["agent", "enrol", ticket.trim(), "--state", &state],
         )?;
-        let mut command = self.command(&["agent", "run", "--state", &state])?;
+        let limits = self.work.join(LIMITS_FILE);
+        let limits = limits.to_string_lossy();
+        let run = ["agent", "run", "--state", &state, "--limits", &limits];
+        let mut command = self.command(&run)?;
         command.stdout(Stdio::null()).stderr(self.log(&name)?);
         let child = agent.spawn(command)?;
         self.processes.push((name, child));

@@ -7,15 +7,15 @@ use messnetz_metric::{Metric, Quantity, Rate, Segment, Tester, UnixMillis, Value
 use messnetz_sites::Day;
 use messnetz_sites::calendar::{Interval, Timetable, number_of};
 use messnetz_sites::cause::{Cause, OTHER_TRAFFIC_LIMIT, Seen, Situation, cause};
-use messnetz_sites::period::{Period, Recent};
+use messnetz_sites::period::{Period, Recent, Standing};
 use messnetz_sites::site::{Authority, School, Site};
 use messnetz_sites::target::{ServiceId, Target};
 use messnetz_sites::verdict::{
     Bounds, Judge, Judgement, NoData, Sample, Series, Verdict, judge_periods,
 };
 
-use super::{CLOCK_AHEAD_MS, Row};
-use crate::store::{SiteSeries, Store, StoreError};
+use super::{CLOCK_AHEAD_MS, Reopened, Row};
+use crate::store::{LATE_MS, LateSeries, SiteSeries, Store, StoreError};
 
 /// What was measured at a site, and when its school is at work.
 pub(super) struct Measured<'a> {
@@ -23,6 +23,8 @@ pub(super) struct Measured<'a> {
     school: &'a School,
     site: &'a Site,
     series: Vec<SiteSeries>,
+    /// What came after the last closed period had been closed, of those that are asked for.
+    late: Option<LateSeries>,
     recent: Recent,
     /// The windows of its targets, and all hours.
     timetables: BTreeMap<String, Timetable>,
@@ -38,11 +40,15 @@ impl<'a> Measured<'a> {
         authority: &'a Authority,
         school: &'a School,
         site: &'a Site,
-        store: &Store,
+        store: &dyn Store,
         recent: Recent,
         times: &RangeInclusive<UnixMillis>,
     ) -> Result<Self, StoreError> {
         let series = store.series_of_site(&site.id.to_string(), times.clone())?;
+        let late = match recent.periods().iter().rev().nth(1) {
+            Some(closed) => late(authority, site, store, *closed)?,
+            None => None,
+        };
         let targets = authority
             .known
             .targets_for(authority.profiles_of(school), school);
@@ -64,6 +70,7 @@ impl<'a> Measured<'a> {
             site,
             disturbed: disturbed(&series),
             series,
+            late,
             recent,
             timetables,
         })
@@ -71,7 +78,7 @@ impl<'a> Measured<'a> {
 
     /// The judgements of all recent periods.
     pub(super) fn judgements(&self, judge: &mut Judge, target: &Target) -> Vec<Judgement> {
-        let series = self.series_of(target);
+        let series = self.series_of(target, &self.series);
         let judging = &self.authority.judging;
         let bounds = |period: Period| {
             let (begin, end) = self.times_of(period);
@@ -112,9 +119,9 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// What was measured for a target within its window, from where it can be seen, against one peer where
+    /// What of `measured` is for a target within its window, from where it can be seen, against one peer where
     /// one is named.
-    fn series_of(&self, target: &Target) -> Series {
+    fn series_of(&self, target: &Target, measured: &[SiteSeries]) -> Series {
         let window = window_of(target, self.authority);
         let peer = match self.peer(target) {
             Peer::NotStated(_) => return Series::default(),
@@ -129,7 +136,7 @@ impl<'a> Measured<'a> {
         let Some(timetable) = self.timetables.get(window) else {
             return all;
         };
-        for series in self.series.iter().filter(|series| {
+        for series in measured.iter().filter(|series| {
             speaks(series, target.metric) && peer.is_none_or(|peer| series.peer == peer)
         }) {
             let disturbed = self.disturbed.get(&series.agent);
@@ -159,7 +166,7 @@ impl<'a> Measured<'a> {
             line: self.site.line.as_ref(),
             seen: self.series.iter().map(|s| seen(s, begin, end)).collect(),
         };
-        let mut judged = self.series_of(target).samples;
+        let mut judged = self.series_of(target, &self.series).samples;
         judged.retain(|sample| period.days().contains(&sample.day));
         cause(judgement, &judged, &situation)
     }
@@ -184,6 +191,7 @@ impl<'a> Measured<'a> {
             _ => (running, None),
         };
         let cause = self.cause(target, &judgement);
+        let reopened = self.reopened(target, &judgement);
         Some(Row {
             school_name: self.school.name.clone(),
             site_name: self.site.name.clone(),
@@ -191,9 +199,45 @@ impl<'a> Measured<'a> {
             source: target.source.clone(),
             judgement,
             running,
+            reopened,
             cause,
         })
     }
+
+    /// What came after a period had been closed, and changed what its verdict rests on.
+    fn reopened(&self, target: &Target, judgement: &Judgement) -> Option<Reopened> {
+        if judgement.standing? == Standing::Provisional {
+            return None;
+        }
+        let days = judgement.period?.days();
+        let late = self.late.as_ref()?;
+        let of_period = |measured| {
+            let samples = self.series_of(target, measured).samples;
+            let own = samples.iter().filter(|sample| days.contains(&sample.day));
+            own.count()
+        };
+        let samples = of_period(&late.all);
+        (samples > 0).then(|| Reopened {
+            samples,
+            behind: of_period(&late.behind),
+            received_at: late.received_at,
+        })
+    }
+}
+
+/// What was measured in a period that is over and came when it had been for longer than batches take.
+fn late(
+    authority: &Authority,
+    site: &Site,
+    store: &dyn Store,
+    period: Period,
+) -> Result<Option<LateSeries>, StoreError> {
+    let zone = &authority.calendar.zone;
+    let begin = zone.numbered_day_begins(*period.days().start());
+    let end = zone.numbered_day_begins(period.days().end().saturating_add(1));
+    let of_period = begin..=UnixMillis(end.0.saturating_sub(1));
+    let settled = UnixMillis(end.0.saturating_add(LATE_MS));
+    store.late_series_of_site(&site.id.to_string(), of_period, settled)
 }
 
 /// Whom a target is measured against.

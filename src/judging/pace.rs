@@ -159,6 +159,8 @@ mod tests {
             every_ms: 21_600_000,
             phase_ms: 0,
             interface: None,
+            hours: None,
+            slots: None,
             probe: Probe::Ndt7 {
                 direction,
                 duration_ms: 10_000,

@@ -31,7 +31,7 @@ pub struct Wanted<'a> {
 /// Where the store cannot be read.
 pub fn samples(
     authority: &Authority,
-    store: &Store,
+    store: &dyn Store,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Sample>, StoreError> {
     let Some(school) = authority.school(wanted.site.school()) else {

@@ -9,6 +9,7 @@ use messnetz_sites::period::Period;
 use messnetz_sites::trend::Outlook;
 
 use super::*;
+use crate::store::SqliteStore;
 use crate::wire::batch::{Batch, Link};
 use crate::wire::{AgentId, CollectorId};
 
@@ -18,7 +19,7 @@ const IN_2099: UnixMillis = UnixMillis(4_080_000_000_000);
 fn store_with(
     site: &SiteId,
     observations: Vec<(Metric, UnixMillis, u64)>,
-) -> (tempfile::TempDir, Store) {
+) -> (tempfile::TempDir, SqliteStore) {
     let observation = |(metric, at, number): (Metric, UnixMillis, u64)| Observation {
         metric,
         at,
@@ -30,9 +31,9 @@ fn store_with(
     stored(site, &observations)
 }
 
-fn stored(site: &SiteId, observations: &[Observation]) -> (tempfile::TempDir, Store) {
+fn stored(site: &SiteId, observations: &[Observation]) -> (tempfile::TempDir, SqliteStore) {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
     store.store_batch(&batch(site, observations), NOW).unwrap();
     (folder, store)
 }
@@ -60,7 +61,7 @@ fn a_sample_dated_2099_neither_counts_nor_is_the_last_port_speed() {
     let wrong = vec![(down, IN_2099, 9_000_000_000), (speed, IN_2099, 10_000_000)];
     let (_folder, without) = store_with(&site.id, honest.clone());
     let (_folder_2, with) = store_with(&site.id, [honest, wrong].concat());
-    let judged = |store: &Store| {
+    let judged = |store: &SqliteStore| {
         let report = judge(&authority, Catalogue::built_in(), store, NOW, Cycle::Month).unwrap();
         serde_json::to_value(&report).unwrap()
     };
@@ -93,7 +94,7 @@ fn month(month: u8) -> RangeInclusive<i32> {
 }
 
 /// The row of 30 Mbit/s for each of 12 classes: 390, tolerated 351.
-fn row_of_the_classes(store: &Store, cycle: Cycle) -> Row {
+fn row_of_the_classes(store: &dyn Store, cycle: Cycle) -> Row {
     let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
     let report = judge(&authority, Catalogue::built_in(), store, NOW, cycle).unwrap();
     let is_it = |row: &Row| row.judgement.target.as_str() == "de-aufgreifschwelle-30/down";
@@ -173,7 +174,7 @@ fn a_port_that_was_replaced_in_may_changes_nothing_about_april() {
     let replaced = vec![port(*month(5).start(), 1_000)];
     let (_folder, before) = store_with(site, april.clone());
     let (_folder_2, after) = store_with(site, [april, replaced].concat());
-    let told = |store: &Store| row_of_the_classes(store, Cycle::Month).judgement.verdict;
+    let told = |store: &SqliteStore| row_of_the_classes(store, Cycle::Month).judgement.verdict;
     assert_eq!(told(&before), told(&after));
     assert_eq!(told(&after).kind(), VerdictKind::Undecided);
 }
@@ -204,7 +205,7 @@ fn a_month_in_which_everything_failed_is_not_forgotten_on_the_first() {
     let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
     let site = &authority.sites().next().unwrap().id;
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
     let failed = |(metric, at, _): (Metric, UnixMillis, u64)| Observation {
         metric,
         at,
@@ -370,7 +371,7 @@ fn stating(profiles: &str, items: &str) -> Authority {
 
 fn without_measurements(authority: &Authority) -> Report {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("store.db")).unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
     judge(authority, Catalogue::built_in(), &store, NOW, Cycle::Month).unwrap()
 }
 
@@ -512,4 +513,66 @@ fn what_is_stated_of_a_school_says_nothing_of_one_of_its_sites() {
     assert_eq!(kinds(&authority), [met, open, open]);
     authority.schools[1].sites[1].inventory = stated;
     assert_eq!(kinds(&authority), [met, open, met]);
+}
+
+#[test]
+fn data_that_comes_after_a_month_was_closed_reopens_its_verdict_and_says_so() {
+    let authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    let site = &authority.sites().next().unwrap().id;
+    let april = daily(month(4), 382);
+    let observation = |(metric, at, number): &(Metric, UnixMillis, u64)| Observation {
+        metric: *metric,
+        at: *at,
+        vantage: Vantage::default(),
+        peer: "collector".to_owned(),
+        outcome: Outcome::Value(Value::new(metric.quantity.unit(), number.cast_signed())),
+    };
+    let of = |days: RangeInclusive<usize>| -> Vec<Observation> {
+        april[days].iter().map(observation).collect()
+    };
+    let numbered = |before: Option<&Batch>, observations: &[Observation]| {
+        let link = Link {
+            collector: CollectorId::of_key(&[9; 32]),
+            agent: AgentId::of_key(&[1; 32]),
+            site: site.to_string(),
+            epoch: 1,
+            sequence: before.map_or(0, |batch| batch.header().sequence) + 1,
+            previous: before.map(Batch::hash),
+        };
+        Batch::new(&link, observations).unwrap()
+    };
+    let closed_at = authority
+        .calendar
+        .zone
+        .numbered_day_begins(*month(5).start());
+    let hours = |hours: i64| UnixMillis(closed_at.0 + hours * 3_600_000);
+    let first = numbered(None, &of(10..=19));
+    let second = numbered(Some(&first), &of(20..=29));
+    let third = numbered(Some(&second), &of(0..=9));
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+    let judged = |batch: &Batch, at| {
+        store.store_batch(batch, at).unwrap();
+        let row = row_of_the_classes(&store, Cycle::Month);
+        assert_eq!(row.judgement.period.unwrap().to_string(), "2026-04");
+        (row.judgement.samples, row.reopened)
+    };
+    // What comes within a day after the end is in time: batches are on their way.
+    assert_eq!(judged(&first, hours(24)), (10, None));
+    let reopened = |samples, behind, received_at| Reopened {
+        samples,
+        behind,
+        received_at,
+    };
+    let once = reopened(10, 0, hours(25));
+    assert_eq!(judged(&second, hours(25)), (20, Some(once)));
+    let twice = reopened(20, 10, hours(30));
+    assert_eq!(judged(&third, hours(30)), (30, Some(twice)));
+    let text = Text::new(crate::text::Language::En);
+    assert_eq!(
+        text.reopened(&twice),
+        "re-opened: 20 samples came after it was closed, the last on 2026-05-02 04:00 UTC; \
+         10 of them older than what the agent had sent before"
+    );
+    assert_eq!(store.forks().unwrap(), []);
 }

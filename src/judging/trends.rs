@@ -47,7 +47,7 @@ pub struct SiteTrend {
 /// Where the store cannot be read.
 pub fn trends(
     authority: &Authority,
-    store: &Store,
+    store: &dyn Store,
     now: UnixMillis,
     months: u16,
 ) -> Result<Trends, StoreError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use messnetz_metric::{Direction, Failure, FailureReason, Quantity, Reading, Segment};
 use messnetz_probes::iperf3::{self, Progress};
+use messnetz_probes::reach::Reach;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_probes::under_load::{self, FarEnd};
 use messnetz_probes::witness::{self, Testimony, Witness};
@@ -134,6 +135,7 @@ pub(super) async fn through_lan(
     run: Run<'_>,
     endpoint: Option<&str>,
     streams: u8,
+    reach: &Reach,
 ) -> Result<Carried, Failure> {
     let endpoint = endpoint.ok_or_else(|| {
         Failure::new(
@@ -146,7 +148,7 @@ pub(super) async fn through_lan(
         Direction::Down => iperf3::Flow::Down,
     };
     let server = FarEnd {
-        address: pinned::resolve(&with_port(endpoint, iperf3::PORT)).await?,
+        address: pinned::resolve_within(&with_port(endpoint, iperf3::PORT), reach).await?,
         takes_connections: false,
     };
     let parameters = iperf3::Parameters {

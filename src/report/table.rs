@@ -125,6 +125,7 @@ fn cells(row: &Row, text: &Text) -> [String; 7] {
         .or_else(|| text.contract(judgement))
         .into_iter()
         .chain(judgement.exception.as_ref().map(|e| text.exception(e)))
+        .chain(row.reopened.as_ref().map(|it| text.reopened(it)))
         .collect::<Vec<_>>()
         .join("; ");
     [

@@ -1,11 +1,12 @@
 //! The ledger: a batch is stored once.
 
-use messnetz_metric::{Medium, Observation, Outcome, UnixMillis};
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use messnetz_metric::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::{Store, StoreError};
+use super::segment::Kept;
+use super::{Arrival, Connected, StoreError, agents, runs, tail};
 use crate::wire::AgentId;
-use crate::wire::batch::{Batch, Digest, Header};
+use crate::wire::batch::{Batch, Digest};
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,75 +36,88 @@ pub struct Forked {
     pub last: UnixMillis,
 }
 
-impl Store {
-    /// Stores a verified batch with all its observations, or nothing of it.
+/// The batches of the segment that was opened last.
+#[derive(Debug, Default)]
+pub(super) struct Near {
+    segment: Option<(String, i64, i64)>,
+    batches: Vec<Batch>,
+}
+
+impl Connected {
+    /// Stores verified batches in one transaction, each with all that it holds, or nothing of any.
     ///
     /// # Errors
     /// Where the database refuses; then nothing is stored.
-    pub fn store_batch(&mut self, batch: &Batch, now: UnixMillis) -> Result<Stored, StoreError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let (header, hash) = (batch.header(), batch.hash());
-        // No batch has larger numbers.
-        let (epoch, sequence) = (header.epoch.cast_signed(), header.sequence.cast_signed());
-        let known: Option<(Vec<u8>, i64)> = transaction
-            .query_row(
-                "SELECT hash, received_at FROM batch
-                 WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence = ?4",
-                params![header.site, header.agent.as_str(), epoch, sequence],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        let is_fork = match known {
-            Some((known, received_at)) if known == hash.as_bytes() => {
+    pub(super) fn append(&self, arrivals: &[Arrival]) -> Result<Vec<Stored>, StoreError> {
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let stored = arrivals
+            .iter()
+            .map(|arrival| self.append_within(arrival))
+            .collect::<Result<_, _>>()?;
+        transaction.commit()?;
+        Ok(stored)
+    }
+
+    /// The same for one batch.
+    ///
+    /// # Errors
+    /// Where the database refuses; then nothing is stored.
+    pub(super) fn append_one(&self, arrival: &Arrival) -> Result<Stored, StoreError> {
+        let stored = self.append(std::slice::from_ref(arrival))?;
+        stored.first().copied().ok_or(StoreError::Closed)
+    }
+
+    /// Stores one batch within a transaction, unless it is known or breaks its chain.
+    fn append_within(&self, arrival: &Arrival) -> Result<Stored, StoreError> {
+        let connection = &self.connection;
+        let is_fork = match self.known(arrival)? {
+            Some((hash, received_at)) if hash == arrival.hash.as_bytes() => {
                 let received_at = UnixMillis(received_at);
                 return Ok(Stored::Duplicate { received_at });
             }
             Some(_) => true,
-            None => breaks_the_chain(&transaction, header, &hash)?,
+            None => {
+                breaks_the_chain(connection, arrival)?
+                    || agents::is_closed(connection, &arrival.agent, arrival.epoch)?
+            }
         };
         if is_fork {
-            transaction.execute(
+            connection.execute(
                 "INSERT INTO fork (site, agent, times, last_at) VALUES (?1, ?2, 1, ?3)
                  ON CONFLICT (site, agent)
                  DO UPDATE SET times = times + 1, last_at = excluded.last_at",
-                params![header.site, header.agent.as_str(), now.0],
+                params![arrival.site, arrival.agent.as_str(), arrival.received_at.0],
             )?;
-            transaction.commit()?;
+            agents::quarantine(connection, &arrival.agent)?;
             return Ok(Stored::Fork);
         }
-        store_evidence(&transaction, batch, now)?;
-        for (position, observation) in batch.observations().enumerate() {
-            let series = series_id(&transaction, header, observation)?;
-            let (value, failure, detail) = match &observation.outcome {
-                Outcome::Value(value) => (Some(value.number()), None, None),
-                Outcome::Failed(failure) => (
-                    None,
-                    Some(failure.reason.name()),
-                    Some(failure.detail.as_str()),
-                ),
-            };
-            transaction
-                .prepare_cached(
-                    "INSERT INTO sample (site, series, at, agent, epoch, sequence, position, value, failure, detail)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                )?
-                .execute(params![
-                    header.site,
-                    series,
-                    observation.at.0,
-                    header.agent.as_str(),
-                    epoch,
-                    sequence,
-                    position.cast_signed() as i64,
-                    value,
-                    failure,
-                    detail
-                ])?;
-        }
-        transaction.commit()?;
+        tail::append(connection, arrival)?;
+        runs::note(connection, arrival)?;
         Ok(Stored::New)
+    }
+
+    /// The hash of the batch that has this number already, and when it came.
+    fn known(&self, arrival: &Arrival) -> Result<Option<(Vec<u8>, i64)>, StoreError> {
+        let (site, agent) = (&arrival.site, arrival.agent.as_str());
+        let (epoch, sequence) = (arrival.epoch, arrival.sequence);
+        let known = self
+            .connection
+            .prepare_cached(
+                "SELECT hash, received_at FROM tail
+                 WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence = ?4
+                 UNION ALL SELECT hash, received_at FROM batch
+                 WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence = ?4",
+            )?
+            .query_row(params![site, agent, epoch, sequence], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        if known.is_some() {
+            return Ok(known);
+        }
+        let sealed = self.sealed_batch(site, agent, epoch, sequence)?;
+        Ok(sealed.map(|kept| (kept.batch.hash().as_bytes().to_vec(), kept.received_at)))
     }
 
     /// A batch as it came, without what was pruned since; `None` where there is no such batch, or only in
@@ -111,57 +125,75 @@ impl Store {
     ///
     /// # Errors
     /// Where the database refuses or holds what this program does not write.
-    pub fn batch(
+    pub(super) fn batch(
         &self,
         site: &str,
         agent: &AgentId,
         epoch: u64,
         sequence: u64,
     ) -> Result<Option<Batch>, StoreError> {
-        let key = params![
-            site,
-            agent.as_str(),
-            epoch.cast_signed(),
-            sequence.cast_signed()
-        ];
-        let header: Option<(String, Vec<u8>)> = self
-            .connection
-            .query_row(
-                "SELECT header, signature FROM batch
-                 WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence = ?4
-                 AND header IS NOT NULL AND signature IS NOT NULL",
-                key,
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        let Some((header, signature)) = header else {
+        let (epoch, sequence) = (epoch.cast_signed(), sequence.cast_signed());
+        if let Some(batch) = self.batch_of_tail(site, agent.as_str(), epoch, sequence)? {
+            return Ok(Some(batch));
+        }
+        let sealed = self.sealed_batch(site, agent.as_str(), epoch, sequence)?;
+        Ok(sealed.map(|kept| kept.batch))
+    }
+
+    /// A batch, of several that are asked for by number: a segment is opened once for all that are in it.
+    pub(super) fn batch_near(
+        &self,
+        near: &mut Near,
+        site: &str,
+        agent: &str,
+        epoch: i64,
+        sequence: i64,
+    ) -> Result<Option<Batch>, StoreError> {
+        if let Some(batch) = self.batch_of_tail(site, agent, epoch, sequence)? {
+            return Ok(Some(batch));
+        }
+        let Some(from) = segment_with(&self.connection, site, agent, epoch, sequence)? else {
             return Ok(None);
         };
-        let chunks: Vec<([u8; 32], Option<String>)> = self
-            .connection
-            .prepare_cached(
-                "SELECT digest, content FROM chunk
-                 WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence = ?4 ORDER BY position",
-            )?
-            .query_map(key, |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        let chunks: Vec<_> = chunks
-            .iter()
-            .map(|(digest, content)| (Digest::from_bytes(*digest), content.as_deref()))
-            .collect();
-        Batch::of_parts(&header, &signature, &chunks)
-            .map(Some)
-            .map_err(|error| StoreError::Damaged {
-                what: "a batch",
-                why: error.to_string(),
-            })
+        let segment = Some((agent.to_owned(), epoch, from));
+        if near.segment != segment {
+            near.batches.clear();
+            near.segment = segment;
+            self.open_segment(site, agent, epoch, from, |kept| {
+                near.batches.push(kept.batch);
+                true
+            })?;
+        }
+        let place = usize::try_from(sequence - from).ok();
+        Ok(place.and_then(|place| near.batches.get(place).cloned()))
+    }
+
+    /// A batch that was sealed, with the time when it came.
+    fn sealed_batch(
+        &self,
+        site: &str,
+        agent: &str,
+        epoch: i64,
+        sequence: i64,
+    ) -> Result<Option<Kept>, StoreError> {
+        let from = segment_with(&self.connection, site, agent, epoch, sequence)?;
+        let Some(from) = from else {
+            return Ok(None);
+        };
+        let mut found = None;
+        self.open_segment(site, agent, epoch, from, |kept| {
+            let is_before = kept.batch.header().sequence < sequence.cast_unsigned();
+            found = Some(kept);
+            is_before
+        })?;
+        Ok(found)
     }
 
     /// Every agent whose numbers came twice with different content: each is an alarm.
     ///
     /// # Errors
     /// Where the database refuses or holds what this program does not write.
-    pub fn forks(&self) -> Result<Vec<Forked>, StoreError> {
+    pub(super) fn forks(&self) -> Result<Vec<Forked>, StoreError> {
         let mut statement = self
             .connection
             .prepare("SELECT site, agent, times, last_at FROM fork ORDER BY site, agent")?;
@@ -190,123 +222,67 @@ impl Store {
     }
 }
 
+/// The number with which the segment begins that has this one.
+fn segment_with(
+    connection: &Connection,
+    site: &str,
+    agent: &str,
+    epoch: i64,
+    sequence: i64,
+) -> Result<Option<i64>, StoreError> {
+    let from = connection
+        .prepare_cached(
+            "SELECT from_sequence FROM (
+                 SELECT from_sequence, to_sequence FROM segment
+                 WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND from_sequence <= ?4
+                 ORDER BY from_sequence DESC LIMIT 1)
+             WHERE to_sequence >= ?4",
+        )?
+        .query_row(params![site, agent, epoch, sequence], |row| row.get(0))
+        .optional()?;
+    Ok(from)
+}
+
 /// Whether a batch that is known names another one before it, or is named by the one after it otherwise.
-fn breaks_the_chain(
-    transaction: &Transaction<'_>,
-    header: &Header,
-    hash: &Digest,
-) -> Result<bool, StoreError> {
-    let previous = header.previous.as_ref().map(Digest::as_bytes);
+fn breaks_the_chain(connection: &Connection, arrival: &Arrival) -> Result<bool, StoreError> {
     // What was taken in an older form names nothing, and is named by nothing.
-    let breaks = transaction
+    let breaks = connection
         .prepare_cached(
             "SELECT EXISTS (
-                 SELECT 1 FROM batch WHERE site = ?1 AND agent = ?2 AND epoch = ?3
-                 AND header IS NOT NULL
-                 AND ((sequence = ?4 - 1 AND hash IS NOT ?5) OR (sequence = ?4 + 1 AND previous IS NOT ?6)))",
+                 SELECT 1 FROM tail WHERE site = ?1 AND agent = ?2 AND epoch = ?3
+                 AND ((sequence = ?4 - 1 AND hash IS NOT ?5) OR (sequence = ?4 + 1 AND previous IS NOT ?6)))
+             OR EXISTS (
+                 SELECT 1 FROM (
+                     SELECT to_sequence, hash FROM segment
+                     WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND from_sequence < ?4
+                     ORDER BY from_sequence DESC LIMIT 1)
+                 WHERE to_sequence = ?4 - 1 AND hash IS NOT ?5)
+             OR EXISTS (
+                 SELECT 1 FROM segment WHERE site = ?1 AND agent = ?2 AND epoch = ?3
+                 AND from_sequence = ?4 + 1 AND previous IS NOT ?6)
+",
         )?
         .query_row(
             params![
-                header.site,
-                header.agent.as_str(),
-                header.epoch.cast_signed(),
-                header.sequence.cast_signed(),
-                previous,
-                hash.as_bytes()
+                arrival.site,
+                arrival.agent.as_str(),
+                arrival.epoch,
+                arrival.sequence,
+                arrival.previous.as_ref().map(Digest::as_bytes),
+                arrival.hash.as_bytes()
             ],
             |row| row.get(0),
         )?;
     Ok(breaks)
 }
 
-/// Stores the header of a batch and its chunks as they came.
-fn store_evidence(
-    transaction: &Transaction<'_>,
-    batch: &Batch,
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    let header = batch.header();
-    let (epoch, sequence) = (header.epoch.cast_signed(), header.sequence.cast_signed());
-    transaction
-        .prepare_cached(
-            "INSERT INTO batch (site, agent, epoch, sequence, hash, received_at, previous, header, signature)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute(params![
-            header.site,
-            header.agent.as_str(),
-            epoch,
-            sequence,
-            batch.hash().as_bytes(),
-            now.0,
-            header.previous.as_ref().map(Digest::as_bytes),
-            batch.header_text(),
-            batch.signature()
-        ])?;
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO chunk (site, agent, epoch, sequence, position, digest, content)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    for (position, chunk) in batch.chunks().iter().enumerate() {
-        statement.execute(params![
-            header.site,
-            header.agent.as_str(),
-            epoch,
-            sequence,
-            position.cast_signed() as i64,
-            chunk.digest.as_bytes(),
-            chunk.text()
-        ])?;
-    }
-    Ok(())
-}
-
-/// The series that an observation belongs to; made where it is the first of its kind.
-fn series_id(
-    transaction: &Transaction<'_>,
-    header: &Header,
-    observation: &Observation,
-) -> Result<i64, StoreError> {
-    let metric = observation.metric.to_string();
-    let interface = observation.vantage.interface.as_deref().unwrap_or_default();
-    let medium = medium_name(observation.vantage.medium);
-    let key = params![
-        header.site,
-        header.agent.as_str(),
-        metric,
-        observation.peer,
-        interface,
-        medium
-    ];
-    transaction
-        .prepare_cached(
-            "INSERT OR IGNORE INTO series (site, agent, metric, peer, interface, medium)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(key)?;
-    Ok(transaction
-        .prepare_cached(
-            "SELECT id FROM series
-             WHERE site = ?1 AND agent = ?2 AND metric = ?3 AND peer = ?4 AND interface = ?5 AND medium = ?6",
-        )?
-        .query_row(key, |row| row.get(0))?)
-}
-
-/// The name of a medium in the store.
-pub(super) const fn medium_name(medium: Medium) -> &'static str {
-    match medium {
-        Medium::Wired => "wired",
-        Medium::Wlan => "wlan",
-        Medium::Unknown => "unknown",
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::ops::RangeInclusive;
 
     use messnetz_metric::{
-        BitRate, Direction, Failure, FailureReason, Metric, Quantity, Segment, Value, Vantage,
+        BitRate, Direction, Failure, FailureReason, Metric, Observation, Outcome, Quantity,
+        Segment, Value, Vantage,
     };
 
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -314,21 +290,22 @@ mod tests {
     use super::*;
     use crate::store::tests::store;
     use crate::wire::CollectorId;
-    use crate::wire::batch::{Link, Standing};
+    use crate::wire::batch::Link;
 
-    const EVER: RangeInclusive<UnixMillis> = UnixMillis(0)..=UnixMillis(i64::MAX);
-    const SITE: &str = "XX-100001/main";
+    pub(in crate::store) const EVER: RangeInclusive<UnixMillis> =
+        UnixMillis(0)..=UnixMillis(i64::MAX);
+    pub(in crate::store) const SITE: &str = "XX-100001/main";
 
-    fn key() -> Ed25519KeyPair {
+    pub(in crate::store) fn key() -> Ed25519KeyPair {
         Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap()
     }
 
-    fn agent() -> AgentId {
+    pub(in crate::store) fn agent() -> AgentId {
         AgentId::of_key(key().public_key().as_ref())
     }
 
     /// A batch with a value and a failure, after `previous`; `mbps` tells it from others of the number.
-    fn batch_after(previous: Option<&Batch>, mbps: u64) -> Batch {
+    pub(in crate::store) fn batch_after(previous: Option<&Batch>, mbps: u64) -> Batch {
         let metric = Metric::new(Segment::Line, Quantity::Goodput(Direction::Down));
         let observation = |at, outcome| {
             Observation::new(
@@ -358,8 +335,49 @@ mod tests {
             .signed_with(&key())
     }
 
-    fn keep(store: &mut Store, batch: &Batch, now: i64) -> Stored {
-        store.store_batch(batch, UnixMillis(now)).unwrap()
+    fn keep(store: &mut Connected, batch: &Batch, now: i64) -> Stored {
+        let arrival = Arrival::of(batch, UnixMillis(now)).unwrap();
+        store.append_one(&arrival).unwrap()
+    }
+
+    #[test]
+    fn what_has_no_date_is_kept_as_evidence_and_counts_for_no_time() {
+        use crate::wire::batch::{Beside, Clock};
+        let (_folder, store) = store();
+        let dated = batch_after(None, 95);
+        let undated = |boot: &str, is_dated| {
+            let observations: Vec<Observation> = dated.observations().collect();
+            let clock = Clock {
+                boot: boot.to_owned(),
+                offset: 0,
+                synchronised: false,
+                since_sync: None,
+                stepped: 0,
+                dated: is_dated,
+            };
+            let link = Link {
+                collector: CollectorId::of_key(&[9; 32]),
+                agent: agent(),
+                site: SITE.to_owned(),
+                epoch: u64::from(is_dated) + 2,
+                sequence: 1,
+                previous: None,
+            };
+            let beside = Beside {
+                clock: Some(clock),
+                omitted: Vec::new(),
+            };
+            let batch = Batch::with(&link, &observations, beside).unwrap();
+            batch.signed_with(&key())
+        };
+        for (batch, expected) in [
+            (undated("0123456789abcdef", false), None),
+            (undated("0123456789abcdef", true), Some((1, 2))),
+        ] {
+            let arrival = Arrival::of(&batch, UnixMillis(5)).unwrap();
+            assert_eq!(arrival.times, expected);
+            assert_eq!(store.append_one(&arrival).unwrap(), Stored::New);
+        }
     }
 
     #[test]
@@ -426,18 +444,95 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_comes_back_as_it_came_and_what_is_left_of_it_verifies_when_a_chunk_is_gone() {
+    fn a_batch_comes_back_as_it_came() {
         let (_folder, mut store) = store();
         let batch = batch_after(None, 95);
         keep(&mut store, &batch, 5);
-        let back = |store: &Store| store.batch(SITE, &agent(), 1, 1).unwrap().unwrap();
-        assert_eq!(back(&store), batch);
+        let back = store.batch(SITE, &agent(), 1, 1).unwrap().unwrap();
+        assert_eq!(back, batch);
         assert_eq!(store.batch(SITE, &agent(), 1, 2).unwrap(), None);
-        let prune = "UPDATE chunk SET content = NULL";
-        store.connection.execute(prune, []).unwrap();
-        let left = back(&store);
-        assert_eq!(left.chunks()[0].standing(), Standing::Pruned);
-        assert!(left.root_holds() && left.is_signed_by(key().public_key().as_ref()));
+    }
+
+    /// What an older program left in a file.
+    pub(in crate::store) struct Old {
+        batch: Batch,
+    }
+
+    /// Fills a file as the program of that schema did.
+    pub(in crate::store) fn fill_old(old: &Connection, version: usize) -> Old {
+        let batch = batch_after(None, 95);
+        let (agent_id, hash) = (agent(), batch.hash());
+        let agent_name = agent_id.as_str();
+        let chunk = &batch.chunks()[0];
+        if version > 3 {
+            let packed = super::super::packed::pack(&batch.document()).unwrap();
+            let mut column = rusqlite::types::Value::Blob(packed);
+            if version > 8 {
+                old.execute(
+                    "INSERT INTO document (id, packed) VALUES (7, ?1)",
+                    [&column],
+                )
+                .unwrap();
+                column = rusqlite::types::Value::Integer(7);
+            }
+            let row = "INSERT INTO tail VALUES (?1, ?2, 1, 1, ?3, NULL, 1, 1, 2, 2, 2, ?4)";
+            let row_of = params![SITE, agent_name, hash.as_bytes(), column];
+            old.execute(row, row_of).unwrap();
+            if version > 5 {
+                let run = "INSERT INTO run VALUES (?1, ?2, 1, 1, 1, 1, 2, 1, 1)";
+                old.execute(run, params![SITE, agent_name]).unwrap();
+            }
+            return Old { batch };
+        }
+        let row = "INSERT INTO batch (site, agent, epoch, sequence, hash, received_at)
+                   VALUES (?1, ?2, 1, 1, ?3, 1)";
+        old.execute(row, params![SITE, agent_name, hash.as_bytes()])
+            .unwrap();
+        let series =
+            "INSERT INTO series VALUES (1, ?1, ?2, 'line.down', 'collector', '', 'unknown')";
+        old.execute(series, params![SITE, agent_name]).unwrap();
+        let samples = "INSERT INTO sample VALUES (?1, 1, 1, ?2, 1, 1, 0, 95000000, NULL, NULL),
+                       (?1, 1, 2, ?2, 1, 1, 1, NULL, 'timeout', 'no answer')";
+        old.execute(samples, params![SITE, agent_name]).unwrap();
+        if version > 2 {
+            let evidence = "UPDATE batch SET header = ?1, signature = ?2";
+            old.execute(evidence, params![batch.header_text(), batch.signature()])
+                .unwrap();
+            let part = "INSERT INTO chunk VALUES (?1, ?2, 1, 1, 0, ?3, ?4)";
+            let part_of = params![SITE, agent_name, chunk.digest.as_bytes(), chunk.text()];
+            old.execute(part, part_of).unwrap();
+        }
+        Old { batch }
+    }
+
+    impl Old {
+        /// All of it is in a file that was brought up to date, once, and the chain goes on.
+        pub(in crate::store) fn is_in(&self, store: &Connected, version: usize) {
+            let series = store.series_of_site(SITE, EVER).unwrap();
+            assert_eq!(series.len(), 1, "from schema {version}");
+            let expected: Vec<_> = self.batch.chunks()[0].outcomes().collect();
+            let [(value_at, value)] = series[0].samples[..] else {
+                panic!("from schema {version}: {series:?}");
+            };
+            let (failed_at, failure) = series[0].failures[0].clone();
+            let found = [
+                (value_at, Outcome::Value(value)),
+                (failed_at, Outcome::Failed(failure)),
+            ];
+            assert_eq!(found[..], expected[..], "from schema {version}");
+            let kept = store.batch(SITE, &agent(), 1, 1).unwrap();
+            assert_eq!(kept.is_some(), version > 2, "from schema {version}");
+            assert!(kept.is_none_or(|kept| kept == self.batch));
+            let again = Arrival::of(&self.batch, UnixMillis(5)).unwrap();
+            let received_at = UnixMillis(1);
+            let known = store.append_one(&again).unwrap();
+            assert_eq!(known, Stored::Duplicate { received_at });
+            let next = Arrival::of(&batch_after(Some(&self.batch), 96), UnixMillis(6)).unwrap();
+            assert_eq!(store.append_one(&next).unwrap(), Stored::New);
+            let found = store.check().unwrap();
+            let without = if version > 2 { 0 } else { 2 };
+            assert_eq!(found[0].without_evidence, without, "from schema {version}");
+        }
     }
 
     #[test]

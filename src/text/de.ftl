@@ -183,6 +183,38 @@ statistic = { $statistic } aus { $samples } an { $days ->
 }
 legend-note = ✔ erfüllt, ✘ nicht erfüllt, ? unentschieden, – keine Daten. Wo eine Rate als Vertrag gefordert und als TCP-Nutzlast gemessen wird, steht der tolerierte Wert in Klammern. Urteile über abgeschlossene Zeiträume sind endgültig, vorläufige können sich noch ändern.
 
+## Agents
+agents-title = Messboxen
+agents-none = Noch ist keine Messbox angemeldet.
+agents-agent = Messbox
+agents-state = Zustand
+agents-line = Leitung, vom Sammler aus
+agents-batches = Lieferungen
+agents-numbers = Lücken und Verspätetes
+agents-note = Eine stumme Messbox ist kein Ausfall der Leitung: Was nicht gemessen wurde, ist „keine Daten“. Lücken sind Nummern, die nie kamen; welche es sind, sagt `messnetz collector gaps`. Verspätet ist, was mehr als einen Tag nach seiner Messung kam.
+agent-live = meldet sich
+agent-at-risk = gefährdet
+agent-lost = verloren
+agent-never = meldete sich nie
+agent-received = zuletzt { $time } UTC
+line-answers = Messbox stumm, Leitung antwortet ({ $time } UTC)
+line-silent = Messbox stumm, Leitung antwortet nicht ({ $time } UTC)
+line-not-available = Sicht des Sammlers nicht verfügbar: { $why }
+line-not-stated = keine Adresse der Leitung angegeben
+line-not-asked = in letzter Zeit nicht gefragt
+agent-gaps = { $gaps ->
+    [one] eine Lücke
+   *[other] { $gaps } Lücken
+} ({ $missing } Lieferungen fehlen)
+agent-beside = { $epochs ->
+    [one] eine Zählung
+   *[other] { $epochs } Zählungen
+} neben einer späteren
+agent-late = { $batches } verspätet
+agent-behind = { $batches } davon rückdatiert oder bei zurückgestellter Uhr gemessen
+reopened = wieder geöffnet: { $samples } Messwerte kamen nach Abschluss, zuletzt { $time } UTC
+reopened-behind = { $samples } davon älter als das, was die Messbox vorher lieferte
+
 ## Audit
 audit-title = Audit von { $school }
 audit-is-snapshot = Eine Momentaufnahme: sie sagt heute darüber oder darunter, nie erfüllt oder nicht erfüllt.

@@ -183,6 +183,38 @@ statistic = { $statistic } of { $samples } on { $days ->
 }
 legend-note = ✔ met, ✘ missed, ? undecided, – no data. Where a rate is required as a contract and measured as TCP payload, the tolerated value stands in brackets. Verdicts on closed periods are final, provisional ones may still change.
 
+## Agents
+agents-title = Agents
+agents-none = No agent is enrolled yet.
+agents-agent = Agent
+agents-state = State
+agents-line = Line, seen from the collector
+agents-batches = Batches
+agents-numbers = Gaps and lateness
+agents-note = A silent agent is no outage of the line: what was not measured is “no data”. Gaps are numbers that never came; `messnetz collector gaps` tells which. Late is what came more than a day after it was measured.
+agent-live = live
+agent-at-risk = at risk
+agent-lost = lost
+agent-never = nothing ever came
+agent-received = last batch { $time } UTC
+line-answers = agent silent, line answers ({ $time } UTC)
+line-silent = agent silent, line does not answer ({ $time } UTC)
+line-not-available = collector's view not available: { $why }
+line-not-stated = no address of the line is stated
+line-not-asked = not asked lately
+agent-gaps = { $gaps ->
+    [one] one gap
+   *[other] { $gaps } gaps
+} ({ $missing } batches missing)
+agent-beside = { $epochs ->
+    [one] one epoch
+   *[other] { $epochs } epochs
+} beside a later one
+agent-late = { $batches } late
+agent-behind = { $batches } of them back-dated, or measured by a clock that was set back
+reopened = re-opened: { $samples } samples came after it was closed, the last on { $time } UTC
+reopened-behind = { $samples } of them older than what the agent had sent before
+
 ## Audit
 audit-title = Audit of { $school }
 audit-is-snapshot = A snapshot of one visit: it says above or below today, and never met or missed.

@@ -6,6 +6,7 @@
 //! by its signature, the digests by the root, each chunk that is there by its digest. What is signed or
 //! digested are the bytes as they stand in the document, which are kept and never written anew.
 
+mod beside;
 mod bounded;
 mod columns;
 mod digest;
@@ -15,7 +16,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use messnetz_metric::{Metric, Observation, TEXT_LIMIT, Unit};
+use messnetz_metric::{Metric, Observation, Outcome, TEXT_LIMIT, Unit, UnixMillis};
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ use super::{AgentId, BATCH_FORMAT, CollectorId, MAX_BATCH_BYTES, MAX_OBSERVATION
 use bounded::Bounded;
 use columns::Columns;
 
+pub use beside::{Beside, Clock, MAX_OMITTED, Omitted, Why};
+pub use columns::Series;
 pub use digest::Digest;
 
 /// Octets of an Ed25519 signature (RFC 8032).
@@ -74,6 +77,16 @@ pub struct Header {
     pub observations: u16,
     /// [`Digest::root`] of the chunks' digests.
     pub root: Digest,
+    /// As in [`Beside::clock`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Clock>,
+    /// As in [`Beside::omitted`].
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded::list"
+    )]
+    pub omitted: Vec<Omitted>,
 }
 
 /// A chunk: the observations of one series, or only the digest of what they were.
@@ -88,7 +101,7 @@ pub struct Chunk {
 struct Content {
     /// The bytes that were digested.
     text: String,
-    observations: Vec<Observation>,
+    columns: Columns,
 }
 
 /// Whether a chunk is what was signed.
@@ -196,14 +209,23 @@ impl Batch {
     /// # Errors
     /// Where they are too many, or one of them cannot be written, or the link is none.
     pub fn new(link: &Link, observations: &[Observation]) -> Result<Self, NotWritable> {
+        Self::with(link, observations, Beside::default())
+    }
+
+    /// The same, with what is told beside the observations.
+    ///
+    /// # Errors
+    /// Where they are too many, or one of them cannot be written, or what is beside them or the link is none.
+    pub fn with(
+        link: &Link,
+        observations: &[Observation],
+        beside: Beside,
+    ) -> Result<Self, NotWritable> {
         let n_observations = u16::try_from(observations.len())
             .ok()
             .filter(|number| *number <= MAX_OBSERVATIONS)
             .ok_or(NotWritable::TooMany(observations.len()))?;
-        let chunks: Vec<Chunk> = Columns::of(observations)?
-            .iter()
-            .map(Chunk::of)
-            .collect::<Result<_, _>>()?;
+        let chunks = Self::chunks_of(observations)?;
         let header = Header {
             format: BATCH_FORMAT.to_owned(),
             collector: link.collector.clone(),
@@ -214,12 +236,44 @@ impl Batch {
             previous: link.previous,
             observations: n_observations,
             root: Digest::root(chunks.iter().map(|chunk| chunk.digest)),
+            clock: beside.clock,
+            omitted: beside.omitted,
         };
         header.check()?;
         Ok(Self {
             header_text: serde_json::to_string(&header)?,
             header,
             signature: None,
+            chunks,
+        })
+    }
+
+    /// The chunks of a batch of these observations: always the same, so that they can be written again.
+    ///
+    /// # Errors
+    /// Where one of the observations cannot be written.
+    pub fn chunks_of(observations: &[Observation]) -> Result<Vec<Chunk>, NotWritable> {
+        let columns = Columns::of(observations)?.into_iter();
+        columns.map(Chunk::of).collect()
+    }
+
+    /// A batch of a header as it was signed and chunks that were written again. Whether they are those that
+    /// were signed, [`Self::root_holds`] and [`Self::is_signed_by`] say.
+    ///
+    /// # Errors
+    /// Where the header is none.
+    pub fn of_chunks(
+        header_text: &str,
+        signature: &[u8],
+        chunks: Vec<Chunk>,
+    ) -> Result<Self, Malformed> {
+        let header: Header =
+            serde_json::from_str(header_text).map_err(|error| Malformed::at("header", error))?;
+        header.check().map_err(|wrong| wrong.within("header"))?;
+        Ok(Self {
+            header,
+            header_text: header_text.to_owned(),
+            signature: Some(signature.to_vec()),
             chunks,
         })
     }
@@ -244,7 +298,6 @@ impl Batch {
             return Err(Malformed::at("digests", numbers).into());
         }
         let mut chunks = Vec::with_capacity(digests.len());
-        let mut series = HashSet::new();
         let mut n_observations = 0;
         for (index, (digest, text)) in digests.into_iter().zip(texts).enumerate() {
             let here = |wrong: Malformed| wrong.within(format_args!("chunks[{index}]"));
@@ -254,20 +307,18 @@ impl Batch {
                 continue;
             };
             let columns: Columns = parsed(text).map_err(here)?;
-            let observations = columns.observations().map_err(here)?;
-            if !series.insert(columns.key()) {
-                return Err(here(Malformed::at(".", "an earlier chunk is of this series")).into());
-            }
-            n_observations += observations.len();
-            if n_observations > usize::from(header.observations) {
-                break;
-            }
+            columns.check().map_err(here)?;
+            n_observations += columns.len();
             let text = text.get().to_owned();
             chunks.push(Chunk {
                 digest,
-                content: Some(Content { text, observations }),
+                content: Some(Content { text, columns }),
             });
+            if n_observations > usize::from(header.observations) {
+                break;
+            }
         }
+        each_series_once(&chunks)?;
         let is_whole = chunks.iter().all(|chunk| chunk.content.is_some());
         let stated = usize::from(header.observations);
         if n_observations > stated || (is_whole && n_observations < stated) {
@@ -330,7 +381,7 @@ impl Batch {
     }
 
     /// The observations of all chunks that are there, series by series.
-    pub fn observations(&self) -> impl Iterator<Item = &Observation> {
+    pub fn observations(&self) -> impl Iterator<Item = Observation> + '_ {
         self.chunks.iter().flat_map(Chunk::observations)
     }
 
@@ -446,17 +497,32 @@ impl Header {
             let why = "the first batch of an epoch has no batch before it, and every other has one";
             return Err(Malformed::at("previous", why));
         }
-        Ok(())
+        self.beside().check()
+    }
+
+    /// What is told beside the observations.
+    #[must_use]
+    pub fn beside(&self) -> Beside {
+        Beside {
+            clock: self.clock.clone(),
+            omitted: self.omitted.clone(),
+        }
+    }
+
+    /// Whether the times in the batch can be right.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.clock.as_ref().is_none_or(|clock| clock.dated)
     }
 }
 
 impl Chunk {
-    fn of(columns: &Columns) -> Result<Self, NotWritable> {
-        let text = serde_json::to_string(columns)?;
-        let observations = columns.observations()?;
+    fn of(columns: Columns) -> Result<Self, NotWritable> {
+        columns.check()?;
+        let text = serde_json::to_string(&columns)?;
         Ok(Self {
             digest: Digest::of(text.as_bytes()),
-            content: Some(Content { text, observations }),
+            content: Some(Content { text, columns }),
         })
     }
 
@@ -476,16 +542,81 @@ impl Chunk {
         self.content.as_ref().map(|content| content.text.as_str())
     }
 
-    /// What it holds, oldest first as it was measured; nothing where it was taken out.
-    pub fn observations(&self) -> impl Iterator<Item = &Observation> {
-        self.content
-            .iter()
-            .flat_map(|content| &content.observations)
+    /// Which series it is of; `None` where it was taken out.
+    #[must_use]
+    pub fn series(&self) -> Option<Series> {
+        Some(self.content.as_ref()?.columns.series())
     }
+
+    /// How many observations it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let columns = self.content.as_ref().map(|content| &content.columns);
+        columns.map_or(0, Columns::len)
+    }
+
+    /// Whether it was taken out: a chunk that is there holds something.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.content.is_none()
+    }
+
+    /// When it was measured, in the order as written; nothing where it was taken out.
+    pub fn times(&self) -> impl Iterator<Item = UnixMillis> + '_ {
+        let content = self.content.iter();
+        content.flat_map(|content| content.columns.times())
+    }
+
+    /// What was measured and when, in the order as written; nothing where it was taken out.
+    pub fn outcomes(&self) -> impl Iterator<Item = (UnixMillis, Outcome)> + '_ {
+        let content = self.content.iter();
+        content.flat_map(|content| content.columns.outcomes())
+    }
+
+    /// The same as observations.
+    pub fn observations(&self) -> impl Iterator<Item = Observation> + '_ {
+        self.content.iter().flat_map(|content| {
+            let Series {
+                metric,
+                vantage,
+                peer,
+            } = content.columns.series();
+            content
+                .columns
+                .outcomes()
+                .map(move |(at, outcome)| Observation {
+                    metric,
+                    at,
+                    vantage: vantage.clone(),
+                    peer: peer.clone(),
+                    outcome,
+                })
+        })
+    }
+}
+
+/// A series has one chunk in a batch.
+fn each_series_once(chunks: &[Chunk]) -> Result<(), Malformed> {
+    let mut known = HashSet::new();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let identity = chunk
+            .content
+            .as_ref()
+            .map(|content| content.columns.identity());
+        if identity.is_some_and(|identity| !known.insert(identity)) {
+            let place = format_args!("chunks[{index}]");
+            return Err(Malformed::at(place, "an earlier chunk is of this series"));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a part of a document; an error has the path from that part.
 fn parsed<T: DeserializeOwned>(text: &RawValue) -> Result<T, Malformed> {
+    // Keeping the path costs time, and is needed only where something is wrong.
+    if let Ok(read) = serde_json::from_str(text.get()) {
+        return Ok(read);
+    }
     let mut reader = serde_json::Deserializer::from_str(text.get());
     serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| Malformed::at(error.path(), error.inner()))

@@ -36,6 +36,17 @@ impl Schedule {
     }
 }
 
+impl Default for Schedule {
+    /// One without a task.
+    fn default() -> Self {
+        Self {
+            upload_every_ms: Self::default_upload_every_ms(),
+            budgets: Vec::new(),
+            tasks: Vec::new(),
+        }
+    }
+}
+
 /// The tasks that this program knows, in their order; it warns of the others.
 fn known_tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Task>, D::Error> {
     let written = Vec::<serde_json::Value>::deserialize(deserializer)?;
@@ -75,6 +86,13 @@ pub struct Task {
     /// Only through this interface; through whichever the routing table chooses where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    /// For tests that fill line or LAN: the hours of the day in which they may begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// For tests that fill the line: the slots that were leased for them. Such a test is done in its slots alone;
+    /// where not given, it is done in its turn, as everything else is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Vec<Slot>>,
     /// What to do.
     #[serde(flatten)]
     pub probe: Probe,
@@ -86,6 +104,17 @@ impl Task {
     pub fn every(&self) -> Duration {
         Duration::from_millis(self.every_ms.max(1))
     }
+}
+
+/// A time that was leased for one test: nobody else fills the same line, uplink or test server meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// When it begins, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// When it is over.
+    pub until_ms: u64,
+    /// What tells it from every other slot: each is used once.
+    pub token: String,
 }
 
 /// Whom a probe speaks to.
@@ -268,6 +297,61 @@ pub enum Probe {
     Link,
 }
 
+/// The kinds of [`Probe`], as schedules write them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// [`Probe::Icmp`].
+    Icmp,
+    /// [`Probe::Stamp`].
+    Stamp,
+    /// [`Probe::Ndt7`].
+    Ndt7,
+    /// [`Probe::Iperf3`].
+    Iperf3,
+    /// [`Probe::Responsiveness`].
+    Responsiveness,
+    /// [`Probe::Dns`].
+    Dns,
+    /// [`Probe::Tcp`].
+    Tcp,
+    /// [`Probe::Http`].
+    Http,
+    /// [`Probe::Link`].
+    Link,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Icmp,
+        Self::Stamp,
+        Self::Ndt7,
+        Self::Iperf3,
+        Self::Responsiveness,
+        Self::Dns,
+        Self::Tcp,
+        Self::Http,
+        Self::Link,
+    ];
+
+    /// Its name, as schedules write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Icmp => "icmp",
+            Self::Stamp => "stamp",
+            Self::Ndt7 => "ndt7",
+            Self::Iperf3 => "iperf3",
+            Self::Responsiveness => "responsiveness",
+            Self::Dns => "dns",
+            Self::Tcp => "tcp",
+            Self::Http => "http",
+            Self::Link => "link",
+        }
+    }
+}
+
 /// A number of packets at even distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burst {
@@ -310,20 +394,26 @@ const fn default_timeout_ms() -> u32 {
 }
 
 impl Probe {
+    /// Which kind it is of.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Icmp { .. } => Kind::Icmp,
+            Self::Stamp { .. } => Kind::Stamp,
+            Self::Ndt7 { .. } => Kind::Ndt7,
+            Self::Iperf3 { .. } => Kind::Iperf3,
+            Self::Responsiveness { .. } => Kind::Responsiveness,
+            Self::Dns { .. } => Kind::Dns,
+            Self::Tcp { .. } => Kind::Tcp,
+            Self::Http { .. } => Kind::Http,
+            Self::Link => Kind::Link,
+        }
+    }
+
     /// Its name, as schedules write it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Icmp { .. } => "icmp",
-            Self::Stamp { .. } => "stamp",
-            Self::Ndt7 { .. } => "ndt7",
-            Self::Iperf3 { .. } => "iperf3",
-            Self::Responsiveness { .. } => "responsiveness",
-            Self::Dns { .. } => "dns",
-            Self::Tcp { .. } => "tcp",
-            Self::Http { .. } => "http",
-            Self::Link => "link",
-        }
+        self.kind().name()
     }
 
     /// Whether it loads nothing, so that it runs beside other tasks: a burst of at most two packets a second.
@@ -358,6 +448,13 @@ impl Probe {
             | Self::Http { .. }
             | Self::Link => None,
         }
+    }
+
+    /// Whether it fills the line to the collector, so that its times are leased: what stays inside one school is
+    /// nobody else's turn.
+    #[must_use]
+    pub const fn is_leased(&self) -> bool {
+        matches!(self, Self::Ndt7 { .. } | Self::Responsiveness { .. })
     }
 
     /// For how long it fills line or LAN, so that nothing else may be measured beside it; `None` where it does

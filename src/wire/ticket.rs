@@ -11,8 +11,13 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::CollectorId;
+
 /// Every ticket begins with this, so that a ticket is recognised wherever it is pasted.
-const PREFIX: &str = "messnetz1.";
+const PREFIX: &str = "messnetz2.";
+
+/// What tickets of an older program begin with: they do not say whose they are.
+const OLD_PREFIX: &str = "messnetz1.";
 
 /// Longest text that is looked at as a ticket.
 const MAX_TEXT: usize = 1_024;
@@ -77,6 +82,8 @@ pub struct Ticket {
     pub collector: String,
     /// SHA-256 of the collector's certificate: no other certificate is accepted.
     pub fingerprint: Fingerprint,
+    /// The collector's name, which is made of its key and stays when the certificate changes.
+    pub id: CollectorId,
     /// The site, such as `NW-162437/main`.
     pub site: String,
     /// Opens the door once.
@@ -98,6 +105,9 @@ pub enum TicketError {
         "a ticket begins with '{PREFIX}'; copy the whole line that `messnetz collector ticket` printed"
     )]
     NoTicket,
+    /// It does, as tickets did that an older program made.
+    #[error("this ticket was made by an older program; ask for a new one")]
+    Old,
     /// It does, but the rest is damaged.
     #[error(
         "the ticket is damaged ({0}); copy the whole line that `messnetz collector ticket` printed"
@@ -109,10 +119,11 @@ impl FromStr for Ticket {
     type Err = TicketError;
 
     fn from_str(text: &str) -> Result<Self, TicketError> {
-        let encoded = text
-            .trim()
-            .strip_prefix(PREFIX)
-            .ok_or(TicketError::NoTicket)?;
+        let text = text.trim();
+        if text.starts_with(OLD_PREFIX) {
+            return Err(TicketError::Old);
+        }
+        let encoded = text.strip_prefix(PREFIX).ok_or(TicketError::NoTicket)?;
         if encoded.len() > MAX_TEXT {
             return Err(TicketError::Damaged(format!(
                 "longer than {MAX_TEXT} characters"
@@ -133,6 +144,7 @@ mod tests {
         Ticket {
             collector: "10.0.0.2:8443".to_owned(),
             fingerprint: Fingerprint::of(b"certificate"),
+            id: CollectorId::of_key(&[9; 32]),
             site: "XX-100001/main".to_owned(),
             secret: TicketSecret::random().unwrap(),
         }
@@ -150,6 +162,12 @@ mod tests {
         let text = ticket().to_string();
         let error = text[..text.len() / 2].parse::<Ticket>().unwrap_err();
         assert!(matches!(error, TicketError::Damaged(_)), "{error}");
+    }
+
+    #[test]
+    fn a_ticket_of_an_older_program_says_that_it_is_old() {
+        let old = ticket().to_string().replace(PREFIX, OLD_PREFIX);
+        assert!(matches!(old.parse::<Ticket>(), Err(TicketError::Old)));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use messnetz::wire::batch::{Batch, Link};
+use messnetz::wire::batch::{Batch, Beside, Clock, Link, MAX_OMITTED, Omitted, Why};
 use messnetz::wire::{AgentId, CollectorId, MAX_OBSERVATIONS};
 use messnetz_metric::{
     Failure, FailureReason, Medium, Metric, Observation, Outcome, Unit, UnixMillis, Vantage,
@@ -42,6 +42,7 @@ fn check(root: &Value, rules: &Value, value: &Value, path: &str, wrong: &mut Vec
                     "object" => value.is_object(),
                     "array" => value.is_array(),
                     "string" => value.is_string(),
+                    "boolean" => value.is_boolean(),
                     "integer" => value.is_i64() || value.is_u64(),
                     "null" => value.is_null(),
                     other => panic!("the type {other} is not known here"),
@@ -153,7 +154,30 @@ fn batch(sequence: u64) -> Batch {
     }
     observations.truncate(usize::from(MAX_OBSERVATIONS));
     let key = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
-    Batch::new(&link, &observations).unwrap().signed_with(&key)
+    let clock = Clock {
+        boot: "0123456789abcdef".to_owned(),
+        offset: i64::MAX,
+        synchronised: false,
+        since_sync: (sequence > 1).then_some(u32::MAX),
+        stepped: 1 - sequence.cast_signed(),
+        dated: true,
+    };
+    let omitted = Why::ALL.map(|why| Omitted {
+        metric: (why == Why::Full).then(|| observations[0].metric),
+        interface: None,
+        medium: (why == Why::Full).then_some(Medium::Wlan),
+        peer: (why == Why::Full).then(|| "peer".to_owned()),
+        from: 0,
+        to: i64::MAX.unsigned_abs(),
+        count: (why != Why::PowerLoss).then_some(1),
+        why,
+    });
+    let beside = Beside {
+        clock: (sequence > 1).then_some(clock),
+        omitted: omitted.into(),
+    };
+    let batch = Batch::with(&link, &observations, beside).unwrap();
+    batch.signed_with(&key)
 }
 
 fn as_json(batch: &Batch) -> Value {
@@ -176,6 +200,10 @@ fn the_schema_lists_all_units_and_reasons() {
     let chunk = schema.pointer("/$defs/chunk/properties").unwrap();
     assert_eq!(chunk["unit"]["enum"], json!(Unit::ALL));
     assert_eq!(chunk["failure"]["items"]["enum"], json!(FailureReason::ALL));
+    let omitted = schema.pointer("/$defs/omitted/properties/why/enum");
+    assert_eq!(omitted, Some(&json!(Why::ALL)));
+    let most = schema.pointer("/$defs/header/properties/omitted/maxItems");
+    assert_eq!(most, Some(&json!(MAX_OMITTED)));
     for list in ["digests", "chunks"] {
         assert_eq!(schema["properties"][list]["maxItems"], MAX_OBSERVATIONS);
     }
@@ -192,6 +220,19 @@ fn what_the_schema_refuses_is_refused() {
         ("/header/epoch", json!(-1)),
         ("/header/observations", json!(70_000)),
         ("/header/root", json!("0")),
+        (
+            "/header/clock",
+            json!({"boot": "0123456789abcdef", "offset": 0}),
+        ),
+        (
+            "/header/omitted",
+            json!([{"from": 1, "to": 2, "why": "I forgot"}]),
+        ),
+        (
+            "/header/omitted",
+            json!([{"from": 1, "to": -2, "why": "age"}]),
+        ),
+        ("/header/omitted/0/more", json!(1)),
         ("/signature", json!("short")),
         ("/digests/0", json!(1)),
         ("/chunks/0", json!([])),
@@ -204,7 +245,11 @@ fn what_the_schema_refuses_is_refused() {
         ("/chunks/0/peer", json!("x".repeat(201))),
     ] {
         let mut changed = honest.clone();
-        *changed.pointer_mut(place).unwrap() = value;
+        let (parent, key) = place.rsplit_once('/').unwrap();
+        match changed.pointer_mut(parent).unwrap() {
+            Value::Array(list) => list[key.parse::<usize>().unwrap()] = value,
+            object => object[key] = value,
+        }
         assert!(!complaints(&changed).is_empty(), "the schema takes {place}");
         let read = Batch::read(changed.to_string().as_bytes());
         assert!(read.is_err(), "the program takes {place}");

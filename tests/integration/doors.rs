@@ -3,13 +3,20 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::RangeInclusive;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use messnetz::store::{SqliteStore, Store as _};
+use messnetz_metric::{FailureReason, UnixMillis};
+
 use crate::program::{RunningCollector, messnetz, run, stderr, stdout, write_config};
 
-const SITE: &str = "XX-100001/main";
+pub(crate) const SITE: &str = "XX-100001/main";
+
+const EVER: RangeInclusive<UnixMillis> = UnixMillis(0)..=UnixMillis(i64::MAX);
 
 /// A free port of loopback, for TCP and UDP alike.
 pub(crate) fn free_port() -> u16 {
@@ -28,10 +35,10 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// A schedule that measures something that needs no rights, often.
-const SCHEDULE: &str =
+pub(crate) const SCHEDULE: &str =
     "[schedule]\nupload_every_ms = 100\n[[schedule.task]]\nprobe = \"http\"\nevery_ms = 100\n";
 
-fn collector_in(directory: &std::path::Path, port: u16) -> RunningCollector {
+pub(crate) fn collector_in(directory: &std::path::Path, port: u16) -> RunningCollector {
     write_config(
         directory,
         &format!("agents = \"127.0.0.1:{port}\"\ndashboard = \"127.0.0.1:0\"\n{SCHEDULE}"),
@@ -39,7 +46,7 @@ fn collector_in(directory: &std::path::Path, port: u16) -> RunningCollector {
     RunningCollector::start(directory, None)
 }
 
-fn start_agent(directory: &std::path::Path) -> Child {
+pub(crate) fn start_agent(directory: &std::path::Path) -> Child {
     messnetz(directory, &["agent", "run", "--state", "agent"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -47,13 +54,13 @@ fn start_agent(directory: &std::path::Path) -> Child {
         .unwrap()
 }
 
-fn end(mut child: Child) {
+pub(crate) fn end(mut child: Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
 
 /// Waits until `condition` holds; the tests look at states, never at the clock.
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < end, "{what} did not come about");
@@ -61,7 +68,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn status(directory: &std::path::Path) -> serde_json::Value {
+pub(crate) fn status(directory: &std::path::Path) -> serde_json::Value {
     let output = run(
         directory,
         &["agent", "status", "--state", "agent", "--json"],
@@ -92,15 +99,20 @@ fn measurements_wait_in_the_spool_while_the_collector_is_away_and_arrive_when_it
     let agent = start_agent(&school);
     // That the collector was away is itself an observation. The spool is empty for a moment between any two
     // batches, so it is what arrived that is looked at.
-    let stored = rusqlite::Connection::open(town.join("data/store.db")).unwrap();
+    let path = town.join("data/store.db");
+    let stored = SqliteStore::open(&path).unwrap();
     wait_until("what was measured meanwhile", || {
-        let refused = "SELECT count(*) FROM sample WHERE failure = 'refused'";
-        let refused: i64 = stored.query_row(refused, [], |row| row.get(0)).unwrap();
-        refused > 5
+        let series = stored.series_of_site(SITE, EVER).unwrap();
+        let failures = series.iter().flat_map(|series| &series.failures);
+        failures
+            .filter(|(_, failure)| failure.reason == FailureReason::Refused)
+            .count()
+            > 5
     });
     end(agent);
-    let batches: Vec<i64> = stored
-        .prepare("SELECT sequence FROM batch ORDER BY sequence")
+    let batches: Vec<i64> = rusqlite::Connection::open(&path)
+        .unwrap()
+        .prepare("SELECT sequence FROM tail ORDER BY sequence")
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()
@@ -112,7 +124,7 @@ fn measurements_wait_in_the_spool_while_the_collector_is_away_and_arrive_when_it
 }
 
 /// A collector in `town` and an enrolled agent's directory in `school`.
-fn enrolled(
+pub(crate) fn enrolled(
     folder: &std::path::Path,
 ) -> (RunningCollector, std::path::PathBuf, std::path::PathBuf) {
     let (town, school) = (folder.join("town"), folder.join("school"));
@@ -125,10 +137,10 @@ fn enrolled(
 }
 
 /// The batches that a collector took, by epoch.
-fn batches_by_epoch(town: &std::path::Path) -> Vec<(i64, i64)> {
+pub(crate) fn batches_by_epoch(town: &std::path::Path) -> Vec<(i64, i64)> {
     rusqlite::Connection::open(town.join("data/store.db"))
         .unwrap()
-        .prepare("SELECT epoch, count(*) FROM batch GROUP BY epoch ORDER BY epoch")
+        .prepare("SELECT epoch, count(*) FROM tail GROUP BY epoch ORDER BY epoch")
         .unwrap()
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap()
@@ -136,10 +148,17 @@ fn batches_by_epoch(town: &std::path::Path) -> Vec<(i64, i64)> {
         .unwrap()
 }
 
+/// Makes the spool that an agent would make when it first runs.
+pub(super) fn make_spool(school: &Path) {
+    let now = messnetz::clock::now();
+    messnetz::agent::Spool::open(&school.join("agent/spool.db"), now).unwrap();
+}
+
 #[test]
 fn one_refused_batch_does_not_hold_up_the_later_ones() {
     let folder = tempfile::tempdir().unwrap();
     let (_collector, town, school) = enrolled(folder.path());
+    make_spool(&school);
     assert_eq!(status(&school)["refused_batches"], 0);
     rusqlite::Connection::open(school.join("agent/spool.db"))
         .unwrap()
@@ -153,34 +172,6 @@ fn one_refused_batch_does_not_hold_up_the_later_ones() {
     let status = status(&school);
     assert_eq!(status["refused_batches"], 1, "{status}");
     assert_eq!(status["refused_batches_kept"], 1, "{status}");
-}
-
-#[test]
-fn an_agent_restored_from_a_backup_goes_on_under_a_new_epoch() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_collector, town, school) = enrolled(folder.path());
-    let before_it_ran = fs::read(school.join("agent/enrolment.json")).unwrap();
-    assert!(!String::from_utf8_lossy(&before_it_ran).contains("epoch"));
-    assert_eq!(status(&school)["waiting_batches"], 0);
-    let spool = school.join("agent/spool.db");
-    let backup = fs::read(&spool).unwrap();
-    let agent = start_agent(&school);
-    wait_until("three batches", || {
-        batches_by_epoch(&town)
-            .first()
-            .is_some_and(|&(_, batches)| batches >= 3)
-    });
-    end(agent);
-
-    for beside in ["agent/spool.db-wal", "agent/spool.db-shm"] {
-        let _ = fs::remove_file(school.join(beside));
-    }
-    fs::write(&spool, backup).unwrap();
-    let agent = start_agent(&school);
-    wait_until("a second epoch", || batches_by_epoch(&town).len() == 2);
-    end(agent);
-    let status = status(&school);
-    assert_eq!(status["refused_batches"], 0, "{status}");
 }
 
 #[test]
@@ -242,7 +233,7 @@ fn an_agent_whose_numbers_came_twice_is_shown_as_forked() {
     let agents = || stdout(&run(folder.path(), &["collector", "agents"]));
     assert!(!agents().contains("FORKED"), "{}", agents());
 
-    let mut store = messnetz::store::Store::open(&folder.path().join("data/store.db")).unwrap();
+    let store = SqliteStore::open(&folder.path().join("data/store.db")).unwrap();
     for key in [[1; 32], [2; 32]] {
         let link = messnetz::wire::batch::Link {
             collector: messnetz::wire::CollectorId::of_key(&key),
@@ -253,7 +244,7 @@ fn an_agent_whose_numbers_came_twice_is_shown_as_forked() {
             previous: None,
         };
         let batch = messnetz::wire::batch::Batch::new(&link, &[]).unwrap();
-        let now = messnetz_metric::UnixMillis(1);
+        let now = UnixMillis(1);
         store.store_batch(&batch, now).unwrap();
     }
     assert!(agents().contains("FORKED once"), "{}", agents());
@@ -462,7 +453,7 @@ fn status_of(collector: &RunningCollector, path: &str, headers: &[&str]) -> u16 
     get(collector, path, headers).0
 }
 
-fn get(collector: &RunningCollector, path: &str, headers: &[&str]) -> (u16, String) {
+pub(crate) fn get(collector: &RunningCollector, path: &str, headers: &[&str]) -> (u16, String) {
     let address = collector
         .dashboard
         .trim_start_matches("http://")

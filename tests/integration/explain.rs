@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use messnetz::store::Store;
+use messnetz::store::{SqliteStore, Store as _};
 use messnetz::wire::batch::{Batch, Link};
 use messnetz::wire::{AgentId, CollectorId};
 use messnetz_metric::{
@@ -49,7 +49,7 @@ fn measure(folder: &Path, mbps: f64) {
     let batch = Batch::new(&link, &observations).unwrap();
     let data = folder.join("data");
     fs::create_dir_all(&data).unwrap();
-    let mut store = Store::open(&data.join("store.db")).unwrap();
+    let store = SqliteStore::open(&data.join("store.db")).unwrap();
     store.store_batch(&batch, now).unwrap();
 }
 

@@ -81,6 +81,8 @@ impl Measuring {
             every_ms: 0,
             phase_ms: 0,
             interface: None,
+            hours: None,
+            slots: None,
             probe,
         };
         in_namespace(&self.school(school).agent, async move || {

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use messnetz::measure::{Surroundings, measure};
+use messnetz::store::{SqliteStore, Store as _};
 use messnetz::wire::{Probe, Task};
-use messnetz_metric::{Direction, Outcome, Quantity};
+use messnetz_metric::{Direction, Outcome, Quantity, Segment, UnixMillis};
 use messnetz_probes::iperf3;
 use serde_json::Value;
 
@@ -18,6 +20,8 @@ use crate::lab::enter;
 use crate::program::{RunningCollector, messnetz, run, stderr, write_config};
 
 const SITE: &str = "XX-100001/main";
+
+const EVER: RangeInclusive<UnixMillis> = UnixMillis(0)..=UnixMillis(i64::MAX);
 
 /// A name that no resolver knows (RFC 6761, section 6.4): only the proxy can lead there.
 const NAME: &str = "collector.invalid:8443";
@@ -49,6 +53,9 @@ struct Agent(Child);
 
 impl Agent {
     fn start(directory: &Path, proxy: Option<SocketAddr>) -> Self {
+        // Tests that come every few seconds are more than an agent allows by itself.
+        let limits = "[every_ms]\ntests = 1_000\n";
+        std::fs::write(directory.join("agent/limits.toml"), limits).unwrap();
         let mut command = messnetz(directory, &["agent", "run", "--state", "agent"]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         if let Some(proxy) = proxy {
@@ -121,13 +128,13 @@ fn an_agent_behind_a_proxy_enrols_measures_and_uploads_and_does_not_call_it_the_
     assert!(through.status.success(), "{}", stderr(&through));
 
     let _agent = Agent::start(&school, Some(proxy));
-    let store = rusqlite::Connection::open(town.join("data/store.db")).unwrap();
+    let store = SqliteStore::open(&town.join("data/store.db")).unwrap();
     let seen = || -> BTreeSet<(String, String)> {
-        let query = "SELECT DISTINCT metric, peer FROM series JOIN sample ON series.id = series \
-                     WHERE failure IS NULL AND metric NOT LIKE 'agent.%'";
-        let mut query = store.prepare(query).unwrap();
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-        rows.unwrap().collect::<Result<_, _>>().unwrap()
+        let series = store.series_of_site(SITE, EVER).unwrap().into_iter();
+        series
+            .filter(|one| !one.samples.is_empty() && one.metric.segment != Segment::Agent)
+            .map(|one| (one.metric.to_string(), one.peer))
+            .collect()
     };
     let peer = format!("collector through {proxy}");
     wait_until("a page and a capacity through the proxy", || {
@@ -163,12 +170,17 @@ fn an_agent_finds_out_what_it_carries_itself_once_and_keeps_it() {
     assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
 
     // Each capacity test carries it, at the same time.
-    let store = rusqlite::Connection::open(town.join("data/store.db")).unwrap();
-    let told = "SELECT sample.value FROM series JOIN sample ON series.id = sample.series \
-                WHERE metric = 'agent.ceiling.ndt7' AND peer = 'agent' AND at IN \
-                (SELECT at FROM series JOIN sample ON series.id = sample.series WHERE metric = 'line.down')";
+    let store = SqliteStore::open(&town.join("data/store.db")).unwrap();
     let told = wait_until("a capacity test with the ceiling", || {
-        store.query_row(told, [], |row| row.get::<_, i64>(0)).ok()
+        let all = store.series_of_site(SITE, EVER).unwrap();
+        let of = |metric: &str| all.iter().find(|one| one.metric.to_string() == metric);
+        let tests = &of("line.down")?.samples;
+        let ceiling = of("agent.ceiling.ndt7").filter(|one| one.peer == "agent")?;
+        let told = ceiling
+            .samples
+            .iter()
+            .find(|told| tests.iter().any(|test| test.0 == told.0));
+        told.map(|(_, value)| value.number())
     });
     assert_eq!(Some(told), first["ndt7_bps"].as_i64());
 
@@ -208,6 +220,8 @@ fn waiting_for_a_turn_is_no_part_of_a_test() {
                 every_ms: 0,
                 phase_ms: 0,
                 interface: Some("lo".to_owned()),
+                hours: None,
+                slots: None,
                 probe: Probe::Iperf3 {
                     endpoint: Some(address.to_string()),
                     direction: Direction::Down,

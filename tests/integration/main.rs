@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod admission;
 mod architecture;
 mod audit;
 mod batch;
@@ -12,11 +13,14 @@ mod by_hand;
 mod calendar;
 mod contract;
 mod demo;
+mod doctor;
 mod doors;
 mod explain;
+mod faults;
 mod figures;
 mod help;
 mod honesty;
+mod hostile;
 mod lab;
 mod mlab;
 mod on_the_spot;
@@ -25,5 +29,9 @@ mod peers;
 mod probe;
 mod program;
 mod quiet;
+mod quota;
 mod responsiveness;
+mod silence;
 mod sites;
+mod store;
+mod units;

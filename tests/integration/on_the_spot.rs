@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use messnetz::lab::{Lab, Namespace};
+use messnetz::store::{SqliteStore, Store as _};
+use messnetz_metric::UnixMillis;
 use serde_json::Value;
 
 use crate::lab::enter;
@@ -119,35 +121,52 @@ fn an_agent_measures_each_of_its_networks_against_the_endpoint_of_its_site() {
     );
     let enrolled = school.command(enrolled).output().unwrap();
     assert!(enrolled.status.success(), "{}", stderr(&enrolled));
-    let mut agent = messnetz(folder.path(), &["agent", "run", "--state", "agent"]);
+    // The endpoint lies in no network of the agent's own.
+    let limits = "[every_ms]\ntests = 8_000\n[targets]\nnetworks = [\"10.0.9.9/32\"]\n";
+    fs::write(folder.path().join("limits.toml"), limits).unwrap();
+    let mut agent = messnetz(
+        folder.path(),
+        &[
+            "agent",
+            "run",
+            "--state",
+            "agent",
+            "--limits",
+            "limits.toml",
+        ],
+    );
     agent.stderr(Stdio::null());
     let agent = school.spawn(agent).unwrap();
 
-    let store = folder.path().join("data/store.db");
-    let store = rusqlite::Connection::open(store).unwrap();
+    let store = SqliteStore::open(&folder.path().join("data/store.db")).unwrap();
+    let ever = UnixMillis(0)..=UnixMillis(i64::MAX);
+    let all = || {
+        store
+            .series_of_site("XX-100001/main", ever.clone())
+            .unwrap()
+    };
     let median = |metric: &str, interface: &str| -> Option<f64> {
-        let mut values: Vec<f64> = store
-            .prepare(
-                "SELECT value FROM sample JOIN series ON series.id = sample.series
-                 WHERE metric = ?1 AND interface = ?2 AND value IS NOT NULL ORDER BY value",
-            )
-            .unwrap()
-            .query_map([metric, interface], |row| row.get::<_, i64>(0))
-            .unwrap()
-            .map(|value| value.unwrap() as f64 / 1e6)
+        let mut values: Vec<f64> = all()
+            .iter()
+            .filter(|one| one.metric.to_string() == metric)
+            .filter(|one| one.vantage.interface.as_deref() == Some(interface))
+            .flat_map(|one| {
+                one.samples
+                    .iter()
+                    .map(|(_, value)| value.number() as f64 / 1e6)
+            })
             .collect();
+        values.sort_by(f64::total_cmp);
         (!values.is_empty()).then(|| values.swap_remove(values.len() / 2))
     };
     // Between the tests the watch goes on, though each test cuts it short.
-    let watched = || -> i64 {
-        store
-            .query_row(
-                "SELECT count(*) FROM sample JOIN series ON series.id = sample.series
-                 WHERE metric = 'line.loss.up' AND value = 0",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap()
+    let watched = || -> usize {
+        let all = all();
+        let losses = all
+            .iter()
+            .filter(|one| one.metric.to_string() == "line.loss.up");
+        let values = losses.flat_map(|one| &one.samples);
+        values.filter(|(_, value)| value.number() == 0).count()
     };
     let end = Instant::now() + Duration::from_mins(1);
     let (down, up) = loop {

@@ -180,6 +180,8 @@ fn a_scheduled_test_goes_through_the_collectors_door() {
             every_ms: 600_000,
             phase_ms: 0,
             interface: None,
+            hours: None,
+            slots: None,
             probe: Probe::Responsiveness { direction },
         };
         let measured = school.namespace.on(|| {

@@ -4,11 +4,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use messnetz_metric::Failure;
-use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence, SurgeError};
+use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
 
 use crate::Binding;
 use crate::failure::from_io;
 use crate::random;
+
+/// Types of an echo reply: RFC 792, and RFC 4443, section 4.2.
+const REPLY_V4: u8 = 0;
+const REPLY_V6: u8 = 129;
 
 /// Whether `target` answers one echo request within `timeout`; no route to it is a "no", too.
 ///
@@ -32,7 +36,7 @@ pub async fn is_up(target: IpAddr, binding: &Binding, timeout: Duration) -> Resu
     let mut pinger = client.pinger(target, identifier).await;
     pinger.timeout(timeout);
     match pinger.ping(PingSequence(0), &[0; 8]).await {
-        Ok(_) => Ok(true),
+        Ok((answer, _)) => Ok(is_reply(&answer)),
         Err(SurgeError::IOError(error)) => match error.kind() {
             std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => {
                 Ok(false)
@@ -40,5 +44,13 @@ pub async fn is_up(target: IpAddr, binding: &Binding, timeout: Duration) -> Resu
             _ => Err(from_io(&attempt, &error)),
         },
         Err(_) => Ok(false),
+    }
+}
+
+/// Whether it is the target's own reply, and not somebody's word that it cannot be reached.
+fn is_reply(answer: &IcmpPacket) -> bool {
+    match answer {
+        IcmpPacket::V4(packet) => packet.get_icmp_type().0 == REPLY_V4,
+        IcmpPacket::V6(packet) => packet.get_icmpv6_type().0 == REPLY_V6,
     }
 }

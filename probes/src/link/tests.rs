@@ -52,6 +52,7 @@ fn a_wire_is_followed_from_switched_off_to_up() {
         assert_eq!(up.mtu, 1400);
         assert!(up.addresses.contains(&IpAddr::from([10, 99, 0, 1])));
         assert_eq!(interfaces().unwrap().len(), 3);
+        assert_eq!(networks().unwrap(), ["10.99.0.1/24".parse().unwrap()]);
     });
 }
 

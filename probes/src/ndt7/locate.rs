@@ -15,6 +15,7 @@ use super::path;
 use crate::binding::Binding;
 use crate::http::Fetch;
 use crate::proxy::Proxy;
+use crate::reach::Reach;
 use crate::tls::Trust;
 
 /// Where M-Lab is asked for servers.
@@ -164,6 +165,7 @@ impl Locate {
             url: self.question()?,
             address: None,
             proxy: self.proxy.clone(),
+            reach: Reach::Anywhere,
             binding: self.binding.clone(),
             trust: self.trust.clone(),
             deadline: self.deadline,

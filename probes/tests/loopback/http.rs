@@ -11,6 +11,7 @@ use messnetz_probes::Binding;
 use messnetz_probes::connection::Dial;
 use messnetz_probes::http::{Fetch, exchange};
 use messnetz_probes::ndt7::server::Limits;
+use messnetz_probes::reach::{Reach, Within};
 use messnetz_probes::tls::{Fingerprint, Trust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
@@ -31,6 +32,7 @@ pub(crate) fn fetch(server: &Server, path: &str) -> Fetch {
             .unwrap(),
         address: Some(server.address),
         proxy: None,
+        reach: Reach::Anywhere,
         binding: Binding::any(),
         trust: server
             .tls
@@ -88,6 +90,37 @@ async fn a_name_is_resolved_where_no_address_is_given() {
 async fn a_redirect_is_an_answer() {
     let server = server::plain(Limits::default()).await;
     assert_eq!(fetch(&server, "/moved").run().await.unwrap().status, 302);
+}
+
+#[tokio::test]
+async fn a_page_whose_name_leads_out_of_reach_is_not_spoken_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let outside = Reach::Within(Within {
+        public: true,
+        ..Within::default()
+    });
+    let server = server::plain(Limits::default()).await;
+    let direct = Fetch {
+        url: format!("http://localhost:{port}/").parse().unwrap(),
+        address: None,
+        reach: outside,
+        ..fetch(&server, "/")
+    };
+    let proxied = Fetch {
+        proxy: Some(format!("http://{}", server.address).parse().unwrap()),
+        ..direct.clone()
+    };
+    for fetch in [direct, proxied] {
+        let failure = fetch.run().await.unwrap_err();
+        assert_eq!(failure.reason, FailureReason::Permission, "{failure}");
+        assert!(
+            failure.detail.starts_with("localhost leads to"),
+            "{failure}"
+        );
+    }
+    let knocked = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+    assert!(knocked.is_err());
 }
 
 #[tokio::test]
@@ -154,6 +187,7 @@ async fn a_closed_port_is_refused() {
     let failure = Fetch {
         address: Some(address),
         proxy: None,
+        reach: Reach::Anywhere,
         url: Uri::from_static("http://messnetz.example/"),
         binding: Binding::any(),
         trust: Trust::Web,
@@ -191,6 +225,7 @@ async fn fetch_from_peer(bytes: &'static [u8]) -> messnetz_metric::Failure {
         url: Uri::from_static("http://messnetz.example/"),
         address: Some(address),
         proxy: None,
+        reach: Reach::Anywhere,
         binding: Binding::any(),
         trust: Trust::Web,
         deadline: DEADLINE,

@@ -12,6 +12,7 @@ use messnetz_probes::connection::Dial;
 use messnetz_probes::http::Fetch;
 use messnetz_probes::ndt7::server::Limits;
 use messnetz_probes::proxy::{Proxy, Tunnel};
+use messnetz_probes::reach::Reach;
 use messnetz_probes::tls::{Fingerprint, Trust};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -127,6 +128,7 @@ async fn a_page_in_the_clear_is_asked_for_at_the_proxy() {
         url: "http://nowhere.example/page?x=1".parse().unwrap(),
         address: None,
         proxy: Some(proxy),
+        reach: Reach::Anywhere,
         binding: Binding::any(),
         trust: Trust::Web,
         deadline: Duration::from_secs(10),
@@ -208,6 +210,7 @@ async fn a_filter_that_reads_along_is_named() {
         url,
         address: Some(filter),
         proxy: None,
+        reach: Reach::Anywhere,
         binding: Binding::any(),
         trust: Trust::Web,
         deadline: Duration::from_secs(10),

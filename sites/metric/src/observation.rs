@@ -36,7 +36,8 @@ pub enum FailureReason {
     Tls,
     /// The peer broke the protocol, or answered with an error of that protocol.
     Protocol,
-    /// This program may not do what the probe needs; the detail names the capability.
+    /// This program may not do what the probe needs; the detail names the capability, or the limit of the agent
+    /// that does not allow it.
     Permission,
     /// The interface is missing or down.
     Interface,

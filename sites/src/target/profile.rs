@@ -13,6 +13,7 @@ use super::{
 };
 use crate::ident::{InvalidId, is_slug};
 use crate::judging::confidence_is_sound;
+use crate::liveness::Silence;
 use crate::site::{School, SchoolForm, SchoolId};
 use crate::source::{Day, Source};
 use crate::text::Bilingual;
@@ -57,6 +58,9 @@ pub struct Profile {
     pub valid_to: Option<Day>,
     /// The profile whose targets it takes over.
     pub extends: Option<ProfileId>,
+    /// How long an agent may be silent, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
     /// Where it comes from.
     pub source: Source,
     /// Its measured targets. Several of one name are meant for different schools.
@@ -94,6 +98,11 @@ impl Profile {
             let place = profile.id.span().start;
             let message = format!("the profile ends ({to}) before it begins ({from})");
             problems.push(document.problem(place, Some("valid_to"), message));
+        }
+        if let Some(silence) = &profile.silence
+            && let Some(flaw) = silence.get_ref().flaw()
+        {
+            problems.push(document.problem(silence.span().start, Some("silence"), flaw));
         }
         let base = match &profile.extends {
             Some(name) => match known.named(document, name) {
@@ -140,6 +149,10 @@ impl Profile {
                 valid_from: profile.valid_from,
                 valid_to: profile.valid_to,
                 extends: base.map(|base| base.id.clone()),
+                silence: profile
+                    .silence
+                    .map(Spanned::into_inner)
+                    .or_else(|| base.and_then(|base| base.silence.clone())),
                 source: profile.source.into_inner(),
                 targets: kept.targets,
                 inventory: kept.inventory,
@@ -613,6 +626,11 @@ scope = "school"
                 "scope",
                 "tolerance = { share = 1.0, origin = { de = \"\", en = \"\" } }\nscope",
                 "p.toml:19:13: the tolerance must be a share from 0 to below 1",
+            ),
+            (
+                "status = \"current\"",
+                "status = \"current\"\nsilence = { at_risk_after_hours = 9, lost_after_hours = 8, origin = { de = \"a\", en = \"b\" } }",
+                "p.toml:7:11: `at_risk_after_hours` must be at least 1 and at most `lost_after_hours`",
             ),
             (
                 "mark = \"S\"",

@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::{ProfileId, ServiceId, Status, WindowId};
 use crate::formula::Formula;
+use crate::liveness::Silence;
 use crate::quantile::Statistic;
 use crate::site::{SchoolForm, SchoolId};
 use crate::source::{Day, Source};
@@ -132,6 +133,7 @@ pub(super) struct WrittenProfile {
     pub(super) valid_from: Option<Day>,
     pub(super) valid_to: Option<Day>,
     pub(super) extends: Option<Spanned<String>>,
+    pub(super) silence: Option<Spanned<Silence>>,
     pub(super) source: Spanned<Source>,
 }
 

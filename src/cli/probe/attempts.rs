@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use http::Uri;
 use messnetz_metric::{Failure, FailureReason, Micros, UnixMillis, Value};
 use messnetz_probes::proxy::Proxy;
+use messnetz_probes::reach::Reach;
 use messnetz_probes::tls::{Fingerprint, Trust};
 use messnetz_probes::{Binding, RttSummary, dns, http as page, tcp};
 use serde::Serialize;
@@ -333,6 +334,7 @@ impl Attempt for Http {
             proxy: self
                 .proxy()
                 .map_err(|error| Failure::new(FailureReason::Protocol, error))?,
+            reach: Reach::Anywhere,
             binding: binding.clone(),
             trust: self.fingerprint.map_or(Trust::Web, Trust::Pinned),
             deadline,

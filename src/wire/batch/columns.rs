@@ -40,16 +40,19 @@ pub(super) struct Columns {
 
 /// What makes a series one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct SeriesKey {
-    metric: Metric,
-    vantage: Vantage,
-    peer: String,
+pub struct Series {
+    /// What was measured.
+    pub metric: Metric,
+    /// From where.
+    pub vantage: Vantage,
+    /// Against what.
+    pub peer: String,
 }
 
 impl Columns {
     /// The observations by series, in the order in which each series first occurs.
     pub(super) fn of(observations: &[Observation]) -> Result<Vec<Self>, NotWritable> {
-        let mut places: HashMap<SeriesKey, usize> = HashMap::new();
+        let mut places: HashMap<Series, usize> = HashMap::new();
         let mut series: Vec<Building> = Vec::new();
         for observation in observations {
             let Observation {
@@ -61,7 +64,7 @@ impl Columns {
             } = observation.clone();
             // Cuts what is longer than an observation carries.
             let named = Observation::new(metric, at, vantage, peer, outcome);
-            let key = SeriesKey {
+            let key = Series {
                 metric: named.metric,
                 vantage: named.vantage,
                 peer: named.peer,
@@ -78,8 +81,8 @@ impl Columns {
     }
 
     /// Which series this is.
-    pub(super) fn key(&self) -> SeriesKey {
-        SeriesKey {
+    pub(super) fn series(&self) -> Series {
+        Series {
             metric: self.metric,
             vantage: Vantage {
                 interface: self.interface.clone(),
@@ -89,11 +92,22 @@ impl Columns {
         }
     }
 
-    /// The observations that the columns hold.
+    /// The same, for as long as the columns are there.
+    pub(super) fn identity(&self) -> (Metric, Option<&str>, Medium, &str) {
+        let interface = self.interface.as_deref();
+        (self.metric, interface, self.medium, &self.peer)
+    }
+
+    /// How many observations there are.
+    pub(super) const fn len(&self) -> usize {
+        self.at.0.len()
+    }
+
+    /// Whether the columns fit each other, and each number can be what it stands for.
     ///
     /// # Errors
-    /// Where the columns do not fit each other, or a number cannot be what it stands for; with the path to it.
-    pub(super) fn observations(&self) -> Result<Vec<Observation>, Malformed> {
+    /// With the path to what is wrong.
+    pub(super) fn check(&self) -> Result<(), Malformed> {
         self.check_heads()?;
         let n_failed = self.value.0.iter().filter(|value| value.is_none()).count();
         for (name, length, expected) in [
@@ -108,35 +122,65 @@ impl Columns {
                 ));
             }
         }
-        let mut failures = self.failure.0.iter().zip(&self.detail.0).enumerate();
         let mut at = 0_i64;
-        let mut observations = Vec::with_capacity(self.at.0.len());
-        for (index, (step, value)) in self.at.0.iter().zip(&self.value.0).enumerate() {
+        for (index, step) in self.at.0.iter().enumerate() {
             at = at
                 .checked_add(*step)
                 .filter(|at| *at >= 0)
                 .ok_or_else(|| Malformed::at(format_args!("at[{index}]"), "leaves time"))?;
-            let outcome = if let Some(value) = value {
-                Outcome::Value(self.value_of(*value, index)?)
-            } else {
-                let Some((place, (reason, detail))) = failures.next() else {
-                    return Err(Malformed::at("failure", "is too short"));
-                };
-                check_text(format_args!("detail[{place}]"), detail)?;
-                Outcome::Failed(Failure::new(*reason, detail))
-            };
-            observations.push(Observation {
-                metric: self.metric,
-                at: UnixMillis(at),
-                vantage: Vantage {
-                    interface: self.interface.clone(),
-                    medium: self.medium,
-                },
-                peer: self.peer.clone(),
-                outcome,
-            });
         }
-        Ok(observations)
+        let (least, most) = self.unit.range();
+        let power = self.power();
+        for (index, number) in self.value.0.iter().enumerate() {
+            let Some(number) = *number else { continue };
+            let fits = |number| (least..=most).contains(&number);
+            if !number.checked_mul(power).is_some_and(fits) {
+                return Err(Malformed::at(
+                    format_args!("value[{index}]"),
+                    format_args!(
+                        "{} cannot be {number} × 10^{} {}",
+                        self.metric, self.exponent, self.unit
+                    ),
+                ));
+            }
+        }
+        for (place, detail) in self.detail.0.iter().enumerate() {
+            check_text(format_args!("detail[{place}]"), detail)?;
+        }
+        Ok(())
+    }
+
+    /// When it was measured, in the order as written; of columns that [`Self::check`] passed.
+    pub(super) fn times(&self) -> impl Iterator<Item = UnixMillis> + '_ {
+        let mut at = 0_i64;
+        self.at.0.iter().map(move |step| {
+            at = at.saturating_add(*step);
+            UnixMillis(at)
+        })
+    }
+
+    /// What was measured and when, in the order as written; of columns that [`Self::check`] passed.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = (UnixMillis, Outcome)> + '_ {
+        let power = self.power();
+        let mut failures = self.failure.0.iter().zip(&self.detail.0);
+        self.times()
+            .zip(&self.value.0)
+            .filter_map(move |(at, value)| {
+                let outcome = if let Some(number) = value {
+                    Outcome::Value(Value::new(self.unit, number.saturating_mul(power)))
+                } else {
+                    let (reason, detail) = failures.next()?;
+                    Outcome::Failed(Failure::new(*reason, detail))
+                };
+                Some((at, outcome))
+            })
+    }
+
+    /// What all values are multiplied by.
+    fn power(&self) -> i64 {
+        10_i64
+            .checked_pow(u32::from(self.exponent))
+            .unwrap_or(i64::MAX)
     }
 
     fn check_heads(&self) -> Result<(), Malformed> {
@@ -162,24 +206,6 @@ impl Columns {
         }
         Ok(())
     }
-
-    fn value_of(&self, number: i64, index: usize) -> Result<Value, Malformed> {
-        let (least, most) = self.unit.range();
-        10_i64
-            .checked_pow(u32::from(self.exponent))
-            .and_then(|power| number.checked_mul(power))
-            .filter(|number| (least..=most).contains(number))
-            .map(|number| Value::new(self.unit, number))
-            .ok_or_else(|| {
-                Malformed::at(
-                    format_args!("value[{index}]"),
-                    format_args!(
-                        "{} cannot be {number} × 10^{} {}",
-                        self.metric, self.exponent, self.unit
-                    ),
-                )
-            })
-    }
 }
 
 fn check_text(path: impl std::fmt::Display, text: &str) -> Result<(), Malformed> {
@@ -195,7 +221,7 @@ fn check_text(path: impl std::fmt::Display, text: &str) -> Result<(), Malformed>
 
 /// A series while its observations are gathered.
 struct Building {
-    key: SeriesKey,
+    key: Series,
     last: i64,
     at: Vec<i64>,
     value: Vec<Option<i64>>,
@@ -204,7 +230,7 @@ struct Building {
 }
 
 impl Building {
-    const fn new(key: SeriesKey) -> Self {
+    const fn new(key: Series) -> Self {
         Self {
             key,
             last: 0,

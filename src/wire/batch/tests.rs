@@ -396,7 +396,7 @@ proptest! {
     ) {
         let batch = Batch::new(&link(), &observations).unwrap();
         let read = Batch::read(&batch.document()).unwrap();
-        let back: Vec<Observation> = read.observations().cloned().collect();
+        let back: Vec<Observation> = read.observations().collect();
         prop_assert_eq!(back, by_series(&observations));
         prop_assert!(read.is_whole());
         prop_assert_eq!(read, batch);
@@ -418,5 +418,88 @@ proptest! {
     #[test]
     fn no_document_makes_the_reader_panic(document: Vec<u8>) {
         let _ = Batch::read(&document);
+    }
+}
+
+fn beside() -> Beside {
+    let all = Omitted {
+        metric: None,
+        interface: None,
+        medium: None,
+        peer: None,
+        from: 5,
+        to: 9,
+        count: None,
+        why: Why::PowerLoss,
+    };
+    let series = Omitted {
+        metric: Some(Metric::new(Segment::Line, Quantity::Rtt)),
+        interface: Some("eth0".to_owned()),
+        medium: Some(Medium::Wired),
+        peer: Some("collector".to_owned()),
+        count: Some(3),
+        why: Why::Full,
+        ..all.clone()
+    };
+    let clock = Clock {
+        boot: "0123456789abcdef".to_owned(),
+        offset: -7,
+        synchronised: true,
+        since_sync: Some(34),
+        stepped: -3_600_000,
+        dated: true,
+    };
+    Beside {
+        clock: Some(clock),
+        omitted: vec![all, series],
+    }
+}
+
+#[test]
+fn what_is_told_beside_the_observations_is_signed_with_them_and_comes_back() {
+    let key = key();
+    let batch = Batch::with(&link(), &[rtt(1, 2)], beside())
+        .unwrap()
+        .signed_with(&key);
+    let read = Batch::read(&batch.pruned(|_| false).document()).unwrap();
+    assert_eq!(read.header().beside(), beside());
+    assert!(read.is_signed_by(key.public_key().as_ref()));
+    let without = Batch::new(&link(), &[]).unwrap();
+    assert!(!without.header_text().contains("clock") && without.header().is_dated());
+}
+
+#[test]
+fn what_is_told_beside_the_observations_has_its_bounds() {
+    let refused = |change: &dyn Fn(&mut Beside)| {
+        let mut changed = beside();
+        change(&mut changed);
+        Batch::with(&link(), &[], changed).unwrap_err().to_string()
+    };
+    for (change, place) in [
+        (
+            (&|beside: &mut Beside| beside.clock.as_mut().unwrap().boot.push('0'))
+                as &dyn Fn(&mut Beside),
+            "clock.boot: ",
+        ),
+        (&|beside| beside.omitted[0].to = 4, "omitted[0]: it ends"),
+        (
+            &|beside| beside.omitted[1].peer = None,
+            "omitted[1]: it names",
+        ),
+        (
+            &|beside| beside.omitted[1].count = Some(u64::MAX),
+            "omitted[1]: a number",
+        ),
+        (
+            &|beside| beside.omitted[1].peer = Some("x".repeat(201)),
+            "omitted[1]: a name",
+        ),
+        (
+            &|beside| beside.omitted = vec![beside.omitted[0].clone(); MAX_OMITTED + 1],
+            "omitted: it has 100 entries",
+        ),
+    ] {
+        let why = refused(change);
+        assert!(why.contains(place), "{why}");
     }
 }

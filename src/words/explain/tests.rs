@@ -67,6 +67,7 @@ fn row(authority: &Authority, target: &str, samples: &[Sample], cause: Option<Ca
         source: target.source.clone(),
         judgement,
         running: None,
+        reopened: None,
         cause,
     }
 }

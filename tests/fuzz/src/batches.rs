@@ -9,6 +9,8 @@ pub(crate) const WORDS: &[&str] = &[
     "\"digests\":",
     "\"chunks\":",
     "\"previous\":null",
+    "\"clock\":{\"boot\":\"0123456789abcdef\",\"offset\":0,\"synchronised\":true,\"since_sync\":null,\"dated\":false}",
+    "\"omitted\":[{\"from\":0,\"to\":9,\"count\":null,\"why\":\"power-loss\"}]",
     "\"sequence\":",
     "\"root\":",
     "\"exponent\":",

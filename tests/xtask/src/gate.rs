@@ -1,9 +1,10 @@
 //! `cargo xtask test`: everything that must pass, in the order in which it fails fastest.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::cargo::{Call, is_installed, is_root};
 use crate::{fuzz, licences, packages, peers};
@@ -16,6 +17,37 @@ pub(crate) fn run() -> Result<()> {
     result
 }
 
+/// A kind of board that stands in schools.
+struct Board {
+    name: &'static str,
+    target: &'static str,
+    compiler: &'static str,
+}
+
+const BOARDS: [Board; 2] = [
+    Board {
+        name: "agent for arm64",
+        target: "aarch64-unknown-linux-gnu",
+        compiler: "aarch64-linux-gnu-gcc",
+    },
+    Board {
+        name: "agent for armv7",
+        target: "armv7-unknown-linux-gnueabihf",
+        compiler: "arm-linux-gnueabihf-gcc",
+    },
+];
+
+/// Whether Rust's own libraries for this target are here.
+fn has_target(target: &str) -> Result<bool> {
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let output = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", target])
+        .output()
+        .context("cannot run rustc")?;
+    let folder = String::from_utf8_lossy(&output.stdout);
+    Ok(output.status.success() && Path::new(folder.trim()).exists())
+}
+
 #[derive(Default)]
 struct Gate {
     /// Steps with the time that they took.
@@ -23,7 +55,7 @@ struct Gate {
     /// The step at work.
     current: Option<&'static str>,
     /// What could not be checked here, and why.
-    unchecked: Vec<&'static str>,
+    unchecked: Vec<String>,
 }
 
 impl Gate {
@@ -55,12 +87,45 @@ impl Gate {
             self.call("advisories", "cargo deny --locked check advisories")?;
         } else {
             self.unchecked.push(
-                "advisories: cargo-deny is not installed (cargo install --locked cargo-deny)",
+                "advisories: cargo-deny is not installed (cargo install --locked cargo-deny)"
+                    .to_owned(),
             );
         }
+        self.boxes()?;
+        self.unchecked
+            .push("Debian packages: cargo xtask package builds and checks them".to_owned());
         let tests = tests()?;
         self.step("tests", || tests.run())?;
         self.step("fuzzing", || fuzz::run(None, fuzz::SECONDS, "1"))
+    }
+
+    /// Whether the agent is made of what the boards in schools have, where their target and its C compiler are
+    /// installed: SQLite and ring are built from C.
+    fn boxes(&mut self) -> Result<()> {
+        for Board {
+            name,
+            target,
+            compiler,
+        } in BOARDS
+        {
+            if !has_target(target)? {
+                let why =
+                    format!("{name}: the target is not installed (rustup target add {target})");
+                self.unchecked.push(why);
+            } else if !is_installed(compiler) {
+                let why =
+                    format!("{name}: there is no {compiler}, which SQLite and ring are built with");
+                self.unchecked.push(why);
+            } else {
+                self.call(
+                    name,
+                    &format!(
+                        "cargo check -p messnetz --locked --no-default-features --features agent --target {target}"
+                    ),
+                )?;
+            }
+        }
+        Ok(())
     }
 
     fn call(&mut self, name: &'static str, line: &str) -> Result<()> {

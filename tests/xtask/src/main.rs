@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 mod bench;
 mod cargo;
+mod faults;
 mod fuzz;
 mod gate;
 mod licences;
 mod memory;
+mod package;
 mod packages;
 mod peers;
 mod size;
@@ -32,8 +34,13 @@ Commands:
         Keep the watch for so long instead of 5 minutes
   bench roster
         Import lists of 5,407 and 33,000 schools and hold the time against the limits
+  faults [NAME…] [--rounds N] [--seed S]
+        Break agent and collector while they work, for longer than the tests do, and prove that nothing
+        is lost: kill, cut, twist, full, away, clock, restore, power-cut; wear counts what is written
   fuzz [TARGET] [SECONDS] [SEED]
-        Give damaged input to whatever reads lists, sheets, formulas and peers; all targets, 10 s each
+        Give damaged input to whatever reads lists, sheets, formulas, spools and peers; all targets, 10 s each
+  package [PROFILE]
+        Build both Debian packages and hold what they contain against what boxes have; needs cargo-deb
   size  Build both release programs and hold their sizes, and the memory of an idle agent, against
         the limits
   help  Print this
@@ -51,10 +58,13 @@ fn main() -> ExitCode {
         ["bench", "measuring", part] => bench::measuring(Some(part)),
         // Not for people: the watch starts it in a namespace, where this process cannot go itself.
         ["bench", "resolver", address] => bench::watch::resolver(address),
+        ["faults", rest @ ..] => faults::run(rest),
         ["fuzz"] => fuzz::run(None, fuzz::SECONDS, "1"),
         ["fuzz", target] => fuzz::run(Some(target), fuzz::SECONDS, "1"),
         ["fuzz", target, seconds] => fuzz::run(Some(target), seconds, "1"),
         ["fuzz", target, seconds, seed] => fuzz::run(Some(target), seconds, seed),
+        ["package"] => package::run("release"),
+        ["package", profile] => package::run(profile),
         ["size"] => size::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -66,7 +66,7 @@ fn measure(agent: &Path, whole: &Path, folder: &Path) -> Result<u64> {
         std::thread::sleep(Duration::from_millis(50));
     }
     let ticket = Command::new(&whole)
-        .args(["collector", "ticket", "NW-100001/main"])
+        .args(["collector", "ticket", "NW-100001/main", "--no-approval"])
         .current_dir(folder)
         .output()?;
     let ticket = String::from_utf8(ticket.stdout)?;

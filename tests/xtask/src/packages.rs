@@ -11,11 +11,16 @@ struct Package {
     reason: &'static str,
 }
 
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 12] = [
     Package {
         name: "curl",
         programs: &["curl"],
         reason: "a client of HTTP that is not ours: for the objects of responsiveness, and for the examples of docs/wire.md",
+    },
+    Package {
+        name: "faketime",
+        programs: &["faketime"],
+        reason: "gives agent and collector clocks that the tests can set",
     },
     Package {
         name: "iperf3",
@@ -56,6 +61,11 @@ const PACKAGES: [Package; 10] = [
         name: "openssl",
         programs: &["openssl"],
         reason: "makes keys and signatures that ours are held against, in the examples of docs/wire.md",
+    },
+    Package {
+        name: "strace",
+        programs: &["strace"],
+        reason: "writes down what a spool asks of the kernel, so that the power can be cut between any two of it",
     },
     Package {
         name: "traceroute",

@@ -10,6 +10,7 @@ use messnetz_probes::http::Fetch;
 use messnetz_probes::link::{self, DefaultRoute};
 use messnetz_probes::portal::{self, State};
 use messnetz_probes::proxy::Proxy;
+use messnetz_probes::reach::Reach;
 use messnetz_probes::resolvers::{Examination, Names, Signatures};
 use messnetz_probes::tls::Trust;
 use messnetz_probes::{Peer, dns, ntp, stun};
@@ -159,6 +160,7 @@ pub(super) async fn web(place: &Place, page: Uri, proxy: Option<Proxy>) -> Row {
         url: page,
         address: None,
         proxy,
+        reach: Reach::Anywhere,
         binding: place.binding.clone(),
         trust: Trust::Web,
         deadline: place.deadline,

@@ -1,0 +1,148 @@
+//! `messnetz collector store`: hold the store against what agents signed, seal, copy, bring back.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::super::{Ending, print, print_json};
+use crate::clock;
+use crate::collector::{Collector, Config};
+use crate::store::{Checked, Extent, restore};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Prove every sample by its agent's signature, and name what is missing
+    #[command(
+        after_help = "Examples:\n  messnetz collector store check\n  messnetz collector store check --json\n\nExit codes: 0 all that is stored holds and no number is missing, 1 something does not hold or is missing.\nNumbers may be missing because their batches have not come yet, or were refused."
+    )]
+    Check {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Seal now what the collector would seal later
+    #[command(
+        after_help = "Example:\n  messnetz collector store compact --json\n\nA collector that runs seals by itself; this is for one that does not."
+    )]
+    Compact {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy the store into a new file, also while the collector runs
+    #[command(
+        after_help = "Example:\n  messnetz collector store backup /backup/messnetz-2026-11-23.db\n\nThe copy holds the collector's keys: close it to others, and encrypt it before it leaves the machine."
+    )]
+    Backup {
+        /// The file to write, which must not exist
+        file: PathBuf,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the store of a backup, where there is none
+    #[command(
+        after_help = "Example:\n  messnetz collector store restore /backup/messnetz-2026-11-23.db\n\nWhat agents sent since then is gone here: 'messnetz collector store check' names the numbers that are missing."
+    )]
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(config: Config, command: &Command) -> anyhow::Result<Ending> {
+    match command {
+        Command::Check { json } => check(config, *json),
+        Command::Compact { json } => compact(config, *json),
+        Command::Backup { file, json } => {
+            Collector::open(config)?.with_store_now(|store| store.backup(file))?;
+            wrote(file, *json)
+        }
+        Command::Restore { file, json } => {
+            let store = config.data.join(crate::collector::STORE_FILE);
+            std::fs::create_dir_all(&config.data)?;
+            restore(file, &store)?;
+            wrote(&store, *json)
+        }
+    }
+}
+
+fn wrote(file: &std::path::Path, json: bool) -> anyhow::Result<Ending> {
+    let bytes = std::fs::metadata(file)?.len();
+    if json {
+        print_json(&serde_json::json!({ "file": file.display().to_string(), "bytes": bytes }))?;
+    } else {
+        print(&format!("wrote {}: {bytes} bytes", file.display()))?;
+    }
+    Ok(Ending::Well)
+}
+
+fn check(config: Config, json: bool) -> anyhow::Result<Ending> {
+    let found = Collector::open(config)?.with_store_now(|store| store.check())?;
+    let holds = found.iter().all(Checked::holds);
+    if json {
+        print_json(&serde_json::json!({ "holds": holds, "agents": found }))?;
+    } else {
+        for one in &found {
+            print(&lines(one))?;
+        }
+        print(if holds {
+            "all that is stored holds, and no number is missing"
+        } else {
+            "something does not hold or is missing: see above"
+        })?;
+    }
+    Ok(if holds {
+        Ending::Well
+    } else {
+        Ending::Findings
+    })
+}
+
+/// What was found of one agent.
+fn lines(found: &Checked) -> String {
+    let mut lines = vec![format!(
+        "{}  {}  {} batches with {} samples hold",
+        found.agent, found.site, found.batches, found.samples
+    )];
+    if let Some(head) = &found.head {
+        let (epoch, sequence, hash) = (head.epoch, head.sequence, head.hash);
+        lines.push(format!("  ends with {sequence} of epoch {epoch}: {hash}"));
+    }
+    if found.without_evidence > 0 {
+        let samples = found.without_evidence;
+        lines.push(format!(
+            "  {samples} samples of an older program have no evidence"
+        ));
+    }
+    lines.extend(found.gaps.iter().map(|gap| {
+        let (from, to, epoch) = (gap.from, gap.to, gap.epoch);
+        format!("  MISSING {from} to {to} of epoch {epoch}")
+    }));
+    lines.extend(found.faults.iter().map(|fault| {
+        let (sequence, epoch, why) = (fault.sequence, fault.epoch, fault.why);
+        format!("  DOES NOT HOLD {sequence} of epoch {epoch}: {why}")
+    }));
+    let unnamed = found.n_faults - found.faults.len() as u64;
+    if unnamed > 0 {
+        lines.push(format!("  DOES NOT HOLD {unnamed} more"));
+    }
+    lines.join("\n")
+}
+
+fn compact(config: Config, json: bool) -> anyhow::Result<Ending> {
+    let collector = Collector::open(config)?;
+    let done = collector.with_store_now(|store| store.compact(clock::now(), Extent::All))?;
+    if json {
+        print_json(&done)?;
+    } else {
+        print(&format!(
+            "sealed {} samples of {} batches into {} segments: {} bytes",
+            done.samples, done.batches, done.segments, done.bytes
+        ))?;
+    }
+    Ok(Ending::Well)
+}

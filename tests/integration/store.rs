@@ -1,0 +1,167 @@
+//! What an operator does with the store: check, seal, copy, bring back.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use messnetz::store::{Admission, SqliteStore, Store as _};
+use messnetz::wire::batch::{Batch, Link};
+use messnetz::wire::{AgentId, CollectorId, TicketSecret};
+use messnetz_metric::{
+    Metric, Observation, Outcome, Quantity, Segment, UnixMillis, Value, Vantage,
+};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use serde_json::Value as Json;
+
+use crate::program::{run, stderr, stdout};
+
+const SITE: &str = "XX-100001/main";
+
+/// A collector's directory with five batches of an enrolled agent; gives its name and public key.
+fn measured(folder: &Path) -> (AgentId, String) {
+    let output = run(folder, &["collector", "init"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    fs::create_dir(folder.join("data")).unwrap();
+    let store = SqliteStore::open(&folder.join("data/store.db")).unwrap();
+    let key = Ed25519KeyPair::from_seed_unchecked(&[3; 32]).unwrap();
+    let secret = TicketSecret::random().unwrap();
+    let (now, hour) = (UnixMillis(1), std::time::Duration::from_hours(1));
+    store
+        .add_ticket(&secret, SITE, Admission::AtOnce, now, hour)
+        .unwrap();
+    let public_key = key.public_key().as_ref();
+    let agent = store
+        .redeem_ticket(&secret, SITE, public_key, now)
+        .unwrap()
+        .unwrap()
+        .id;
+    let metric = Metric::new(Segment::Line, Quantity::Rtt);
+    let mut last: Option<Batch> = None;
+    for number in 1..=5 {
+        let link = Link {
+            collector: CollectorId::of_key(&[9; 32]),
+            agent: agent.clone(),
+            site: SITE.to_owned(),
+            epoch: 1,
+            sequence: number,
+            previous: last.as_ref().map(Batch::hash),
+        };
+        let observation = |at| {
+            let outcome = Outcome::Value(Value::new(metric.quantity.unit(), 9_000 + at % 99));
+            Observation::new(
+                metric,
+                UnixMillis(at),
+                Vantage::default(),
+                "collector",
+                outcome,
+            )
+        };
+        let begin = 1_795_370_000_000 + number.cast_signed() * 300_000;
+        let observations: Vec<_> = (0..5).map(|i| observation(begin + i * 60_000)).collect();
+        let batch = Batch::new(&link, &observations).unwrap().signed_with(&key);
+        store
+            .store_batch(&batch, UnixMillis(begin + 300_000))
+            .unwrap();
+        last = Some(batch);
+    }
+    (agent, STANDARD.encode(public_key))
+}
+
+fn json(folder: &Path, arguments: &[&str], code: i32) -> Json {
+    let output = run(folder, arguments);
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn what_was_sealed_still_verifies_outside_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (agent, public_key) = measured(folder);
+    let take = |out: &str| {
+        let number = [
+            "collector",
+            "batch",
+            SITE,
+            agent.as_str(),
+            "1",
+            "3",
+            "--out",
+            out,
+        ];
+        let output = run(folder, &number);
+        assert!(output.status.success(), "{}", stderr(&output));
+        fs::read_to_string(folder.join(out)).unwrap()
+    };
+    let before = take("before.json");
+    let sealed = json(folder, &["collector", "store", "compact", "--json"], 0);
+    assert_eq!(
+        (&sealed["batches"], &sealed["samples"]),
+        (&Json::from(5), &Json::from(25))
+    );
+    assert_eq!(take("after.json"), before);
+    let verified = run(
+        folder,
+        &["batch", "verify", "after.json", "--key", &public_key],
+    );
+    assert!(verified.status.success(), "{}", stdout(&verified));
+}
+
+#[test]
+fn a_check_proves_what_is_there_and_names_what_was_changed_or_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (agent, _) = measured(folder);
+    let check = ["collector", "store", "check", "--json"];
+    let found = json(folder, &check, 0);
+    assert_eq!(found["holds"], true);
+    assert_eq!(found["agents"][0]["agent"], agent.as_str());
+    assert_eq!(found["agents"][0]["samples"], 25);
+    let file = rusqlite::Connection::open(folder.join("data/store.db")).unwrap();
+    file.execute("DELETE FROM tail WHERE sequence = 2", [])
+        .unwrap();
+    let found = json(folder, &check, 1);
+    assert_eq!(
+        found["agents"][0]["gaps"],
+        serde_json::json!([{"epoch": 1, "from": 2, "to": 2}])
+    );
+    json(folder, &["collector", "store", "compact", "--json"], 0);
+    file.execute("UPDATE series SET peer = 'another'", [])
+        .unwrap();
+    let output = run(folder, &["collector", "store", "check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stdout(&output);
+    assert!(said.contains("MISSING 2 to 2 of epoch 1"), "{said}");
+    assert!(
+        said.contains("DOES NOT HOLD 3 of epoch 1: its agent did not sign this"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_backup_is_made_while_the_collector_has_the_store_and_restored_where_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    measured(folder);
+    let open = SqliteStore::open(&folder.join("data/store.db")).unwrap();
+    json(
+        folder,
+        &["collector", "store", "backup", "copy.db", "--json"],
+        0,
+    );
+    drop(open);
+    let restore = ["collector", "store", "restore", "copy.db"];
+    let refused = run(folder, &restore);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        stderr(&refused).contains("there is a store already"),
+        "{}",
+        stderr(&refused)
+    );
+    fs::rename(folder.join("data"), folder.join("lost")).unwrap();
+    let restored = run(folder, &restore);
+    assert!(restored.status.success(), "{}", stderr(&restored));
+    let found = json(folder, &["collector", "store", "check", "--json"], 0);
+    assert_eq!(found["agents"][0]["batches"], 5);
+}
