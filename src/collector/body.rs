@@ -19,6 +19,11 @@ const SMALL: usize = 128 * 1024;
 /// Longest time that a body waits to be unpacked and read: an agent waits half a minute for its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long and how far a body that is too large is read on and thrown away. A connection that is closed on what
+/// was sent takes the answer with it, and who sent it would not learn why.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
 /// What one kind of body may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
@@ -90,6 +95,9 @@ impl Bodies {
             };
             let length = bytes.len() + data.len();
             if length > size {
+                drop((bytes, place));
+                // Whether its end came or not, it is too large.
+                let _ = tokio::time::timeout(LINGER, throw_away(body)).await;
                 return Err(BodyRefused::TooLarge(size));
             }
             if length > SMALL && place.is_none() {
@@ -108,6 +116,18 @@ impl Bodies {
     pub(super) async fn place_to_work(&self) -> Result<OwnedSemaphorePermit, BodyRefused> {
         let place = tokio::time::timeout(PATIENCE, acquire(&self.work));
         place.await.unwrap_or(Err(BodyRefused::Busy))
+    }
+}
+
+/// Reads a body to its end, or as far as it is read on.
+async fn throw_away(mut body: Body) {
+    let mut left = LINGER_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }
 
