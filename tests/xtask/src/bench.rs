@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+pub(crate) mod collector;
 mod goodput;
 pub(crate) mod judging;
 mod ndt7;

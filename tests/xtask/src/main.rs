@@ -22,6 +22,9 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test  Install what the tests need (as root), then check formatting, lints, documentation and
         licences, and run all tests; stops at the first failure
+  bench collector [PART]
+        Load a collector as many agents would, on a machine that does nothing else: what `ingest` costs
+        beside Debian's victoria-metrics (installed as root), and what a sample takes on the `disk`
   bench judging
         Judge a town and a Land for a year and print how long that took
   bench measuring [PART]
@@ -51,6 +54,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["test"] => gate::run(),
+        ["bench", "collector"] => bench::collector::run(None),
+        ["bench", "collector", part] => bench::collector::run(Some(part)),
         ["bench", "judging"] => bench::judging::run(),
         ["bench", "roster"] => bench::roster::run(),
         ["bench", "measuring"] => bench::measuring(None),

@@ -5,11 +5,18 @@ use anyhow::{Result, bail};
 use crate::cargo::{Call, is_installed, is_root};
 
 /// A package, and how it is seen that it is there.
-struct Package {
+pub(crate) struct Package {
     name: &'static str,
     programs: &'static [&'static str],
     reason: &'static str,
 }
+
+/// What only a bench needs.
+pub(crate) const VICTORIA_METRICS: Package = Package {
+    name: "victoria-metrics",
+    programs: &["victoria-metrics"],
+    reason: "the store that taking batches in is compared with",
+};
 
 const PACKAGES: [Package; 12] = [
     Package {
@@ -74,14 +81,23 @@ const PACKAGES: [Package; 12] = [
     },
 ];
 
-/// Installs what is missing where this is root, and names it where it is not.
+/// Installs what of the tests' is missing where this is root, and names it where it is not.
 pub(crate) fn provide() -> Result<()> {
-    let missing: Vec<&Package> = PACKAGES
+    provide_all(&PACKAGES)
+}
+
+/// The same for what only a bench needs.
+pub(crate) fn provide_for_bench(package: &Package) -> Result<()> {
+    provide_all(std::slice::from_ref(package))
+}
+
+fn provide_all(packages: &[Package]) -> Result<()> {
+    let missing: Vec<&Package> = packages
         .iter()
         .filter(|package| !package.programs.iter().all(|name| is_installed(name)))
         .collect();
     if missing.is_empty() {
-        println!("all {} Debian packages are there", PACKAGES.len());
+        println!("all {} Debian packages are there", packages.len());
         return Ok(());
     }
     for package in &missing {
@@ -94,10 +110,10 @@ pub(crate) fn provide() -> Result<()> {
         .join(" ");
     let install = format!("apt-get install --yes --no-install-recommends {names}");
     if !is_root()? {
-        bail!("the tests need Debian packages that are missing; run: sudo {install}");
+        bail!("this needs Debian packages that are missing; run: sudo {install}");
     }
     if !is_installed("apt-get") {
-        bail!("the tests need {names}, and this is no Debian: install them by hand");
+        bail!("this needs {names}, and this is no Debian: install them by hand");
     }
     // A fresh image has no package lists at all.
     Call::new("apt-get update")
