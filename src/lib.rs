@@ -40,6 +40,8 @@ pub mod report;
 pub mod store;
 #[cfg(feature = "collector")]
 pub mod web;
+#[cfg(feature = "collector")]
+mod zstandard;
 
 #[cfg(all(feature = "agent", feature = "collector"))]
 pub mod demo;

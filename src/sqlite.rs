@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 /// How long a command waits for another process that is writing.
@@ -13,8 +14,17 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) fn open_shared(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    plan_once(&connection)?;
     write_ahead(&connection)?;
     Ok(connection)
+}
+
+/// Plans a statement once, whatever it is given later. Otherwise SQLite looks at what is given wherever a column is
+/// compared with it, and so parses and plans a kept statement anew each time
+/// (`SQLITE_DBCONFIG_ENABLE_QPSG` of its C interface).
+pub(crate) fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Switches to write-ahead logging. Where two programs open a new file at once SQLite refuses one of them

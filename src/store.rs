@@ -33,7 +33,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use thiserror::Error;
 
-use crate::sqlite::{BUSY_TIMEOUT, open_shared};
+use crate::sqlite::{BUSY_TIMEOUT, open_shared, plan_once};
 
 pub use agents::{Admission, Decision, DecisionRefused, EnrolledAgent, TicketRefused};
 pub use backup::restore;
@@ -67,6 +67,12 @@ const SCHEMA_STEPS: [&str; 10] = [
 
 /// The schema until which batches were kept in parts.
 const PARTS_UNTIL: i64 = 9;
+
+/// Memory of the connection that writes for pages of the file, in KiB.
+const WRITING_CACHE_KIB: i64 = 32 * 1024;
+
+/// Pages of the log that are moved into the file at once: 32 MiB.
+const LOG_PAGES: i64 = 8_192;
 
 /// One connection to the file.
 #[derive(Debug)]
@@ -159,6 +165,16 @@ impl Connected {
         connection
             .pragma_update(None, "foreign_keys", "ON")
             .map_err(opening)?;
+        // Batches of many agents change the same few pages again and again: they stay in memory, and go from the
+        // log into the file once for many transactions.
+        for (name, amount) in [
+            ("cache_size", -WRITING_CACHE_KIB),
+            ("wal_autocheckpoint", LOG_PAGES),
+        ] {
+            connection
+                .pragma_update(None, name, amount)
+                .map_err(opening)?;
+        }
 
         let transaction = connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
@@ -198,6 +214,7 @@ impl Connected {
         Connection::open_with_flags(path, flags)
             .and_then(|connection| {
                 connection.busy_timeout(BUSY_TIMEOUT)?;
+                plan_once(&connection)?;
                 Ok(Self { connection })
             })
             .map_err(|source| StoreError::Open {

@@ -1,7 +1,6 @@
 //! Taking a batch in: bounded, verified, stored once.
 
 use std::fmt::Display;
-use std::io::Read as _;
 
 use messnetz_metric::UnixMillis;
 use thiserror::Error;
@@ -10,6 +9,7 @@ use super::quota::Exceeded;
 use crate::store::{EnrolledAgent, Full, Store, StoreError, Stored};
 use crate::wire::batch::{self, Batch, BatchError, Chunk};
 use crate::wire::{AgentId, BATCH_FORMAT, CollectorId, MAX_BATCH_BYTES, Standing};
+use crate::zstandard;
 
 /// Why a batch was not taken.
 #[derive(Debug, Error)]
@@ -91,14 +91,7 @@ fn malformed(why: impl Display) -> BatchRefused {
 
 /// Unpacks a zstd body, never beyond the bound.
 fn decompress(body: &[u8]) -> Result<Vec<u8>, BatchRefused> {
-    let mut reader = zstd::stream::read::Decoder::new(body).map_err(malformed)?;
-    reader.window_log_max(WINDOW_LOG_MAX).map_err(malformed)?;
-    let mut unpacked = Vec::new();
-    reader
-        .take(MAX_BATCH_BYTES as u64 + 1)
-        .read_to_end(&mut unpacked)
-        .map_err(malformed)?;
-    Ok(unpacked)
+    zstandard::unpack(body, MAX_BATCH_BYTES, WINDOW_LOG_MAX).map_err(malformed)
 }
 
 /// A batch as it came: read, and not yet known to be anybody's.

@@ -1,6 +1,6 @@
 //! The collector at work: listeners on one side, the store on the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use messnetz_probes::stamp;
 use messnetz_probes::tcp_info::Congestion;
 use messnetz_sites::calendar::Calendar;
 use messnetz_sites::period::Cycle;
-use messnetz_sites::site::{Authority, SiteId};
+use messnetz_sites::site::{Authority, School, Site, SiteId};
 use messnetz_sites::upgrade::Catalogue;
 use messnetz_sites::verdict::Sample;
 use thiserror::Error;
@@ -72,6 +72,8 @@ pub struct Collector {
     /// What tickets name as its address.
     pub public: String,
     congestion: Option<Congestion>,
+    /// Where each site stands in the site file, by its id: among all sites, its school among the schools, and there.
+    places: HashMap<String, (usize, usize, usize)>,
     /// What of the schools' lines can be asked from here.
     pub(super) reach: BTreeMap<SiteId, Reach>,
     schedule: Schedule,
@@ -205,6 +207,7 @@ impl Collector {
             receipts: ReceiptKey::load_or_make(&store)?,
             store: Box::new(store),
             report: Mutex::new(None),
+            places: places(&config.authority),
             authority: config.authority,
             catalogue: config.catalogue,
             language: config.language,
@@ -275,8 +278,7 @@ impl Collector {
     ) -> Result<SignedSchedule, StoreError> {
         let now = clock::now();
         let mut schedule = self.schedule_for(store, site, agent)?;
-        let mut sites = self.authority.sites();
-        if let Some(known) = sites.find(|known| known.id.to_string() == site) {
+        if let Some((_, known)) = self.known(site) {
             let tenant = Tenant {
                 site,
                 agent,
@@ -308,14 +310,19 @@ impl Collector {
                 .unwrap_or_default(),
             of: agents.len(),
         };
-        let of = self.authority.sites().count();
-        let mut sites = self.authority.sites().enumerate();
-        let known = sites.find(|(_, known)| known.id.to_string() == site);
-        let stand = known.map(|(index, known)| Stand {
+        let of = self.places.len();
+        let stand = self.known(site).map(|(index, known)| Stand {
             site: Turn { index, of },
             endpoint: known.endpoint.as_deref(),
         });
         Ok(schedule_for(&self.schedule, stand, agent))
+    }
+
+    /// A site of the site file, with its number among all.
+    fn known(&self, site: &str) -> Option<(usize, &Site)> {
+        let &(number, school, place) = self.places.get(site)?;
+        let school = self.authority.schools.get(school)?;
+        Some((number, school.sites.get(place)?))
     }
 
     /// How long ndt7 tests may last, and what downloads are sent with.
@@ -413,6 +420,19 @@ impl Collector {
         )?;
         Ok(Arc::clone(last.insert(Arc::new(report))))
     }
+}
+
+/// Where each site stands, in the order of [`Authority::sites`].
+fn places(authority: &Authority) -> HashMap<String, (usize, usize, usize)> {
+    let schools = authority.schools.iter().enumerate();
+    let of_school = |(school, sites): (usize, &School)| {
+        let sites = sites.sites.iter().enumerate();
+        let place = move |(place, site): (usize, &Site)| (site.id.to_string(), (school, place));
+        sites.map(place).collect::<Vec<_>>()
+    };
+    let sites = schools.flat_map(of_school).enumerate();
+    let numbered = sites.map(|(number, (id, (school, place)))| (id, (number, school, place)));
+    numbered.collect()
 }
 
 /// Serves agents and readers until `stop` resolves.

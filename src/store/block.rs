@@ -3,6 +3,7 @@
 use messnetz_metric::{Failure, FailureReason, Outcome, Unit, UnixMillis, Value};
 
 use super::column::{self, read_number, take, write_number};
+use crate::zstandard;
 
 /// Most samples that a block is read with: no segment holds more.
 const MAX_SAMPLES: usize = 1 << 22;
@@ -125,7 +126,7 @@ impl Block {
 
 /// Appends bytes with their length: packed with zstd where that makes them smaller.
 pub(super) fn write_packed(bytes: &[u8], out: &mut Vec<u8>) {
-    let packed = zstd::bulk::compress(bytes, LEVEL).ok();
+    let packed = zstandard::pack(bytes, LEVEL).ok();
     if let Some(packed) = packed.filter(|packed| packed.len() < bytes.len()) {
         write_number((packed.len() as u64) << 1 | 1, out);
         write_number(bytes.len() as u64, out);
@@ -147,7 +148,7 @@ pub(super) fn read_packed(bytes: &mut &[u8]) -> Option<Vec<u8>> {
     }
     let unpacked = usize::try_from(read_number(bytes)?).ok()?;
     let packed = take(bytes, length)?;
-    zstd::bulk::decompress(packed, unpacked.min(MOST)).ok()
+    zstandard::unpack_to(packed, unpacked.min(MOST)).ok()
 }
 
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {

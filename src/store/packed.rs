@@ -1,16 +1,20 @@
 //! Bytes packed with zstd, which the store keeps documents as.
 
-use std::io::{self, Read as _};
+use std::io;
 
 use super::StoreError;
 use crate::wire::MAX_BATCH_BYTES;
+use crate::zstandard;
 
 /// How hard documents are packed that came unpacked: they are sealed in a better form later.
 const LEVEL: i32 = 1;
 
+/// Largest zstd window that is unpacked, as a power of two: what agents may pack with is smaller.
+const WINDOW_LOG_MAX: u32 = 27;
+
 /// Packs a document.
 pub(super) fn pack(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    zstd::bulk::compress(bytes, LEVEL).map_err(StoreError::Pack)
+    zstandard::pack(bytes, LEVEL).map_err(StoreError::Pack)
 }
 
 /// Unpacks what [`pack`] or an agent packed, never beyond the size of a batch.
@@ -19,11 +23,5 @@ pub(super) fn unpack(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
         what: "a packed batch",
         why: error.to_string(),
     };
-    let mut unpacked = Vec::new();
-    zstd::stream::read::Decoder::new(packed)
-        .map_err(damaged)?
-        .take(MAX_BATCH_BYTES as u64 + 1)
-        .read_to_end(&mut unpacked)
-        .map_err(damaged)?;
-    Ok(unpacked)
+    zstandard::unpack(packed, MAX_BATCH_BYTES, WINDOW_LOG_MAX).map_err(damaged)
 }

@@ -7,12 +7,12 @@
 //! signature. The samples are the evidence: a changed one yields another root, and no signature fits it. A
 //! batch that somebody wrote in another way is kept as it came, beside its samples.
 
-use messnetz_metric::{Observation, Outcome, UnixMillis};
+use messnetz_metric::{Outcome, UnixMillis};
 
 use super::block::{Block, read_packed, read_text, write_packed, write_text};
 use super::column::{self, read_number, take, write_number};
 use super::skeleton::Derived;
-use crate::wire::batch::{Batch, Digest, Series};
+use crate::wire::batch::{Batch, Chunk, Digest, Series};
 
 /// Octets of a signature.
 const SIGNATURE: usize = 64;
@@ -177,14 +177,14 @@ pub(super) fn each(
     let columns = evidence.layout.iter().zip(&evidence.received_at);
     for ((layout, received_at), form) in columns.zip(&evidence.forms) {
         let layout = evidence.layouts.get(usize::try_from(*layout).ok()?)?;
-        let mut observations = Vec::new();
+        let mut parts = Vec::with_capacity(layout.len());
         for (place, count) in layout {
-            let (of, outcomes) = series.get_mut(*place)?;
-            for (at, outcome) in outcomes.take(*count) {
-                observations.push(observation(of, at, outcome));
-            }
+            let (_, outcomes) = series.get_mut(*place)?;
+            parts.push((*place, outcomes.take(*count).collect::<Vec<_>>()));
         }
-        let batch = form.batch(&observations, at)?;
+        let part = |(place, outcomes)| series.get(place).map(|(of, _)| (of, outcomes));
+        let parts: Vec<Part<'_>> = parts.into_iter().map(part).collect::<Option<_>>()?;
+        let batch = form.batch(&parts, at)?;
         at = Beginning {
             sequence: at.sequence.checked_add(1)?,
             previous: Some(batch.hash()),
@@ -199,15 +199,8 @@ pub(super) fn each(
     left.all(|outcome| outcome.is_none()).then_some(true)
 }
 
-fn observation(of: &Series, at: UnixMillis, outcome: Outcome) -> Observation {
-    Observation {
-        metric: of.metric,
-        at,
-        vantage: of.vantage.clone(),
-        peer: of.peer.clone(),
-        outcome,
-    }
-}
+/// The samples of one series of a batch.
+type Part<'a> = (&'a Series, Vec<(UnixMillis, Outcome)>);
 
 impl Form {
     /// What must be kept of this batch.
@@ -217,31 +210,36 @@ impl Form {
 
     fn derived(batch: &Batch, at: Beginning) -> Option<Self> {
         let signature = <[u8; SIGNATURE]>::try_from(batch.signature()?).ok()?;
-        let observations: Vec<Observation> = batch.observations().collect();
+        let there = || batch.chunks().iter().filter(|chunk| !chunk.is_empty());
+        let series: Vec<Series> = there().filter_map(Chunk::series).collect();
+        let outcomes = there().map(|chunk| chunk.outcomes().collect());
+        let parts: Vec<Part<'_>> = series.iter().zip(outcomes).collect();
         let skeleton = Derived::of(batch.header()).cut(batch.header_text());
         let form = Self::Derived {
             skeleton,
             signature,
         };
-        (form.batch(&observations, at).as_ref() == Some(batch)).then_some(form)
+        (form.batch(&parts, at).as_ref() == Some(batch)).then_some(form)
     }
 
     /// The batch, of what was kept of it and its samples.
-    fn batch(&self, observations: &[Observation], at: Beginning) -> Option<Batch> {
+    fn batch(&self, parts: &[Part<'_>], at: Beginning) -> Option<Batch> {
         match self {
             // What is judged are the samples: they must be those of the document.
             Self::Verbatim(document) => Batch::read(document)
                 .ok()
-                .filter(|batch| batch.observations().eq(observations.iter().cloned())),
+                .filter(|batch| are_of(batch, parts)),
             Self::Derived {
                 skeleton,
                 signature,
             } => {
-                let chunks = Batch::chunks_of(observations).ok()?;
+                let chunk = |(series, outcomes): &Part<'_>| Batch::chunk_of(series, outcomes);
+                let chunks: Vec<Chunk> = parts.iter().map(chunk).collect::<Result<_, _>>().ok()?;
+                let observations: usize = parts.iter().map(|(_, outcomes)| outcomes.len()).sum();
                 let derived = Derived {
                     sequence: at.sequence,
                     previous: at.previous,
-                    observations: observations.len() as u64,
+                    observations: observations as u64,
                     root: Digest::root(chunks.iter().map(|chunk| chunk.digest)),
                 };
                 let header = derived.fill(skeleton);
@@ -249,6 +247,22 @@ impl Form {
             }
         }
     }
+}
+
+/// Whether these are the samples of the batch.
+fn are_of(batch: &Batch, parts: &[Part<'_>]) -> bool {
+    let chunks = batch.chunks().iter().filter(|chunk| !chunk.is_empty());
+    let of_chunks = chunks.map(|chunk| (chunk.series(), chunk.outcomes()));
+    let mut parts = parts.iter();
+    for (series, outcomes) in of_chunks {
+        let Some((of, samples)) = parts.next() else {
+            return false;
+        };
+        if series.as_ref() != Some(*of) || !outcomes.eq(samples.iter().cloned()) {
+            return false;
+        }
+    }
+    parts.next().is_none()
 }
 
 impl Evidence {

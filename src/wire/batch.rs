@@ -257,6 +257,17 @@ impl Batch {
         columns.map(Chunk::of).collect()
     }
 
+    /// A chunk of one series, as [`Self::chunks_of`] writes it.
+    ///
+    /// # Errors
+    /// Where one of the outcomes cannot be written.
+    pub fn chunk_of(
+        series: &Series,
+        outcomes: &[(UnixMillis, Outcome)],
+    ) -> Result<Chunk, NotWritable> {
+        Chunk::of(Columns::of_series(series, outcomes)?)
+    }
+
     /// A batch of a header as it was signed and chunks that were written again. Whether they are those that
     /// were signed, [`Self::root_holds`] and [`Self::is_signed_by`] say.
     ///

@@ -54,30 +54,37 @@ impl Columns {
     pub(super) fn of(observations: &[Observation]) -> Result<Vec<Self>, NotWritable> {
         let mut places: HashMap<Series, usize> = HashMap::new();
         let mut series: Vec<Building> = Vec::new();
+        // Observations of one series mostly follow each other.
+        let mut last: Option<(usize, &Observation)> = None;
         for observation in observations {
-            let Observation {
-                metric,
-                at,
-                vantage,
-                peer,
-                outcome,
-            } = observation.clone();
-            // Cuts what is longer than an observation carries.
-            let named = Observation::new(metric, at, vantage, peer, outcome);
-            let key = Series {
-                metric: named.metric,
-                vantage: named.vantage,
-                peer: named.peer,
+            let place = match last {
+                Some((place, before)) if is_one_series(before, observation) => place,
+                _ => {
+                    let key = series_of(observation);
+                    *places.entry(key.clone()).or_insert_with(|| {
+                        series.push(Building::new(key));
+                        series.len() - 1
+                    })
+                }
             };
-            let place = *places.entry(key.clone()).or_insert_with(|| {
-                series.push(Building::new(key));
-                series.len() - 1
-            });
+            last = Some((place, observation));
             if let Some(series) = series.get_mut(place) {
-                series.push(at, named.outcome)?;
+                series.push(observation.at, &observation.outcome)?;
             }
         }
         Ok(series.into_iter().map(Building::finish).collect())
+    }
+
+    /// One series with what was measured of it.
+    pub(super) fn of_series(
+        series: &Series,
+        outcomes: &[(UnixMillis, Outcome)],
+    ) -> Result<Self, NotWritable> {
+        let mut building = Building::new(series.clone());
+        for (at, outcome) in outcomes {
+            building.push(*at, outcome)?;
+        }
+        Ok(building.finish())
     }
 
     /// Which series this is.
@@ -219,6 +226,28 @@ fn check_text(path: impl std::fmt::Display, text: &str) -> Result<(), Malformed>
     }
 }
 
+/// Whether both are of one series, as they stand.
+fn is_one_series(one: &Observation, other: &Observation) -> bool {
+    one.metric == other.metric && one.vantage == other.vantage && one.peer == other.peer
+}
+
+/// The series of an observation; what is longer than an observation carries is cut.
+fn series_of(observation: &Observation) -> Series {
+    let Observation {
+        metric,
+        at,
+        vantage,
+        peer,
+        outcome,
+    } = observation.clone();
+    let named = Observation::new(metric, at, vantage, peer, outcome);
+    Series {
+        metric: named.metric,
+        vantage: named.vantage,
+        peer: named.peer,
+    }
+}
+
 /// A series while its observations are gathered.
 struct Building {
     key: Series,
@@ -241,7 +270,7 @@ impl Building {
         }
     }
 
-    fn push(&mut self, UnixMillis(at): UnixMillis, outcome: Outcome) -> Result<(), NotWritable> {
+    fn push(&mut self, UnixMillis(at): UnixMillis, outcome: &Outcome) -> Result<(), NotWritable> {
         if at < 0 {
             return Err(NotWritable::Before1970(at));
         }
@@ -261,7 +290,7 @@ impl Building {
                 self.value.push(Some(value.number()));
             }
             Outcome::Failed(failure) => {
-                let Failure { reason, detail } = Failure::new(failure.reason, failure.detail);
+                let Failure { reason, detail } = Failure::new(failure.reason, &failure.detail);
                 self.value.push(None);
                 self.failure.push(reason);
                 self.detail.push(detail);

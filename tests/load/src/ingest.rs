@@ -79,8 +79,8 @@ struct Turn {
     cpu: Duration,
 }
 
-/// Loads both with all shapes and prints what that took.
-pub(crate) fn run(program: &Path) -> Result<()> {
+/// Loads both with all shapes or one and prints what that took.
+pub(crate) fn run(program: &Path, only: Option<&str>) -> Result<()> {
     let mut town = Town::new(program, SCHOOLS, "")?;
     let peer = Victoria::start()?;
     println!(
@@ -103,7 +103,8 @@ pub(crate) fn run(program: &Path) -> Result<()> {
     );
     let mut missed = Missed::default();
     let (mut acknowledged, mut chance) = (0, Chance::new(1));
-    for (shape, count, ago) in SHAPES {
+    let wanted = |shape: &Shape| only.is_none_or(|only| only == shape.name);
+    for (shape, count, ago) in SHAPES.into_iter().filter(|(shape, ..)| wanted(shape)) {
         let turns = turns(&mut town, &peer, (&shape, count, ago), &mut chance)?;
         let batches = f64::from(SCHOOLS * count);
         let samples = batches * shape.observations() as f64;
@@ -227,7 +228,7 @@ fn requests(
     Ok(both)
 }
 
-fn was_stored(answer: &Answer) -> bool {
+pub(crate) fn was_stored(answer: &Answer) -> bool {
     let is_new = b"\"duplicate\":false";
     let mut parts = answer.body.windows(is_new.len());
     answer.status == 200 && parts.any(|part| part == is_new)

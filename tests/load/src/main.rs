@@ -10,6 +10,7 @@ mod figures;
 mod ingest;
 mod measured;
 mod process;
+mod reconnect;
 mod school_box;
 mod town;
 mod victoria;
@@ -17,14 +18,16 @@ mod victoria;
 use std::path::Path;
 use std::process::ExitCode;
 
-const HELP: &str = "Usage: load PROGRAM ingest|disk";
+const HELP: &str = "Usage: load PROGRAM ingest [SHAPE]|disk|reconnect";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
-        [program, "ingest"] => ingest::run(Path::new(program)),
+        [program, "ingest"] => ingest::run(Path::new(program), None),
+        [program, "ingest", shape] => ingest::run(Path::new(program), Some(shape)),
         [program, "disk"] => disk::run(Path::new(program)),
+        [program, "reconnect"] => reconnect::run(Path::new(program)),
         _ => {
             eprintln!("{HELP}");
             return ExitCode::from(2);

@@ -53,6 +53,16 @@ impl Server {
         Ok(Duration::from_millis(ticks * 10))
     }
 
+    /// The memory that is its own or its share of what others use too, in bytes (`Pss` of proc(5)).
+    pub(crate) fn memory(&self) -> Result<f64> {
+        kilobytes(&self.read("smaps_rollup")?, "Pss:")
+    }
+
+    /// The most memory that it has ever had, in bytes (`VmHWM` of proc(5)).
+    pub(crate) fn highest_memory(&self) -> Result<f64> {
+        kilobytes(&self.read("status")?, "VmHWM:")
+    }
+
     fn read(&self, file: &str) -> Result<String> {
         let path = format!("/proc/{}/{file}", self.0.id());
         fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
@@ -79,6 +89,17 @@ impl Drop for Server {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The bytes of a line that is in kB.
+fn kilobytes(text: &str, name: &str) -> Result<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.trim().strip_suffix("kB"));
+    let number: u32 = number
+        .with_context(|| format!("no {name}"))?
+        .trim()
+        .parse()?;
+    Ok(f64::from(number) * 1024.0)
 }
 
 /// Runs a command to its end, which must be a good one; gives what it said and the CPU time that it took.
