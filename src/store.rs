@@ -249,6 +249,21 @@ impl Connected {
         Ok(self.setting(name)?.unwrap_or_else(|| value.to_vec()))
     }
 
+    /// Removes a named value so that none of its bytes stay in the file or its log.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    fn forget_setting(&self, name: &str) -> Result<(), StoreError> {
+        let one = |pragma| self.connection.query_row(pragma, [], |_| Ok(()));
+        one("PRAGMA secure_delete = ON")?;
+        self.connection
+            .execute("DELETE FROM setting WHERE name = ?1", [name])?;
+        // Whoever reads at this moment keeps the log; it is cut by a later checkpoint then.
+        one("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        one("PRAGMA secure_delete = OFF")?;
+        Ok(())
+    }
+
     /// A named value.
     ///
     /// # Errors
@@ -265,7 +280,7 @@ impl Connected {
     }
 }
 
-/// The store holds the collector's key: nobody else may read it. SQLite gives its journals the same
+/// The store holds what schools have measured and hashes of secrets: nobody else may read it. SQLite gives its journals the same
 /// permissions. A file that exists is changed by name and not by a handle of our own: closing one would
 /// take SQLite's locks away.
 fn keep_private(path: &Path) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod evidence;
+mod keys;
 mod results;
 mod standing;
 mod store;
@@ -178,6 +179,9 @@ enum Command {
     /// Check, seal, copy or bring back what is stored
     #[command(subcommand)]
     Store(store::Command),
+    /// Copy or bring back what makes this collector the one that agents know
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 /// What a verdict is about.
@@ -239,6 +243,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Samples(arguments) => results::samples(load()?, &arguments),
         Command::Batch(wanted) => evidence::batch(load()?, &wanted),
         Command::Store(command) => store::run(load()?, &command),
+        Command::Keys(command) => keys::run(&load()?, &command),
     }
 }
 
@@ -303,8 +308,8 @@ fn ticket(
     collector.with_store_now(|store| store.add_ticket(&secret, site, admission, now, valid_for))?;
     let ticket = Ticket {
         collector: collector.public.clone(),
-        fingerprint: collector.certificate.fingerprint,
-        id: collector.id(),
+        fingerprint: collector.keys()?.certificate.fingerprint,
+        id: collector.id()?,
         site: site.to_owned(),
         secret,
     };

@@ -247,7 +247,9 @@ async fn batch(
                     let seconds = exceeded.wait.as_secs().saturating_add(1);
                     return later(StatusCode::TOO_MANY_REQUESTS, seconds, exceeded);
                 }
-                BatchRefused::Receipt(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                BatchRefused::Receipt(_) | BatchRefused::Keys(_) => {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
             };
             tracing::debug!(%peer, %refused, "a batch was refused");
             refuse(status, refused)
@@ -270,7 +272,7 @@ async fn take(
             // Held here, and not where the stranger waits: the work goes on when he has left.
             let _place = place;
             let unverified = Unverified::read(&body.bytes, packed)?;
-            let (batch, agent) = unverified.verify(this.store(), &this.receipts.id())?;
+            let (batch, agent) = unverified.verify(this.store(), &this.id()?)?;
             let load = this.scales.weigh(&batch, body.bytes.len());
             let arrival = if packed {
                 Arrival::packed(&batch, body.bytes, now)
@@ -279,7 +281,7 @@ async fn take(
             };
             let header = batch.header();
             // Where it measures now: a moved agent learns so from the site of its schedule.
-            let schedule = this.assignment(this.store(), &agent.site, &agent.id)?;
+            let schedule = this.assignment(this.store(), this.receipts()?, (&agent.site, &agent.id))?;
             let allowed = this.quotas().take(&header.agent, &load, now);
             if let Err(exceeded) = &allowed
                 && exceeded.first_today
@@ -304,7 +306,7 @@ async fn take(
     let taken = Taken::of(&batch, stored, now)?;
     Ok(Acknowledgement {
         receipt: collector
-            .receipts
+            .receipts()?
             .receipt(&batch, taken.received_at)
             .map_err(BatchRefused::Receipt)?,
         duplicate: taken.duplicate,

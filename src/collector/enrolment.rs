@@ -1,10 +1,13 @@
 //! Letting agents in: who proves to hold a key redeems a ticket with it, and an operator compares what it is.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use messnetz_metric::UnixMillis;
 use thiserror::Error;
 
 use super::ingest::quoted;
+use super::keys::KeyError;
 use super::run::Collector;
 use crate::store::{EnrolledAgent, Store, StoreError, TicketRefused};
 use crate::wire::{Application, EnrolRequest, EnrolResponse, NotProven, Standing};
@@ -24,6 +27,9 @@ pub(super) enum EnrolmentRefused {
     /// The store failed.
     #[error("the store could not keep the enrolment")]
     Store(#[from] StoreError),
+    /// The collector has no keys.
+    #[error(transparent)]
+    Keys(#[from] Arc<KeyError>),
 }
 
 impl EnrolmentRefused {
@@ -33,7 +39,7 @@ impl EnrolmentRefused {
             Self::Malformed(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotProven(_) => StatusCode::UNAUTHORIZED,
             Self::Ticket(_) => StatusCode::FORBIDDEN,
-            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::Keys(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -48,7 +54,7 @@ pub(super) fn read(
 ) -> Result<(EnrolRequest, Application), EnrolmentRefused> {
     let request: EnrolRequest = serde_json::from_slice(body)
         .map_err(|error| EnrolmentRefused::Malformed(quoted(&error.to_string())))?;
-    let application = request.verified(&collector.receipts.id())?;
+    let application = request.verified(&collector.id()?)?;
     Ok((request, application))
 }
 
@@ -65,13 +71,14 @@ pub(super) fn enrol(
     let key = application.public_key.octets();
     let agent = store.redeem_ticket(&request.secret, &application.site, key, now)??;
     let is_in = agent.standing != Standing::Pending;
+    let receipts = collector.receipts()?;
     let schedule = is_in
-        .then(|| collector.assignment(store, &agent.site, &agent.id))
+        .then(|| collector.assignment(store, receipts, (&agent.site, &agent.id)))
         .transpose()?;
     let response = EnrolResponse {
         agent: agent.id.clone(),
         standing: agent.standing,
-        receipt_key: collector.receipts.public_half(),
+        receipt_key: receipts.public_half(),
         schedule,
     };
     Ok((response, agent))
@@ -116,7 +123,7 @@ mod tests {
         Ticket {
             collector: "10.0.0.2:8443".to_owned(),
             fingerprint: Fingerprint::of(b"certificate"),
-            id: collector.id(),
+            id: collector.id().unwrap(),
             site: SITE.to_owned(),
             secret,
         }
@@ -152,7 +159,7 @@ mod tests {
         let (mine, victim) = (key(1), key(2));
         // Somebody else's public key, signed with one's own.
         let application = Application {
-            collector: collector.id(),
+            collector: collector.id().unwrap(),
             site: SITE.to_owned(),
             ticket: crate::wire::batch::Digest::from_bytes(ticket.secret.hash()),
             public_key: PublicKey::from(&victim),

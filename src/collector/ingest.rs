@@ -1,10 +1,12 @@
 //! Taking a batch in: bounded, verified, stored once.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use messnetz_metric::UnixMillis;
 use thiserror::Error;
 
+use super::keys::KeyError;
 use super::quota::Exceeded;
 use crate::store::{EnrolledAgent, Full, Store, StoreError, Stored};
 use crate::wire::batch::{self, Batch, BatchError, Chunk};
@@ -46,6 +48,9 @@ pub enum BatchRefused {
     /// The agent has sent more than it may; it shall try again later.
     #[error(transparent)]
     Quota(#[from] Exceeded),
+    /// The collector has no keys.
+    #[error(transparent)]
+    Keys(#[from] Arc<KeyError>),
     /// It was stored, and cannot be acknowledged.
     #[error("the receipt could not be written")]
     Receipt(#[source] serde_json::Error),

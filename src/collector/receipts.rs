@@ -1,5 +1,5 @@
-//! The key that the collector signs receipts and schedules with: made once, kept in the store. The collector is named after
-//! it, so that its name outlives its certificate.
+//! The key that the collector signs receipts and schedules with: made once. The collector is named after it, so that its
+//! name outlives its certificate.
 
 use messnetz_metric::UnixMillis;
 use ring::error::KeyRejected;
@@ -7,24 +7,19 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use thiserror::Error;
 
-use crate::store::{Store, StoreError};
+use super::keys::{KeyDirectory, KeyError, RECEIPTS};
 use crate::wire::batch::Batch;
 use crate::wire::{Assignment, CollectorId, PublicKey, Receipt, SignedReceipt, SignedSchedule};
-
-const SETTING: &str = "receipt-key-pkcs8";
 
 /// The key could not be made or read.
 #[derive(Debug, Error)]
 pub enum ReceiptKeyError {
-    /// Keeping it.
-    #[error("keeping the collector's key for receipts in the store")]
-    Store(#[from] StoreError),
     /// Making it.
     #[error("making the collector's key for receipts: the operating system gave no random numbers")]
     Make,
     /// Using it.
     #[error(
-        "using the collector's key for receipts from the store ({0}); restore the store from a backup"
+        "using the collector's key for receipts ({0}); bring it back with `messnetz collector keys import`"
     )]
     Use(KeyRejected),
 }
@@ -34,19 +29,33 @@ pub enum ReceiptKeyError {
 pub(super) struct ReceiptKey(Ed25519KeyPair);
 
 impl ReceiptKey {
-    /// The key kept in the store; made where there is none.
+    /// The key that is kept; made where there is none.
     ///
     /// # Errors
     /// Where it cannot be kept, made or used.
-    pub(super) fn load_or_make(store: &dyn Store) -> Result<Self, ReceiptKeyError> {
-        let document = if let Some(document) = store.setting(SETTING)? {
-            document
-        } else {
-            let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-                .map_err(|_| ReceiptKeyError::Make)?;
-            store.setting_or_insert(SETTING, made.as_ref())?
+    pub(super) fn load_or_make(keys: &KeyDirectory) -> Result<Self, KeyError> {
+        let document = match keys.read(RECEIPTS)? {
+            Some(document) => document,
+            None => keys.keep_first(RECEIPTS, &Self::generate()?)?,
         };
-        Ed25519KeyPair::from_pkcs8(&document)
+        Ok(Self::read(&document)?)
+    }
+
+    /// A new key as a PKCS #8 document (RFC 8410).
+    ///
+    /// # Errors
+    /// Where the system gives no random numbers.
+    pub(super) fn generate() -> Result<Vec<u8>, ReceiptKeyError> {
+        let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new());
+        Ok(made.map_err(|_| ReceiptKeyError::Make)?.as_ref().to_vec())
+    }
+
+    /// The key of a PKCS #8 document.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub(super) fn read(document: &[u8]) -> Result<Self, ReceiptKeyError> {
+        Ed25519KeyPair::from_pkcs8(document)
             .map(Self)
             .map_err(ReceiptKeyError::Use)
     }

@@ -21,19 +21,18 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
 use super::assignments::Assignments;
-use super::certificate::{self, CertificateError};
 use super::config::Config;
+use super::keys::{KeyDirectory, KeyError, Keys};
 use super::lanes::Lanes;
 use super::leases::{LeaseError, Leases, Tenant};
 use super::quota::{Quotas, Scales};
 use super::reach::{self, Reach};
-use super::receipts::{ReceiptKey, ReceiptKeyError};
+use super::receipts::ReceiptKey;
 use super::slots::Grid;
 use super::token::AdminToken;
 use super::turns::{Stand, Turn, schedule_for};
 use super::{dashboard, door};
 use crate::clock;
-use crate::identity::Identity;
 use crate::judging::agents::{self, AgentState};
 use crate::judging::pace::{self, Pace};
 use crate::judging::trends::{self, Trends};
@@ -53,7 +52,7 @@ const SEAL_EVERY: Duration = Duration::from_secs(30);
 /// charts is one report, and whoever reloads it costs nothing.
 const REPORT_KEPT_MS: i64 = 2_000;
 
-/// A collector that has been opened: its store, its certificate, its schools.
+/// A collector that has been opened: its store, its keys, its schools.
 #[derive(Debug)]
 pub struct Collector {
     store: Box<dyn Store>,
@@ -63,10 +62,8 @@ pub struct Collector {
     pub authority: Authority,
     /// What can be bought.
     pub catalogue: Catalogue,
-    /// What agents know it by.
-    pub certificate: Identity,
-    /// What batches are acknowledged and schedules signed with.
-    pub(super) receipts: ReceiptKey,
+    /// Who judges what is stored needs none.
+    keys: Result<Keys, Arc<KeyError>>,
     /// Language of the dashboard.
     pub language: Language,
     /// What tickets name as its address.
@@ -110,12 +107,9 @@ pub enum RunError {
     /// Its store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Its certificate.
+    /// Its keys.
     #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// Its key for receipts.
-    #[error(transparent)]
-    ReceiptKey(#[from] ReceiptKeyError),
+    Keys(#[from] Arc<KeyError>),
     /// The slots of tests.
     #[error(transparent)]
     Lease(#[from] LeaseError),
@@ -189,10 +183,11 @@ impl Listeners {
 }
 
 impl Collector {
-    /// Opens store and certificate; makes them where there are none.
+    /// Opens store and keys; makes them where there are none. That the keys of a store are not to be had is told by
+    /// [`Self::keys`].
     ///
     /// # Errors
-    /// Where they cannot be made, read or used.
+    /// Where the store cannot be made, read or used.
     pub fn open(config: Config) -> Result<Self, RunError> {
         fs::create_dir_all(&config.data).map_err(|source| RunError::Directory {
             path: config.data.display().to_string(),
@@ -203,8 +198,9 @@ impl Collector {
         let grid = Grid::of(&config.schedule, config.lanes.in_a_row(&config.authority));
         let leases = Leases::open(&store, grid, clock::now())?;
         Ok(Self {
-            certificate: certificate::load_or_make(&store)?,
-            receipts: ReceiptKey::load_or_make(&store)?,
+            keys: KeyDirectory::of(&config.data)
+                .open(&store)
+                .map_err(Arc::new),
             store: Box::new(store),
             report: Mutex::new(None),
             places: places(&config.authority),
@@ -223,10 +219,28 @@ impl Collector {
         })
     }
 
+    /// What makes it the collector that agents know.
+    ///
+    /// # Errors
+    /// Where its keys are not to be had.
+    pub fn keys(&self) -> Result<&Keys, Arc<KeyError>> {
+        self.keys.as_ref().map_err(Arc::clone)
+    }
+
+    /// What it acknowledges and signs with.
+    ///
+    /// # Errors
+    /// Where its keys are not to be had.
+    pub(super) fn receipts(&self) -> Result<&ReceiptKey, Arc<KeyError>> {
+        Ok(&self.keys()?.receipts)
+    }
+
     /// Its name, which is made of its key and stays when its certificate changes.
-    #[must_use]
-    pub fn id(&self) -> CollectorId {
-        self.receipts.id()
+    ///
+    /// # Errors
+    /// Where its keys are not to be had.
+    pub fn id(&self) -> Result<CollectorId, Arc<KeyError>> {
+        Ok(self.receipts()?.id())
     }
 
     /// Does something with the store, off the threads that serve sockets.
@@ -273,8 +287,8 @@ impl Collector {
     pub(super) fn assignment(
         &self,
         store: &dyn Store,
-        site: &str,
-        agent: &AgentId,
+        key: &ReceiptKey,
+        (site, agent): (&str, &AgentId),
     ) -> Result<SignedSchedule, StoreError> {
         let now = clock::now();
         let mut schedule = self.schedule_for(store, site, agent)?;
@@ -288,8 +302,7 @@ impl Collector {
             schedule = self.leases.fill(store, tenant, schedule, now)?;
         }
         let whose = (site, agent);
-        self.assignments
-            .signed(store, &self.receipts, whose, schedule, now)
+        self.assignments.signed(store, key, whose, schedule, now)
     }
 
     /// What this agent measures: sites take turns, and so do the agents of a site.
@@ -444,6 +457,7 @@ pub async fn run(
     listeners: Listeners,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    let keys = collector.keys()?;
     let token = collector.with_store_now(AdminToken::of)?;
     let local = |listener: &TcpListener| listener.local_addr();
     let dashboard_address = local(&listeners.dashboard).map_err(|source| RunError::Listen {
@@ -456,8 +470,8 @@ pub async fn run(
             address: dashboard_address,
         });
     }
-    let tls = TlsAcceptor::from(Arc::clone(&collector.certificate.server));
-    let for_agents = TlsAcceptor::from(collector.certificate.http2_server());
+    let tls = TlsAcceptor::from(Arc::clone(&keys.certificate.server));
+    let for_agents = TlsAcceptor::from(keys.certificate.http2_server());
     let scheme = if dashboard_address.ip().is_loopback() {
         "http"
     } else {
@@ -466,8 +480,8 @@ pub async fn run(
     tracing::info!(
         agents = ?local(&listeners.agents).ok(),
         dashboard = %format_args!("{scheme}://{dashboard_address}/"),
-        fingerprint = %collector.certificate.fingerprint,
-        id = %collector.receipts.id(),
+        fingerprint = %keys.certificate.fingerprint,
+        id = %keys.receipts.id(),
         "the collector serves"
     );
     let service_manager = Notifier::from_environment();

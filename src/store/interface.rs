@@ -127,6 +127,12 @@ pub trait Store: Debug + Send + Sync {
     /// Where the store fails.
     fn setting_or_insert(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
 
+    /// Removes a named value so that none of its bytes stay in the file.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn forget_setting(&self, name: &str) -> Result<(), StoreError>;
+
     /// Hands a verified batch over to be stored, together with what others hand over meanwhile.
     ///
     /// # Errors

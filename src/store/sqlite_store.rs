@@ -153,6 +153,10 @@ impl Store for SqliteStore {
         self.writing().setting_or_insert(name, value)
     }
 
+    fn forget_setting(&self, name: &str) -> Result<(), StoreError> {
+        self.writing().forget_setting(name)
+    }
+
     fn submit(&self, arrival: Arrival) -> Result<Pending, Full> {
         self.queue.submit(arrival)
     }

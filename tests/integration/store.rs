@@ -14,7 +14,8 @@ use messnetz_metric::{
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::Value as Json;
 
-use crate::program::{run, stderr, stdout};
+use crate::doors::{batches_by_epoch, end, enrolled, start_agent, wait_until};
+use crate::program::{RunningCollector, run, stderr, stdout};
 
 const SITE: &str = "XX-100001/main";
 
@@ -164,4 +165,46 @@ fn a_backup_is_made_while_the_collector_has_the_store_and_restored_where_there_i
     assert!(restored.status.success(), "{}", stderr(&restored));
     let found = json(folder, &["collector", "store", "check", "--json"], 0);
     assert_eq!(found["agents"][0]["batches"], 5);
+}
+
+#[test]
+fn a_backup_has_no_key_and_with_the_keys_beside_it_the_collector_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (collector, town, school) = enrolled(folder.path());
+    let running = start_agent(&school);
+    wait_until("a batch", || !batches_by_epoch(&town).is_empty());
+    end(running);
+    let well = |arguments: &[&str]| {
+        let output = run(&town, arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    well(&["collector", "store", "backup", "backup.db"]);
+    let exported = well(&["collector", "keys", "export", "keys.json"]);
+    drop(collector);
+    let backup = fs::read(town.join("backup.db")).unwrap();
+    let pem = fs::read_to_string(town.join("data/keys/certificate.pem")).unwrap();
+    let receipts = fs::read(town.join("data/keys/receipts.pk8")).unwrap();
+    let line = pem.lines().rev().nth(1).unwrap();
+    for secret in [line.as_bytes(), &receipts[16..48]] {
+        let mut windows = backup.windows(secret.len());
+        assert!(!windows.any(|window| window == secret));
+    }
+
+    fs::remove_dir_all(town.join("data")).unwrap();
+    well(&["collector", "store", "restore", "backup.db"]);
+    well(&["collector", "store", "check"]);
+    well(&["collector", "agents"]);
+    let refused = run(&town, &["collector", "run"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = stderr(&refused);
+    assert!(said.contains("collector keys import"), "{said}");
+    let imported = well(&["collector", "keys", "import", "keys.json"]);
+    let id = imported.trim().rsplit(' ').next().unwrap();
+    assert!(exported.contains(id), "{exported}");
+    let _collector = RunningCollector::start(&town, None);
+    let before = batches_by_epoch(&town);
+    let running = start_agent(&school);
+    wait_until("a batch more", || batches_by_epoch(&town) != before);
+    end(running);
 }

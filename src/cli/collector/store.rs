@@ -31,7 +31,7 @@ pub(super) enum Command {
     },
     /// Copy the store into a new file, also while the collector runs
     #[command(
-        after_help = "Example:\n  messnetz collector store backup /backup/messnetz-2026-11-23.db\n\nThe copy holds the collector's keys: close it to others, and encrypt it before it leaves the machine."
+        after_help = "Example:\n  messnetz collector store backup /backup/messnetz-2026-11-23.db\n\nThe copy holds what schools measured, and no key of the collector: `messnetz collector keys export` copies those."
     )]
     Backup {
         /// The file to write, which must not exist
@@ -42,7 +42,7 @@ pub(super) enum Command {
     },
     /// Make the store of a backup, where there is none
     #[command(
-        after_help = "Example:\n  messnetz collector store restore /backup/messnetz-2026-11-23.db\n\nWhat agents sent since then is gone here: 'messnetz collector store check' names the numbers that are missing."
+        after_help = "Example:\n  messnetz collector store restore /backup/messnetz-2026-11-23.db\n\nWhat agents sent since then is gone here: 'messnetz collector store check' names the numbers that are missing.\nThe collector's keys come back by `messnetz collector keys import`."
     )]
     Restore {
         /// The backup
