@@ -25,7 +25,7 @@ mod slots;
 mod token;
 mod turns;
 
-pub use certificate::CertificateError;
+pub use certificate::{CertificateError, issue};
 pub use config::{Config, ConfigError, EXAMPLE, load_authority, load_profiles};
 pub use ingest::BatchRefused;
 pub use keys::{KeyDirectory, KeyError, Keys};

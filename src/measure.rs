@@ -76,6 +76,7 @@ impl TestServer {
         let name = name.trim_start_matches('[').trim_end_matches(']');
         match &self.trust {
             Trust::Pinned(fingerprint) => pinned::tls(*fingerprint),
+            Trust::OneOf(fingerprints) => pinned::tls_of_any(fingerprints),
             trust @ Trust::Web => Tls {
                 trust: trust.clone(),
                 server_name: name.to_owned(),

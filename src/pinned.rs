@@ -1,4 +1,4 @@
-//! Talking to a collector that is known by the fingerprint of its certificate.
+//! Talking to a collector that is known by the fingerprints of its certificates.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,8 +24,14 @@ const LOOKUP: Duration = Duration::from_secs(3);
 /// TLS that accepts the one certificate.
 #[must_use]
 pub(crate) fn tls(fingerprint: Fingerprint) -> Tls {
+    tls_of_any(&[fingerprint])
+}
+
+/// TLS that accepts any of these certificates.
+#[must_use]
+pub(crate) fn tls_of_any(accepted: &[Fingerprint]) -> Tls {
     Tls {
-        trust: Trust::Pinned(fingerprint),
+        trust: Trust::OneOf(accepted.to_vec()),
         server_name: SERVER_NAME.to_owned(),
     }
 }
@@ -111,7 +117,7 @@ pub(crate) fn tunnel(proxy: &Proxy, peer: &str) -> Option<Tunnel> {
 /// Where the collector, or the proxy on the way, cannot be reached, is another one, or does not answer in time.
 pub(crate) async fn exchange(
     collector: &str,
-    fingerprint: Fingerprint,
+    accepted: &[Fingerprint],
     way_out: &WayOut,
     request: Request<Full<Bytes>>,
     deadline: Duration,
@@ -123,7 +129,7 @@ pub(crate) async fn exchange(
         None => (None, collector.to_owned()),
     };
     let (first, others) = resolve_all(&nearest).await?;
-    let connection = dial((first, &others), tunnel, fingerprint, deadline).await?;
+    let connection = dial((first, &others), tunnel, accepted, deadline).await?;
     exchange_over(connection, request, deadline, max_answer).await
 }
 
@@ -132,7 +138,7 @@ pub(crate) async fn exchange(
 async fn dial(
     (first, others): (SocketAddr, &[SocketAddr]),
     tunnel: Option<Tunnel>,
-    fingerprint: Fingerprint,
+    accepted: &[Fingerprint],
     deadline: Duration,
 ) -> Result<Connection, Failure> {
     let end = Instant::now() + deadline;
@@ -141,7 +147,7 @@ async fn dial(
         let dial = Dial {
             address,
             tunnel: tunnel.clone(),
-            tls: Some(tls(fingerprint)),
+            tls: Some(tls_of_any(accepted)),
             binding: Binding::any(),
             congestion: None,
             deadline: left / u32::try_from(still + 1).unwrap_or(u32::MAX),
@@ -187,9 +193,9 @@ mod tests {
             let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             gone.local_addr().unwrap()
         };
-        let fingerprint = Fingerprint::of(b"certificate");
+        let accepted = [Fingerprint::of(b"certificate")];
         let others = [open];
-        let dialled = dial((closed, &others), None, fingerprint, Duration::from_secs(5));
+        let dialled = dial((closed, &others), None, &accepted, Duration::from_secs(5));
         // Whoever hangs up before the handshake was reached at least.
         let accepted = async { drop(listener.accept().await.unwrap()) };
         let (dialled, ()) = tokio::join!(dialled, accepted);

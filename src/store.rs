@@ -52,7 +52,7 @@ pub use tail::Arrival;
 const SCHEMA_VERSION: i64 = SCHEMA_STEPS.len().cast_signed() as i64;
 
 /// What brings a file from each schema to the next, beginning with an empty one.
-const SCHEMA_STEPS: [&str; 10] = [
+const SCHEMA_STEPS: [&str; 11] = [
     include_str!("store/schema-1.sql"),
     include_str!("store/schema-2.sql"),
     include_str!("store/schema-3.sql"),
@@ -63,6 +63,7 @@ const SCHEMA_STEPS: [&str; 10] = [
     include_str!("store/schema-8.sql"),
     include_str!("store/schema-9.sql"),
     include_str!("store/schema-10.sql"),
+    include_str!("store/schema-11.sql"),
 ];
 
 /// The schema until which batches were kept in parts.

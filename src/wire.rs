@@ -6,6 +6,7 @@
 mod assignment;
 pub mod batch;
 mod enrolment;
+mod pins;
 mod receipt;
 mod schedule;
 mod signed;
@@ -18,6 +19,7 @@ use std::str::FromStr;
 
 pub use assignment::{Assignment, AssignmentError, SCHEDULE_FORMAT, SignedSchedule};
 pub use enrolment::{Application, EnrolRequest, EnrolResponse, NotProven, Standing};
+pub use pins::{PINS_HEADER, PINS_PATH, Pins, PinsAnswer, PinsError};
 pub use receipt::{PublicKey, RECEIPT_FORMAT, Receipt, ReceiptError, SignedReceipt};
 pub use schedule::{
     Budget, Burst, Hours, Kind, MAX_TASKS, NoHours, Peer, Probe, Schedule, Slot, Task,
@@ -154,6 +156,9 @@ pub struct Acknowledgement {
     /// What to measure from now on; as before where there is none.
     #[serde(default)]
     pub schedule: Option<SignedSchedule>,
+    /// Which certificates to believe, where the agent said that it has an earlier list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<Signed<Pins>>,
 }
 
 /// Why the collector did not take something.

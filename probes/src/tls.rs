@@ -29,6 +29,8 @@ pub enum Trust {
     Web,
     /// This one certificate and no other; names, dates and issuers do not matter.
     Pinned(Fingerprint),
+    /// Any of these certificates and no other, as with one.
+    OneOf(Vec<Fingerprint>),
 }
 
 /// The configuration of a client that believes `trust` and offers HTTP/1.1 (RFC 7301).
@@ -41,7 +43,8 @@ pub enum Trust {
 pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
     match trust {
         Trust::Web => believing(PublicAuthorities::new()),
-        Trust::Pinned(expected) => believing(Pinned(*expected)),
+        Trust::Pinned(expected) => believing(Pinned(vec![*expected])),
+        Trust::OneOf(expected) => believing(Pinned(expected.clone())),
     }
 }
 
@@ -261,9 +264,9 @@ impl From<Fingerprint> for String {
 #[error("a fingerprint is SHA-256 in 64 hexadecimal digits, with or without colons")]
 pub struct InvalidFingerprint;
 
-/// Believes one certificate by its fingerprint.
+/// Believes certificates by their fingerprints.
 #[derive(Debug)]
-struct Pinned(Fingerprint);
+struct Pinned(Vec<Fingerprint>);
 
 impl Belief for Pinned {
     fn check(
@@ -273,10 +276,12 @@ impl Belief for Pinned {
         _name: &ServerName<'_>,
         _now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        let (seen, expected) = (Fingerprint::of(end_entity), self.0);
-        if seen == expected {
+        let seen = Fingerprint::of(end_entity);
+        if self.0.contains(&seen) {
             return Ok(());
         }
+        // The first is the one in use.
+        let expected = self.0.first().copied();
         let error = OtherError(Arc::new(WrongCertificate { seen, expected }));
         Err(CertificateError::Other(error).into())
     }
@@ -285,10 +290,10 @@ impl Belief for Pinned {
 /// Another certificate than the pinned one was shown. Short, so that both fingerprints fit into the
 /// detail of a failure.
 #[derive(Clone, Copy, Debug, Error)]
-#[error("certificate {seen}, expected {expected}")]
+#[error("certificate {seen}, expected {}", expected.map_or_else(|| "none".to_owned(), |it| it.to_string()))]
 struct WrongCertificate {
     seen: Fingerprint,
-    expected: Fingerprint,
+    expected: Option<Fingerprint>,
 }
 
 /// The failure that a broken handshake is. What broke stands first: the detail of a failure is cut at
@@ -339,7 +344,7 @@ mod tests {
     fn both_fingerprints_fit_into_a_failure() {
         let error = WrongCertificate {
             seen: Fingerprint::of(b"a"),
-            expected: Fingerprint::of(b"b"),
+            expected: Some(Fingerprint::of(b"b")),
         };
         assert!(error.to_string().len() < 200);
     }

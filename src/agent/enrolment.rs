@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use messnetz_probes::tls::Fingerprint;
 use thiserror::Error;
 
+use super::pins::{self, Later};
 use super::state::{Enrolment, StateDirectory, StateError};
 use super::upload::{self, UploadError};
 use crate::way_out::WayOut;
@@ -137,6 +139,23 @@ fn is_for_good(error: &UploadError) -> bool {
     )
 }
 
+/// The list of certificates that whoever answers proves to be the ticket's collector by; otherwise who answers, or the
+/// first failure where nobody does now.
+async fn instead(
+    first: UploadError,
+    ticket: &Ticket,
+    way_out: &WayOut,
+) -> Result<Later, UploadError> {
+    match pins::ask(&ticket.collector, (&ticket.id, 0), way_out).await {
+        Ok(Ok(later)) => Ok(later),
+        Ok(Err(another)) => Err(UploadError::Another {
+            collector: ticket.collector.clone(),
+            source: Box::new(another),
+        }),
+        Err(_) => Err(first),
+    }
+}
+
 /// Sends the ticket once; keeps the enrolment where the agent is in.
 async fn ask(
     ticket: &Ticket,
@@ -157,15 +176,21 @@ async fn ask(
             source,
         })
     })?;
-    let response: EnrolResponse = upload::post(
-        (&ticket.collector, ticket.fingerprint),
-        way_out,
-        ENROL_PATH,
-        &[],
-        body,
-    )
-    .await
-    .map_err(collector_error)?;
+    let send = async |accepted: &[Fingerprint]| {
+        let to = (ticket.collector.as_str(), accepted);
+        upload::post::<EnrolResponse>(to, way_out, ENROL_PATH, &[], body.clone()).await
+    };
+    let mut later = None;
+    let response = match send(&[ticket.fingerprint]).await {
+        Err(error) if error.is_of_tls() => {
+            // The certificate may have been exchanged since the ticket was made.
+            let found = instead(error, ticket, way_out).await;
+            let found = later.insert(found.map_err(collector_error)?);
+            send(&found.pins.accept).await
+        }
+        answered => answered,
+    };
+    let response = response.map_err(collector_error)?;
     let found = CollectorId::of_key(response.receipt_key.octets());
     if found != ticket.id {
         let expected = ticket.id.clone();
@@ -187,7 +212,9 @@ async fn ask(
         agent: response.agent,
         receipt_key: response.receipt_key,
         schedule: response.schedule.ok_or(EnrolError::NoSchedule)?,
+        pins: None,
     };
+    let enrolment = later.map_or(enrolment.clone(), |later| enrolment.with_pins(later));
     state.keep_enrolment(&enrolment)?;
     state.forget_ticket()?;
     Ok(Enrolled::In(Box::new(enrolment)))

@@ -9,7 +9,7 @@ use messnetz_metric::{Failure, Observation, Tester};
 use messnetz_probes::dns::system_resolvers;
 use messnetz_probes::link;
 use messnetz_probes::ndt7::pacing::SplitMix64;
-use messnetz_probes::tls::Trust;
+use messnetz_probes::tls::{Fingerprint, Trust};
 use thiserror::Error;
 use tokio::sync::watch::error::RecvError;
 use tokio::sync::{Mutex, watch};
@@ -82,6 +82,8 @@ struct Agent {
     line: Mutex<()>,
     /// Whether this agent itself fills the line.
     filled: watch::Sender<bool>,
+    /// The certificates of the collector that are believed.
+    accepted: watch::Sender<Vec<Fingerprint>>,
     /// What no schedule may exceed.
     limits: Limits,
     /// What was done lately, by the clock that began to run with `started`.
@@ -100,6 +102,7 @@ struct Agent {
 impl Agent {
     fn new(state: StateDirectory, limits: Limits, spool: Spool) -> Result<Self, StateError> {
         Ok(Self {
+            accepted: watch::Sender::default(),
             limits,
             conduct: Mutex::default(),
             started: Instant::now(),
@@ -160,6 +163,7 @@ pub async fn run(
     let begun = spool.begin(&boot, clock::look(), clock::anchor_ms());
     begun.map_err(spool_error)?;
     let agent = Agent::new(state, limits, spool)?;
+    agent.accepted.send_replace(enrolment.accepted());
     tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
     let assigned = enrolment.assignment().map(|assignment| assignment.schedule);
     let assigned = assigned.unwrap_or_else(|error| {
@@ -172,7 +176,7 @@ pub async fn run(
     let (new_schedule, schedule) = watch::channel(assigned);
     let server = TestServer {
         address: enrolment.collector.clone(),
-        trust: Trust::Pinned(enrolment.fingerprint),
+        trust: Trust::OneOf(enrolment.accepted()),
     };
     let around = Surroundings {
         server: Some(server),
@@ -371,8 +375,11 @@ impl Agent {
                 Reaches::nowhere()
             }
         };
+        let trust = Trust::OneOf(self.accepted.borrow().clone());
+        let server = around.server.clone();
         Surroundings {
             reaches,
+            server: server.map(|server| TestServer { trust, ..server }),
             ..around.clone()
         }
     }
@@ -464,6 +471,9 @@ fn meaning(error: &UploadError) -> &'static str {
             standing: Some(Standing::Pending),
             ..
         } => "the operator has not let this agent in yet; nothing was lost, what is measured waits",
+        UploadError::Another { .. } => {
+            "somebody else answers in the place of the collector, and nothing is told to him; nothing was lost, what is measured waits"
+        }
         UploadError::NoAnswer { .. }
         | UploadError::Refused { .. }
         | UploadError::Answer { .. }
@@ -519,6 +529,13 @@ async fn upload_waiting(
             let _line = agent.line.lock().await;
             upload::send(enrolment, way_out, &batch.body).await
         };
+        let sent = match sent {
+            Err(error) if error.is_of_tls() => {
+                certificates::ask(agent, enrolment, way_out, error).await?;
+                continue;
+            }
+            sent => sent,
+        };
         let refusal = match sent {
             Ok(acknowledgement) => {
                 check(&acknowledgement, &batch, enrolment)?;
@@ -526,6 +543,7 @@ async fn upload_waiting(
                 spool.acknowledged(&batch, &acknowledgement.receipt)?;
                 drop(spool);
                 renewed = false;
+                certificates::take(agent, enrolment, acknowledgement.pins)?;
                 take_schedule(agent, enrolment, acknowledgement.schedule, new_schedule).await?;
                 continue;
             }
@@ -640,6 +658,7 @@ fn check(
         .map_err(refused)
 }
 
+mod certificates;
 mod filling;
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use super::ceilings::SelfTest;
 use super::due::UsedSlots;
 use super::key::AgentKey;
 use super::limits::{Limits, LimitsError};
+use super::pins::Later;
 use crate::wire::{
-    AgentId, Assignment, AssignmentError, PublicKey, SignedSchedule, Ticket, TicketError,
+    AgentId, Assignment, AssignmentError, CollectorId, Pins, PublicKey, Signed, SignedSchedule,
+    Ticket, TicketError,
 };
 
 const KEY_FILE: &str = "agent-key.pk8";
@@ -33,8 +35,11 @@ const LIMITS_FILE: &str = "limits.toml";
 pub struct Enrolment {
     /// The collector's door for agents, `HOST:PORT`.
     pub collector: String,
-    /// SHA-256 of the collector's certificate.
+    /// SHA-256 of the collector's certificate that is in use.
     pub fingerprint: Fingerprint,
+    /// Which certificates of the collector are believed, as it signed them; that one alone where it has signed none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<Signed<Pins>>,
     /// Where this agent measures.
     pub site: String,
     /// This agent's name.
@@ -52,6 +57,40 @@ impl Enrolment {
     /// Where it does not verify.
     pub fn assignment(&self) -> Result<Assignment, AssignmentError> {
         self.verified(&self.schedule)
+    }
+
+    /// The collector's name.
+    #[must_use]
+    pub fn collector_id(&self) -> CollectorId {
+        CollectorId::of_key(self.receipt_key.octets())
+    }
+
+    fn pins(&self) -> Option<Pins> {
+        let signed = self.pins.as_ref()?;
+        Pins::verified(signed, &self.receipt_key).ok()
+    }
+
+    /// The number of the list of certificates that this agent has; 0 where it has none.
+    #[must_use]
+    pub fn pins_number(&self) -> u64 {
+        self.pins().map_or(0, |pins| pins.number)
+    }
+
+    /// The certificates of the collector that are believed.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<Fingerprint> {
+        self.pins()
+            .map_or_else(|| vec![self.fingerprint], |pins| pins.accept)
+    }
+
+    /// The same enrolment with a later list of certificates.
+    pub(super) fn with_pins(&self, later: Later) -> Self {
+        let in_use = later.pins.accept.first();
+        Self {
+            fingerprint: in_use.copied().unwrap_or(self.fingerprint),
+            pins: Some(later.signed),
+            ..self.clone()
+        }
     }
 
     fn verified(&self, schedule: &SignedSchedule) -> Result<Assignment, AssignmentError> {

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
-use messnetz_metric::Failure;
+use messnetz_metric::{Failure, FailureReason};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use super::pins::AnotherCertificate;
 use super::spool::SpoolError;
 use super::state::{Enrolment, StateError};
 use crate::way_out::WayOut;
-use crate::wire::{Acknowledgement, BATCH_PATH, ReceiptError, Refusal, Standing};
+use crate::wire::{Acknowledgement, BATCH_PATH, PINS_HEADER, ReceiptError, Refusal, Standing};
 use messnetz_probes::tls::Fingerprint;
 
 /// Longest time for one exchange with the collector.
@@ -32,6 +33,17 @@ pub enum UploadError {
         /// Why.
         #[source]
         source: Failure,
+    },
+    /// Somebody else answered, or the collector with a certificate that it vouches for in no list.
+    #[error(
+        "another certificate than that of the collector {collector} came, and nothing was sent"
+    )]
+    Another {
+        /// Its address.
+        collector: String,
+        /// Who answered.
+        #[source]
+        source: Box<AnotherCertificate>,
     },
     /// The collector answered, but took nothing.
     #[error("the collector {collector} refused with {status}: {error}")]
@@ -76,6 +88,11 @@ pub enum UploadError {
 }
 
 impl UploadError {
+    /// Whether no handshake came about: with another certificate, or none.
+    pub(super) fn is_of_tls(&self) -> bool {
+        matches!(self, Self::NoAnswer { source, .. } if source.reason == FailureReason::Tls)
+    }
+
     /// After which time the collector wants to be asked again, where it says so.
     pub(super) const fn asked(&self) -> Option<Duration> {
         match self {
@@ -100,9 +117,12 @@ pub(super) async fn send(
 ) -> Result<Acknowledgement, UploadError> {
     // The encoder of pure Rust has one level that it fills in, about zstd's first.
     let body = compress_to_vec(batch, CompressionLevel::Fastest);
-    let headers = [(header::CONTENT_ENCODING.as_str(), "zstd".to_owned())];
+    let headers = [
+        (header::CONTENT_ENCODING.as_str(), "zstd".to_owned()),
+        (PINS_HEADER, enrolment.pins_number().to_string()),
+    ];
     post(
-        (&enrolment.collector, enrolment.fingerprint),
+        (&enrolment.collector, &enrolment.accepted()),
         way_out,
         BATCH_PATH,
         &headers,
@@ -111,9 +131,9 @@ pub(super) async fn send(
     .await
 }
 
-/// Posts JSON to the collector that has this certificate, and reads its JSON answer.
+/// Posts JSON to the collector that has one of these certificates, and reads its JSON answer.
 pub(super) async fn post<Answer: DeserializeOwned>(
-    (collector, fingerprint): (&str, Fingerprint),
+    (collector, accepted): (&str, &[Fingerprint]),
     way_out: &WayOut,
     path: &str,
     headers: &[(&str, String)],
@@ -132,22 +152,11 @@ pub(super) async fn post<Answer: DeserializeOwned>(
         .header(header::HOST, collector)
         .header(header::CONTENT_TYPE, "application/json")
         .body(http_body_util::Full::new(Bytes::from(body)))
-        .map_err(|error| {
-            no_answer(Failure::new(
-                messnetz_metric::FailureReason::Protocol,
-                error,
-            ))
-        })?;
-    let response = crate::pinned::exchange(
-        collector,
-        fingerprint,
-        way_out,
-        request,
-        DEADLINE,
-        MAX_ANSWER,
-    )
-    .await
-    .map_err(no_answer)?;
+        .map_err(|error| no_answer(Failure::new(FailureReason::Protocol, error)))?;
+    let response =
+        crate::pinned::exchange(collector, accepted, way_out, request, DEADLINE, MAX_ANSWER)
+            .await
+            .map_err(no_answer)?;
     let status = response.status();
     if !status.is_success() {
         let text = response.body();

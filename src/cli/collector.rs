@@ -1,6 +1,7 @@
 //! `messnetz collector`: keep measurements, hold them against targets, show what came out.
 
 mod agents;
+mod certificate;
 mod evidence;
 mod keys;
 mod results;
@@ -179,6 +180,9 @@ enum Command {
     /// Check, seal, copy or bring back what is stored
     #[command(subcommand)]
     Store(store::Command),
+    /// Exchange the certificate that agents know this collector by, without a visit
+    #[command(subcommand)]
+    Certificate(certificate::Command),
     /// Copy or bring back what makes this collector the one that agents know
     #[command(subcommand)]
     Keys(keys::Command),
@@ -243,6 +247,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Samples(arguments) => results::samples(load()?, &arguments),
         Command::Batch(wanted) => evidence::batch(load()?, &wanted),
         Command::Store(command) => store::run(load()?, &command),
+        Command::Certificate(command) => certificate::run(&load()?, &command),
         Command::Keys(command) => keys::run(&load()?, &command),
     }
 }

@@ -34,7 +34,10 @@ use super::run::Collector;
 use crate::clock;
 use crate::listener::{self, MAX_CONNECTIONS};
 use crate::store::{Arrival, StoreError};
-use crate::wire::{Acknowledgement, BATCH_PATH, ENROL_PATH, MAX_BATCH_BYTES, Refusal, Standing};
+use crate::wire::{
+    Acknowledgement, BATCH_PATH, ENROL_PATH, MAX_BATCH_BYTES, PINS_HEADER, PINS_PATH, PinsAnswer,
+    Refusal, Standing,
+};
 
 /// What a request needs to know of the connection it came over.
 #[derive(Clone)]
@@ -129,6 +132,7 @@ async fn serve_within(
     };
     let router = Router::new()
         .route("/v1/hello", get(|| async { "messnetz collector\n" }))
+        .route(PINS_PATH, get(pins))
         .route(ENROL_PATH, post(enrol))
         .route(BATCH_PATH, post(batch))
         .route("/ndt/v7/{direction}", get(ndt7_test))
@@ -154,6 +158,18 @@ async fn only_responsiveness_over_http2(request: Request, next: Next) -> Respons
         );
     }
     next.run(request).await
+}
+
+/// The collector's certificates, for everybody: whoever was away while they were exchanged knows none of them.
+async fn pins(State(door): State<Door>) -> Response {
+    match (door.collector.receipts(), door.collector.pins()) {
+        (Ok(receipts), Some(vouched)) => Json(PinsAnswer {
+            receipt_key: receipts.public_half(),
+            pins: vouched.signed.clone(),
+        })
+        .into_response(),
+        _ => refuse(StatusCode::NOT_FOUND, "there is no list of certificates"),
+    }
 }
 
 async fn enrol(
@@ -220,7 +236,8 @@ async fn batch(
         Ok(arrived) => arrived,
         Err(refused) => return refuse_body(&refused),
     };
-    let taken = take(&door.collector, body, packed, place).await;
+    let has = text(PINS_HEADER).and_then(|number| number.parse().ok());
+    let taken = take(&door.collector, (body, packed), has, place).await;
     let peer = connection.peer;
     match taken {
         Ok(acknowledgement) => Json(acknowledgement).into_response(),
@@ -261,18 +278,25 @@ async fn batch(
 /// is work, and not while the disk is waited for: what waits there has bounds of its own.
 async fn take(
     collector: &Arc<Collector>,
-    body: Arrived,
-    packed: bool,
+    (body, packed): (Arrived, bool),
+    has: Option<u64>,
     place: OwnedSemaphorePermit,
 ) -> Result<Acknowledgement, BatchRefused> {
     let this = Arc::clone(collector);
     let now = clock::now();
+    let vouched = collector.pins();
+    let latest = vouched.as_ref().map_or(0, |vouched| vouched.number);
+    // What is said of a list that there is not yet is not kept.
+    let has = has.filter(|number| *number <= latest);
     let (batch, arrival, schedule, load) = collector
         .off_the_sockets(move || {
             // Held here, and not where the stranger waits: the work goes on when he has left.
             let _place = place;
             let unverified = Unverified::read(&body.bytes, packed)?;
             let (batch, agent) = unverified.verify(this.store(), &this.id()?)?;
+            if let Some(number) = has.filter(|number| *number != agent.pins) {
+                this.store().keep_pins(&agent.id, number)?;
+            }
             let load = this.scales.weigh(&batch, body.bytes.len());
             let arrival = if packed {
                 Arrival::packed(&batch, body.bytes, now)
@@ -304,6 +328,7 @@ async fn take(
     }
     let stored = stored?;
     let taken = Taken::of(&batch, stored, now)?;
+    let vouched = vouched.filter(|vouched| has.is_some_and(|number| number < vouched.number));
     Ok(Acknowledgement {
         receipt: collector
             .receipts()?
@@ -311,6 +336,7 @@ async fn take(
             .map_err(BatchRefused::Receipt)?,
         duplicate: taken.duplicate,
         schedule: Some(schedule),
+        pins: vouched.map(|vouched| vouched.signed.clone()),
     })
 }
 

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use messnetz_probes::tls::Fingerprint;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::certificate::{self, CertificateError};
 use super::receipts::{ReceiptKey, ReceiptKeyError};
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::store::{Store, StoreError};
 use crate::wire::CollectorId;
 
@@ -23,6 +24,9 @@ const DIRECTORY: &str = "keys";
 
 /// Certificate and key are one file, so that neither is ever there without the other.
 pub(super) const CERTIFICATE: &str = "certificate.pem";
+
+/// The certificate that is to follow, in the same form; there need not be one.
+const NEXT: &str = "next.pem";
 
 /// The key for receipts and schedules, as PKCS #8.
 pub(super) const RECEIPTS: &str = "receipts.pk8";
@@ -102,6 +106,8 @@ pub enum KeyError {
 pub struct Keys {
     /// What agents know it by.
     pub certificate: Identity,
+    /// The certificate that is to follow.
+    pub next: Option<Fingerprint>,
     /// What batches are acknowledged and schedules signed with.
     pub(super) receipts: ReceiptKey,
 }
@@ -122,6 +128,9 @@ struct Export {
     collector: CollectorId,
     /// Certificate and key, PEM.
     certificate: String,
+    /// The same of the certificate that is to follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     /// Base64 of PKCS #8.
     receipts: String,
 }
@@ -162,6 +171,10 @@ impl KeyDirectory {
         }
         let keys = Keys {
             certificate: certificate::load_or_make(self)?,
+            next: match self.read(NEXT)? {
+                Some(pem) => Some(certificate::read(&pem)?.fingerprint),
+                None => None,
+            },
             receipts: ReceiptKey::load_or_make(self)?,
         };
         let found = keys.receipts.id();
@@ -213,10 +226,12 @@ impl KeyDirectory {
     pub fn export(&self, store: &dyn Store, path: &Path) -> Result<CollectorId, KeyError> {
         let collector = self.open(store)?.receipts.id();
         let read = |name| Ok::<_, KeyError>(self.read(name)?.unwrap_or_default());
+        let next = self.read(NEXT)?;
         let export = Export {
             format: EXPORT_FORMAT.to_owned(),
             collector: collector.clone(),
             certificate: String::from_utf8_lossy(&read(CERTIFICATE)?).into_owned(),
+            next: next.map(|pem| String::from_utf8_lossy(&pem).into_owned()),
             receipts: STANDARD.encode(read(RECEIPTS)?),
         };
         let text = serde_json::to_vec_pretty(&export).map_err(|error| no_keys(path, &error))?;
@@ -245,8 +260,9 @@ impl KeyDirectory {
                 &"its key is not that of the collector it names",
             ));
         }
-        Identity::of_pem(export.certificate.as_bytes(), export.certificate.as_bytes())
-            .map_err(CertificateError::from)?;
+        for pem in std::iter::once(&export.certificate).chain(&export.next) {
+            certificate::read(pem.as_bytes())?;
+        }
         if let Some(expected) = known_id(store)?
             && expected != found
         {
@@ -257,9 +273,41 @@ impl KeyDirectory {
                 expected,
             });
         }
+        if let Some(next) = &export.next {
+            self.keep_first(NEXT, next.as_bytes())?;
+        }
         self.keep_first(CERTIFICATE, export.certificate.as_bytes())?;
         self.keep_first(RECEIPTS, &receipts)?;
         Ok(self.open(store)?.receipts.id())
+    }
+
+    /// Makes the certificate that is to follow, where there is none yet; gives the keys with it.
+    ///
+    /// # Errors
+    /// Where it cannot be made or kept.
+    pub fn prepare(&self, store: &dyn Store) -> Result<Keys, KeyError> {
+        let keys = self.open(store)?;
+        if keys.next.is_some() {
+            return Ok(keys);
+        }
+        let made = identity::self_signed().map_err(CertificateError::from)?;
+        self.keep_first(NEXT, &made)?;
+        self.open(store)
+    }
+
+    /// Puts the certificate that is to follow in the place of the one that is in use; does nothing where there is none.
+    /// Gives the keys as they are then.
+    ///
+    /// # Errors
+    /// Where that cannot be written.
+    pub fn switch(&self, store: &dyn Store) -> Result<Keys, KeyError> {
+        let (next, path) = (self.path.join(NEXT), self.path.join(CERTIFICATE));
+        match fs::rename(&next, &path).and_then(|()| sync_names(&self.path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(file_error("renaming", &next, error))
+            }
+            _ => self.open(store),
+        }
     }
 
     fn must_be_empty(&self) -> Result<(), KeyError> {

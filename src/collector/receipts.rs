@@ -9,7 +9,9 @@ use thiserror::Error;
 
 use super::keys::{KeyDirectory, KeyError, RECEIPTS};
 use crate::wire::batch::Batch;
-use crate::wire::{Assignment, CollectorId, PublicKey, Receipt, SignedReceipt, SignedSchedule};
+use crate::wire::{
+    Assignment, CollectorId, Pins, PublicKey, Receipt, Signed, SignedReceipt, SignedSchedule,
+};
 
 /// The key could not be made or read.
 #[derive(Debug, Error)]
@@ -68,6 +70,14 @@ impl ReceiptKey {
     /// The name that the key gives the collector.
     pub(super) fn id(&self) -> CollectorId {
         CollectorId::of_key(self.0.public_key().as_ref())
+    }
+
+    /// A list of certificates, signed.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    pub(super) fn vouch(&self, pins: &Pins) -> Result<Signed<Pins>, serde_json::Error> {
+        Signed::by(&self.0, pins)
     }
 
     /// The assignment, signed.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use messnetz_metric::UnixMillis;
@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
 use super::assignments::Assignments;
+use super::certificate::{self, Shown};
 use super::config::Config;
 use super::keys::{KeyDirectory, KeyError, Keys};
 use super::lanes::Lanes;
@@ -40,13 +41,16 @@ use crate::judging::{self, Report, Wanted};
 use crate::sd_notify::Notifier;
 use crate::store::{Extent, SqliteStore, Store, StoreError};
 use crate::text::Language;
-use crate::wire::{AgentId, CollectorId, Schedule, SignedSchedule};
+use crate::wire::{AgentId, CollectorId, Pins, Schedule, Signed, SignedSchedule};
 
 /// The name of the store within the data directory.
 pub const STORE_FILE: &str = "store.db";
 
 /// How often is looked for batches to seal.
 const SEAL_EVERY: Duration = Duration::from_secs(30);
+
+/// How often is looked for what another process has changed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a report is shown again before the samples are judged anew, in milliseconds. A page with its
 /// charts is one report, and whoever reloads it costs nothing.
@@ -64,6 +68,9 @@ pub struct Collector {
     pub catalogue: Catalogue,
     /// Who judges what is stored needs none.
     keys: Result<Keys, Arc<KeyError>>,
+    directory: KeyDirectory,
+    /// Which certificates agents are to believe, once it serves.
+    pins: RwLock<Option<Arc<Vouched>>>,
     /// Language of the dashboard.
     pub language: Language,
     /// What tickets name as its address.
@@ -79,6 +86,15 @@ pub struct Collector {
     assignments: Assignments,
     pub(super) scales: Scales,
     quotas: Mutex<Quotas>,
+}
+
+/// A list of certificates as it is given to agents.
+#[derive(Debug)]
+pub(super) struct Vouched {
+    /// Its number.
+    pub(super) number: u64,
+    /// For an acknowledgement.
+    pub(super) signed: Signed<Pins>,
 }
 
 /// The sockets that a collector serves on.
@@ -197,10 +213,11 @@ impl Collector {
         let store = SqliteStore::open(&path)?;
         let grid = Grid::of(&config.schedule, config.lanes.in_a_row(&config.authority));
         let leases = Leases::open(&store, grid, clock::now())?;
+        let directory = KeyDirectory::of(&config.data);
         Ok(Self {
-            keys: KeyDirectory::of(&config.data)
-                .open(&store)
-                .map_err(Arc::new),
+            keys: directory.open(&store).map_err(Arc::new),
+            directory,
+            pins: RwLock::default(),
             store: Box::new(store),
             report: Mutex::new(None),
             places: places(&config.authority),
@@ -241,6 +258,32 @@ impl Collector {
     /// Where its keys are not to be had.
     pub fn id(&self) -> Result<CollectorId, Arc<KeyError>> {
         Ok(self.receipts()?.id())
+    }
+
+    /// Which certificates agents are to believe; `None` where it does not serve.
+    pub(super) fn pins(&self) -> Option<Arc<Vouched>> {
+        let pins = self.pins.read().unwrap_or_else(PoisonError::into_inner);
+        pins.clone()
+    }
+
+    /// Tells agents from now on which certificates to believe.
+    fn vouch(&self, (signed, pins): (Signed<Pins>, Pins)) {
+        let number = pins.number;
+        let vouched = Some(Arc::new(Vouched { number, signed }));
+        *self.pins.write().unwrap_or_else(PoisonError::into_inner) = vouched;
+    }
+
+    /// Goes over to the certificate and the list that another process has written; says whether there was one.
+    fn renew(&self, shown: &Shown) -> Result<bool, KeyError> {
+        let Some((signed, pins)) = certificate::issued(self.store())? else {
+            return Ok(false);
+        };
+        if self.pins().is_some_and(|known| known.number == pins.number) {
+            return Ok(false);
+        }
+        shown.show(&self.directory.open(self.store())?.certificate);
+        self.vouch((signed, pins));
+        Ok(true)
     }
 
     /// Does something with the store, off the threads that serve sockets.
@@ -470,8 +513,10 @@ pub async fn run(
             address: dashboard_address,
         });
     }
-    let tls = TlsAcceptor::from(Arc::clone(&keys.certificate.server));
-    let for_agents = TlsAcceptor::from(keys.certificate.http2_server());
+    collector.vouch(certificate::issue(collector.store(), keys, clock::now())?);
+    let shown = Shown::new(&keys.certificate);
+    let tls = TlsAcceptor::from(shown.serve(&keys.certificate.server));
+    let for_agents = TlsAcceptor::from(shown.serve(&keys.certificate.http2_server()));
     let scheme = if dashboard_address.ip().is_loopback() {
         "http"
     } else {
@@ -497,10 +542,27 @@ pub async fn run(
             tracing::error!(%failure, "the STAMP reflector ended");
         }
         () = seal(Arc::clone(&collector)) => {}
+        () = follow(Arc::clone(&collector), shown) => {}
         () = stop => {}
     }
     tracing::info!("the collector stops");
     Ok(())
+}
+
+/// Goes over to what `messnetz collector certificate` has written, soon after it was.
+async fn follow(collector: Arc<Collector>, shown: Arc<Shown>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let (this, shown) = (Arc::clone(&collector), Arc::clone(&shown));
+        match collector.off_the_sockets(move || this.renew(&shown)).await {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the certificates that agents are told of are others now"),
+            Err(error) => tracing::error!(
+                error = &error as &(dyn std::error::Error + 'static),
+                "the certificate could not be exchanged, and stays"
+            ),
+        }
+    }
 }
 
 /// Seals what is enough or old, again and again.

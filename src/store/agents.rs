@@ -54,6 +54,8 @@ pub struct EnrolledAgent {
     pub public_key: Vec<u8>,
     /// Whether its batches are taken.
     pub standing: Standing,
+    /// The number of the list of the collector's certificates that it said it has; 0 where it said nothing.
+    pub pins: u64,
 }
 
 /// What an operator decides about an agent.
@@ -118,15 +120,21 @@ impl FromSql for Standing {
 }
 
 /// The columns of [`agent_of`].
-const COLUMNS: &str = "id, site, public_key, standing";
+const COLUMNS: &str = "id, site, public_key, standing, pins";
 
-type AgentRow = (String, String, Vec<u8>, Standing);
+type AgentRow = (String, String, Vec<u8>, Standing, i64);
 
 fn columns(row: &Row<'_>) -> Result<AgentRow, rusqlite::Error> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    Ok((
+        row.get(0)?,
+        row.get(1)?,
+        row.get(2)?,
+        row.get(3)?,
+        row.get(4)?,
+    ))
 }
 
-fn agent_of((id, site, public_key, standing): AgentRow) -> Result<EnrolledAgent, StoreError> {
+fn agent_of((id, site, public_key, standing, pins): AgentRow) -> Result<EnrolledAgent, StoreError> {
     let id = AgentId::try_from(id).map_err(|why| StoreError::Damaged {
         what: "an agent's name",
         why,
@@ -136,6 +144,7 @@ fn agent_of((id, site, public_key, standing): AgentRow) -> Result<EnrolledAgent,
         site,
         public_key,
         standing,
+        pins: pins.cast_unsigned(),
     })
 }
 
@@ -239,6 +248,7 @@ impl Connected {
             site: site.to_owned(),
             public_key: public_key.to_vec(),
             standing,
+            pins: known.map_or(0, |known| known.pins),
         };
         if is_first {
             transaction.execute(
@@ -304,6 +314,18 @@ impl Connected {
         let decided = agent(&transaction, id)?;
         transaction.commit()?;
         Ok(decided.ok_or(DecisionRefused::Unknown))
+    }
+
+    /// Keeps which list of the collector's certificates an agent said it has.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub(super) fn keep_pins(&self, id: &AgentId, number: u64) -> Result<(), StoreError> {
+        self.connection.execute(
+            "UPDATE agent SET pins = ?2 WHERE id = ?1",
+            params![id.as_str(), number.cast_signed()],
+        )?;
+        Ok(())
     }
 
     /// The agent of this name.

@@ -61,6 +61,12 @@ pub trait Store: Debug + Send + Sync {
     /// Where the store fails.
     fn was_at(&self, id: &AgentId, site: &str) -> Result<bool, StoreError>;
 
+    /// Keeps which list of the collector's certificates an agent said it has.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn keep_pins(&self, id: &AgentId, number: u64) -> Result<(), StoreError>;
+
     /// The agent of this name.
     ///
     /// # Errors

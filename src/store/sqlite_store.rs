@@ -114,6 +114,10 @@ impl Store for SqliteStore {
         self.reading(Connected::agents)
     }
 
+    fn keep_pins(&self, id: &AgentId, number: u64) -> Result<(), StoreError> {
+        self.writing().keep_pins(id, number)
+    }
+
     fn agents_of_site(&self, site: &str) -> Result<Vec<String>, StoreError> {
         self.reading(|store| store.agents_of_site(site))
     }

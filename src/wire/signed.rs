@@ -75,3 +75,11 @@ impl<T: Statement> Signed<T> {
         self.stated()
     }
 }
+
+impl<T> PartialEq for Signed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.statement.get() == other.statement.get() && self.signature == other.signature
+    }
+}
+
+impl<T> Eq for Signed<T> {}

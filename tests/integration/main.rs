@@ -30,6 +30,7 @@ mod probe;
 mod program;
 mod quiet;
 mod quota;
+mod renewal;
 mod responsiveness;
 mod silence;
 mod sites;

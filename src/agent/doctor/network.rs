@@ -8,12 +8,13 @@ use http::{Request, header};
 use http_body_util::Full;
 use messnetz_metric::Failure;
 use messnetz_probes::Binding;
-use messnetz_probes::certificate::{Inspection, Shown, Verdict};
+use messnetz_probes::certificate::{Inspection, Shown};
 use messnetz_probes::connection::Dial;
 use messnetz_probes::link;
 use messnetz_probes::proxy::Proxy;
 
 use super::Finding;
+use crate::agent::pins::{self, AnotherCertificate};
 use crate::agent::state::Enrolment;
 use crate::identity::SERVER_NAME;
 use crate::pinned;
@@ -110,7 +111,7 @@ async fn reach(
             deadline: DEADLINE,
         },
         server_name: SERVER_NAME.to_owned(),
-        expected: Some(enrolment.fingerprint),
+        expected: None,
     };
     let shown = match inspection.run().await {
         Ok(shown) => shown,
@@ -124,8 +125,8 @@ async fn reach(
             );
         }
     };
-    if shown.verdict != Verdict::Trusted {
-        return another(&shown, enrolment);
+    if !enrolment.accepted().contains(&shown.fingerprint) {
+        return another(&shown, enrolment, way_out).await;
     }
     match greeting(enrolment, way_out).await {
         Ok(()) => Finding::ok(
@@ -140,30 +141,21 @@ async fn reach(
     }
 }
 
-/// Another certificate than the enrolment's: a second collector, or somebody who reads along.
-fn another(shown: &Shown, enrolment: &Enrolment) -> Finding {
+/// Another certificate than the enrolment's: the collector's next one, a second collector, or somebody who reads along.
+async fn another(shown: &Shown, enrolment: &Enrolment, way_out: &WayOut) -> Finding {
     const WHAT: &str = "reach";
-    if shown.issuer == shown.subject {
-        return Finding::wrong(
-            WHAT,
-            format_args!(
-                "another collector answers, or this one with a new certificate: {} in place of {}",
-                shown.fingerprint, enrolment.fingerprint
-            ),
-            "nothing is sent to it; ask the collector's operator, and enrol anew if the certificate was exchanged",
-        );
-    }
-    Finding::wrong(
-        WHAT,
-        format_args!(
-            "somebody reads along: the certificate was issued by '{}', its fingerprint is {}",
-            shown.issuer, shown.fingerprint
-        ),
-        format_args!(
-            "nothing is sent to it; have {} exempted from TLS inspection",
-            enrolment.collector
-        ),
-    )
+    let known = (&enrolment.collector_id(), enrolment.pins_number());
+    let another = match pins::ask(&enrolment.collector, known, way_out).await {
+        Ok(Ok(_)) => {
+            return Finding::ok(
+                WHAT,
+                "the collector answers with a new certificate that it vouches for",
+            );
+        }
+        Ok(Err(another)) => another,
+        Err(_) => AnotherCertificate::of(&enrolment.collector, shown),
+    };
+    Finding::wrong(WHAT, another.saw(), another.remedy())
 }
 
 /// Asks the collector for its greeting.
@@ -181,7 +173,7 @@ async fn greeting(enrolment: &Enrolment, way_out: &WayOut) -> Result<(), Failure
         .map_err(|error| broken(&error))?;
     let answer = pinned::exchange(
         &enrolment.collector,
-        enrolment.fingerprint,
+        &enrolment.accepted(),
         way_out,
         request,
         DEADLINE,

@@ -90,6 +90,7 @@ async fn a_batch_is_let_go_only_for_a_receipt_of_the_collector_and_for_this_batc
         agent: agent.key.id(),
         receipt_key: PublicKey::from(&collector),
         schedule: assigned(&agent, &collector, 1),
+        pins: None,
     };
     let sealer = Sealer {
         key: &agent.key,
@@ -117,6 +118,7 @@ async fn a_batch_is_let_go_only_for_a_receipt_of_the_collector_and_for_this_batc
             receipt: receipt.signed_with(key).unwrap(),
             duplicate: false,
             schedule: None,
+            pins: None,
         };
         check(&acknowledgement, &batch, &enrolment)
     };
@@ -141,6 +143,7 @@ async fn only_a_later_schedule_of_the_collector_is_followed_and_kept_for_the_nex
         agent: agent.key.id(),
         receipt_key: PublicKey::from(&collector),
         schedule: assigned(&agent, &collector, 5),
+        pins: None,
     };
     let (new_schedule, schedule) = watch::channel(nothing_to_do());
     let unsigned = serde_json::from_str("{\"upload_every_ms\":9,\"task\":[]}").unwrap();

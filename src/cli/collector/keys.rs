@@ -13,7 +13,7 @@ use crate::wire::CollectorId;
 pub(super) enum Command {
     /// Write all keys of the collector into one new file
     #[command(
-        after_help = "Example:\n  messnetz collector keys export /safe/messnetz-keys.json\n\nWhoever has this file can be the collector for every agent: keep it apart from backups of the store, and encrypted."
+        after_help = "Example:\n  messnetz collector keys export /safe/messnetz-keys.json\n\nWhoever has this file can be the collector for every agent: keep it apart from backups of the store, and encrypted.\nWrite a new one after `messnetz collector certificate renew`."
     )]
     Export {
         /// The file to write, which must not exist

@@ -75,10 +75,10 @@ impl Town {
 
     fn enrol(&mut self, schools: u32) -> Result<()> {
         let collector = self.open()?;
-        self.fingerprint = collector.certificate.fingerprint;
+        self.fingerprint = collector.keys()?.certificate.fingerprint;
         let epoch = clock::now().0.unsigned_abs() - MONTH_MS;
         for number in 0..schools {
-            let agent = SchoolBox::new(collector.id(), site(number), epoch)?;
+            let agent = SchoolBox::new(collector.id()?, site(number), epoch)?;
             let secret = TicketSecret::random().ok();
             let secret = secret.context("the system gave no random numbers")?;
             let now = clock::now();
