@@ -20,6 +20,7 @@ mod run;
 mod spool;
 mod state;
 mod timeline;
+mod update;
 mod upload;
 mod wear;
 
@@ -31,3 +32,4 @@ pub use plan::{Plan, PlanError, Planned};
 pub use run::{RunError, run};
 pub use spool::{Contents, Spool, SpoolError};
 pub use state::{Enrolment, StateDirectory, StateError};
+pub use update::{Book, Launch, LaunchError, Launched, Placed, RELEASE_KEYS, Trial, versions};

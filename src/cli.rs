@@ -21,6 +21,7 @@ mod input;
 mod place;
 #[cfg(feature = "agent")]
 mod probe;
+mod release;
 #[cfg(feature = "collector")]
 mod replace;
 #[cfg(feature = "agent")]
@@ -86,6 +87,7 @@ enum Command {
     #[cfg(feature = "collector")]
     Collector(collector::Arguments),
     Batch(batch::Arguments),
+    Release(release::Arguments),
     #[cfg(feature = "agent")]
     Probe(Box<probe::Arguments>),
     #[cfg(feature = "agent")]
@@ -117,6 +119,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "collector")]
         Command::Collector(arguments) => collector::run(arguments),
         Command::Batch(arguments) => batch::run(arguments),
+        Command::Release(arguments) => release::run(arguments),
         #[cfg(feature = "agent")]
         Command::Probe(arguments) => probe::run(*arguments),
         #[cfg(feature = "agent")]

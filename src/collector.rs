@@ -24,6 +24,7 @@ mod schedule;
 mod slots;
 mod token;
 mod turns;
+mod updates;
 
 pub use certificate::{CertificateError, issue};
 pub use config::{Config, ConfigError, EXAMPLE, load_authority, load_profiles};
@@ -36,3 +37,4 @@ pub use reach::Reach;
 pub use receipts::ReceiptKeyError;
 pub use run::{Collector, Listeners, RunError, STORE_FILE, run};
 pub use token::{AdminToken, TokenError};
+pub use updates::{OfferError, Tally, Updates};

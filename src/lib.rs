@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod identity;
 mod listener;
+pub mod release;
 mod sd_notify;
 mod sqlite;
 pub mod text;

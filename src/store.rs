@@ -23,6 +23,7 @@ mod segment;
 mod skeleton;
 mod sqlite_store;
 mod tail;
+mod updates;
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -47,12 +48,13 @@ pub use runs::{Came, LATE_MS, Run};
 pub use samples::{LateSeries, SiteSeries};
 pub use sqlite_store::SqliteStore;
 pub use tail::Arrival;
+pub use updates::{Offer, ProgramSeen};
 
 /// The schema as this program writes it; older files are brought up to it when they are opened.
 const SCHEMA_VERSION: i64 = SCHEMA_STEPS.len().cast_signed() as i64;
 
 /// What brings a file from each schema to the next, beginning with an empty one.
-const SCHEMA_STEPS: [&str; 11] = [
+const SCHEMA_STEPS: [&str; 12] = [
     include_str!("store/schema-1.sql"),
     include_str!("store/schema-2.sql"),
     include_str!("store/schema-3.sql"),
@@ -64,6 +66,7 @@ const SCHEMA_STEPS: [&str; 11] = [
     include_str!("store/schema-9.sql"),
     include_str!("store/schema-10.sql"),
     include_str!("store/schema-11.sql"),
+    include_str!("store/schema-12.sql"),
 ];
 
 /// The schema until which batches were kept in parts.

@@ -8,6 +8,7 @@ pub mod batch;
 mod enrolment;
 mod pins;
 mod receipt;
+mod release;
 mod schedule;
 mod signed;
 mod ticket;
@@ -21,6 +22,10 @@ pub use assignment::{Assignment, AssignmentError, SCHEDULE_FORMAT, SignedSchedul
 pub use enrolment::{Application, EnrolRequest, EnrolResponse, NotProven, Standing};
 pub use pins::{PINS_HEADER, PINS_PATH, Pins, PinsAnswer, PinsError};
 pub use receipt::{PublicKey, RECEIPT_FORMAT, Receipt, ReceiptError, SignedReceipt};
+pub use release::{
+    Failed, MAX_PROGRAM_BYTES, MAX_WHY, PART_BYTES, PROGRAM_PATH, PartWanted, ProgramPart,
+    ProgramReport, Release, SignedRelease, TARGET, UPDATE_PATH, UpdateAnswer,
+};
 pub use schedule::{
     Budget, Burst, Hours, Kind, MAX_TASKS, NoHours, Peer, Probe, Schedule, Slot, Task,
 };

@@ -13,6 +13,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::state::StateDirectory;
+use super::update::{Book, versions};
 use crate::clock;
 use crate::way_out::WayOut;
 
@@ -103,14 +104,27 @@ fn told(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What runs here. That a release was rolled back is said for as long as none after it was confirmed.
+fn version(book: &Book) -> Finding {
+    const WHAT: &str = "version";
+    let confirmed = book.confirmed.as_ref().map(|placed| placed.serial);
+    match book.failed.last() {
+        Some(failed) if Some(failed.serial) > confirmed => Finding::warn(
+            WHAT,
+            book,
+            "the version before runs; have the release mended, and signed under a new serial",
+        ),
+        _ => Finding::ok(WHAT, book),
+    }
+}
+
 /// Looks at everything, in the order in which it is repaired. Takes some ten seconds at most.
 pub async fn examine(
     state: &StateDirectory,
     limits: Option<&Path>,
     way_out: &WayOut,
 ) -> Vec<Finding> {
-    let version = format!("messnetz {}", env!("CARGO_PKG_VERSION"));
-    let mut findings = vec![Finding::ok("version", version)];
+    let mut findings = vec![version(&versions(state.path()))];
     findings.extend(directory::examine(state, limits));
     findings.push(machine::clock(clock::look()));
     if let Ok(enrolment) = state.enrolment() {
@@ -130,6 +144,26 @@ mod tests {
         let finding = Finding::wrong("reach", "a\nok  b\x1b[2J", "x".repeat(1_000));
         assert_eq!(finding.saw, "a ok  b [2J");
         assert_eq!(finding.remedy.map(|text| text.len()), Some(LONGEST));
+    }
+
+    #[test]
+    fn a_rollback_is_told_until_a_later_release_is_confirmed() {
+        let mut book = Book::default();
+        assert_eq!(version(&book).standing, Standing::Ok);
+        let failed = crate::wire::Failed::of(7, "0.7.0", "it got no receipt within 900 s");
+        book.failed.push(failed);
+        let found = version(&book);
+        assert_eq!(found.standing, Standing::Warn);
+        assert!(
+            found.saw.contains("0.7.0") && found.saw.contains("no receipt"),
+            "{}",
+            found.saw
+        );
+        book.confirmed = Some(crate::agent::Placed {
+            serial: 8,
+            version: "0.8.0".to_owned(),
+        });
+        assert_eq!(version(&book).standing, Standing::Ok);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::wire::batch::Batch;
-use crate::wire::{AgentId, EnrolRequest, Ticket};
+use crate::wire::{AgentId, EnrolRequest, Signed, Statement, Ticket};
 
 /// An Ed25519 key pair (RFC 8032) that this agent made itself.
 pub(super) struct AgentKey(Ed25519KeyPair);
@@ -31,6 +31,14 @@ impl AgentKey {
     /// The request that redeems a ticket for the holder of this key.
     pub(super) fn redeem(&self, ticket: &Ticket) -> Result<EnrolRequest, serde_json::Error> {
         EnrolRequest::of(ticket, &self.0)
+    }
+
+    /// What this agent states, signed.
+    pub(super) fn state<T: Statement>(
+        &self,
+        statement: &T,
+    ) -> Result<Signed<T>, serde_json::Error> {
+        Signed::by(&self.0, statement)
     }
 
     /// The batch, signed.

@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::sync::watch::error::RecvError;
 use tokio::sync::{Mutex, watch};
 
+use self::updating::keep_up_to_date;
 use super::back_off::BackOff;
 use super::budget::Ledger;
 use super::ceilings::{Machine, SelfTest};
@@ -24,10 +25,12 @@ use super::key::AgentKey;
 use super::limits::Limits;
 use super::spool::{SealedBatch, Sealer, Spool, SpoolError};
 use super::state::{Enrolment, StateDirectory, StateError};
+use super::update::Updates;
 use super::upload::{self, UploadError};
 use super::wear::Wear;
 use crate::clock;
 use crate::measure::{Reaches, Surroundings, TestServer, default_route, left_out, measure};
+use crate::release::ReleaseKeys;
 use crate::sd_notify::Notifier;
 use crate::way_out::WayOut;
 use crate::wire::batch::Batch;
@@ -97,12 +100,23 @@ struct Agent {
     machine: Machine,
     /// What it carries itself.
     self_test: Mutex<SelfTest>,
+    /// What is done about releases of this program.
+    updates: Updates,
+    /// Whether the collector has acknowledged a batch since this program began.
+    received: watch::Sender<bool>,
 }
 
 impl Agent {
-    fn new(state: StateDirectory, limits: Limits, spool: Spool) -> Result<Self, StateError> {
+    fn new(
+        state: StateDirectory,
+        limits: Limits,
+        keys: ReleaseKeys,
+        spool: Spool,
+    ) -> Result<Self, StateError> {
         Ok(Self {
             accepted: watch::Sender::default(),
+            updates: Updates::of(state.path(), keys),
+            received: watch::Sender::new(false),
             limits,
             conduct: Mutex::default(),
             started: Instant::now(),
@@ -120,7 +134,7 @@ impl Agent {
     }
 }
 
-/// Measures and uploads until `stop` resolves.
+/// Measures and uploads until `stop` resolves, or until a release that one of the keys has signed is to be tried.
 ///
 /// # Errors
 /// Where the directory holds no enrolment, another agent works in it, or state or spool cannot be used. A collector that cannot
@@ -128,6 +142,7 @@ impl Agent {
 pub async fn run(
     state: StateDirectory,
     limits: Limits,
+    release_keys: ReleaseKeys,
     way_out: WayOut,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
@@ -162,7 +177,7 @@ pub async fn run(
     let boot = Machine::this().boot;
     let begun = spool.begin(&boot, clock::look(), clock::anchor_ms());
     begun.map_err(spool_error)?;
-    let agent = Agent::new(state, limits, spool)?;
+    let agent = Agent::new(state, limits, release_keys, spool)?;
     agent.accepted.send_replace(enrolment.accepted());
     tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
     let assigned = enrolment.assignment().map(|assignment| assignment.schedule);
@@ -190,6 +205,7 @@ pub async fn run(
         () = measure_for_ever(&agent, &around, schedule) => {}
         () = upload_for_ever(&agent, enrolment, &way_out, &new_schedule) => {}
         () = tend_for_ever(&agent) => {}
+        () = keep_up_to_date(&agent, &way_out) => {}
         () = stop => {}
     }
     if let Err(error) = agent.spool.lock().await.stop() {
@@ -542,6 +558,7 @@ async fn upload_waiting(
                 let mut spool = agent.spool.lock().await;
                 spool.acknowledged(&batch, &acknowledgement.receipt)?;
                 drop(spool);
+                agent.received.send_replace(true);
                 renewed = false;
                 certificates::take(agent, enrolment, acknowledgement.pins)?;
                 take_schedule(agent, enrolment, acknowledgement.schedule, new_schedule).await?;
@@ -660,6 +677,7 @@ fn check(
 
 mod certificates;
 mod filling;
+mod updating;
 
 #[cfg(test)]
 mod tests;

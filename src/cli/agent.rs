@@ -2,6 +2,7 @@
 
 mod doctor;
 mod plan;
+mod start;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use clap::{Args, Subcommand};
 use messnetz_metric::UnixMillis;
 
 use super::probe::proxy::Through;
-use super::{Ending, asked_to_stop, block_on, print, print_json};
+use super::{Ending, block_on, print, print_json};
 use crate::agent::{self, Contents, Enrolled, Spool, StateDirectory};
 use crate::clock;
 use crate::wire::{AgentId, Standing, Ticket};
@@ -48,16 +49,9 @@ enum Command {
     #[command(
         after_help = "Example:\n  messnetz agent run --state /var/lib/messnetz\n\nNo schedule of a collector exceeds the limits of this box (`messnetz agent limits`, docs/limits.md).\n\nICMP needs CAP_NET_RAW (setcap cap_net_raw+ep messnetz) or a net.ipv4.ping_group_range that holds this user's group.\n\nWhat is measured through a proxy is not the line: it is kept as service.* against \"… through PROXY\"."
     )]
-    Run {
-        /// Directory for key, enrolment and spool
-        #[arg(long, default_value = "messnetz-agent")]
-        state: PathBuf,
-        /// What no schedule may exceed; limits.toml in the directory where not given
-        #[arg(long, value_name = "FILE")]
-        limits: Option<PathBuf>,
-        #[command(flatten)]
-        through: Through,
-    },
+    Run(start::AtWork),
+    /// Measure and upload with the version of this program that is to run on this box
+    Start(start::Start),
     /// Print what no schedule may exceed on this box, as the file that would say so
     #[command(
         after_help = "Example:\n  messnetz agent limits --state /var/lib/messnetz\n\nWithout a file these are the limits that hold without one; docs/limits.md explains each."
@@ -102,16 +96,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         } => {
             return enrol(&ticket, &state, &through, wait, json);
         }
-        Command::Run {
-            state,
-            limits,
-            through,
-        } => {
-            let state = StateDirectory::new(&state);
-            let limits = state.limits(limits.as_deref())?;
-            let way_out = through.way_out();
-            block_on(async { Ok(agent::run(state, limits, way_out, asked_to_stop()).await?) })?;
-        }
+        Command::Run(at_work) => return at_work.run(),
+        Command::Start(start) => return start.run(),
         Command::Limits {
             state,
             limits,
@@ -132,6 +118,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             let assignment = enrolment.assignment().ok();
             let tasks = assignment.as_ref().map_or(0, |it| it.schedule.tasks.len());
             let (spool, receipt) = Spool::look_into(&state.spool_file())?;
+            let versions = agent::versions(state.path());
             if json {
                 print_json(&serde_json::json!({
                     "agent": enrolment.agent,
@@ -154,6 +141,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
                     "files_set_aside": spool.set_aside,
                     "disk_full": spool.disk_full,
                     "last_receipt": receipt,
+                    "versions": versions,
                 }))?;
             } else {
                 let receipt = match receipt.map(|signed| signed.stated()).transpose()? {
@@ -165,7 +153,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
                     None => "without a signature that holds: nothing is measured".to_owned(),
                 };
                 print(&format!(
-                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {tasks}, schedule {serial}\n{}\nreceipt    {receipt}",
+                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {tasks}, schedule {serial}\n{}\nreceipt    {receipt}\nversion    {versions}",
                     enrolment.agent,
                     enrolment.site,
                     enrolment.collector,

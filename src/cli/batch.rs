@@ -1,6 +1,6 @@
 //! `messnetz batch`: sign what was measured, and verify what was signed, without an agent or a collector.
 
-mod key;
+pub(super) mod key;
 mod observations;
 
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ mod keys;
 mod results;
 mod standing;
 mod store;
+mod update;
 
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -177,6 +178,9 @@ enum Command {
         after_help = "Example:\n  messnetz collector batch XX-100001/main 0123456789abcdef0123456789abcdef 1795369000000 17 --out 17.json\n  messnetz batch verify 17.json --key MCowBQYDK2VwAyEA…"
     )]
     Batch(evidence::Wanted),
+    /// Offer a signed release of this program to agents, in stages
+    #[command(subcommand)]
+    Update(update::Command),
     /// Check, seal, copy or bring back what is stored
     #[command(subcommand)]
     Store(store::Command),
@@ -246,6 +250,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Schedule { lang, json } => results::schedule(load()?, lang, json),
         Command::Samples(arguments) => results::samples(load()?, &arguments),
         Command::Batch(wanted) => evidence::batch(load()?, &wanted),
+        Command::Update(command) => update::run(load()?, &command),
         Command::Store(command) => store::run(load()?, &command),
         Command::Certificate(command) => certificate::run(&load()?, &command),
         Command::Keys(command) => keys::run(&load()?, &command),

@@ -18,6 +18,7 @@ use super::lanes::{Lanes, WrittenLane};
 use super::quota::Quota;
 use super::reach::Reach;
 use super::schedule::WrittenSchedule;
+use super::updates::Updates;
 use crate::text::Language;
 use crate::wire::Schedule;
 
@@ -42,6 +43,8 @@ struct Written {
     catalogue: Option<PathBuf>,
     #[serde(default)]
     quota: Quota,
+    #[serde(default)]
+    updates: Updates,
     #[serde(default)]
     reach: BTreeMap<SiteId, Reach>,
     schedule: Option<WrittenSchedule>,
@@ -70,6 +73,8 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// What one agent may send a day.
     pub quota: Quota,
+    /// How often agents ask for releases.
+    pub updates: Updates,
     /// What of the schools' lines can be asked from here.
     pub reach: BTreeMap<SiteId, Reach>,
     /// What agents measure.
@@ -162,6 +167,7 @@ impl Config {
             congestion: written.congestion,
             catalogue,
             quota: written.quota,
+            updates: written.updates,
             reach: written.reach,
             schedule,
             lanes,

@@ -35,8 +35,8 @@ use crate::clock;
 use crate::listener::{self, MAX_CONNECTIONS};
 use crate::store::{Arrival, StoreError};
 use crate::wire::{
-    Acknowledgement, BATCH_PATH, ENROL_PATH, MAX_BATCH_BYTES, PINS_HEADER, PINS_PATH, PinsAnswer,
-    Refusal, Standing,
+    Acknowledgement, BATCH_PATH, ENROL_PATH, MAX_BATCH_BYTES, PINS_HEADER, PINS_PATH, PROGRAM_PATH,
+    PinsAnswer, Refusal, Standing, UPDATE_PATH,
 };
 
 /// What a request needs to know of the connection it came over.
@@ -52,6 +52,7 @@ struct Bounds {
     connections: usize,
     enrolment: Bound,
     batch: Bound,
+    report: Bound,
     /// How often one source, and all, may try to enrol.
     each: Rate,
     all: Rate,
@@ -78,6 +79,7 @@ const BOUNDS: Bounds = Bounds {
         size: MAX_BATCH_BYTES,
         time: Duration::from_mins(1),
     },
+    report: programs::REPORT,
     // A source may be a depot in which all boxes are set up, each of which asks again while it waits for approval.
     each: Rate {
         burst: 200,
@@ -135,6 +137,8 @@ async fn serve_within(
         .route(PINS_PATH, get(pins))
         .route(ENROL_PATH, post(enrol))
         .route(BATCH_PATH, post(batch))
+        .route(UPDATE_PATH, post(programs::report))
+        .route(PROGRAM_PATH, post(programs::program))
         .route("/ndt/v7/{direction}", get(ndt7_test))
         .route(responsiveness::WELL_KNOWN, get(responsiveness_part))
         .route(responsiveness::SMALL, get(responsiveness_part))
@@ -435,6 +439,8 @@ fn later(status: StatusCode, seconds: u64, why: impl std::fmt::Display) -> Respo
     let retry = [(header::RETRY_AFTER, come_again(seconds).to_string())];
     (retry, refuse(status, why)).into_response()
 }
+
+mod programs;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use super::receipts::ReceiptKey;
 use super::slots::Grid;
 use super::token::AdminToken;
 use super::turns::{Stand, Turn, schedule_for};
+use super::updates::Updates;
 use super::{dashboard, door};
 use crate::clock;
 use crate::judging::agents::{self, AgentState};
@@ -86,6 +88,10 @@ pub struct Collector {
     assignments: Assignments,
     pub(super) scales: Scales,
     quotas: Mutex<Quotas>,
+    /// Where store and releases lie.
+    pub(super) data: PathBuf,
+    pub(super) updates: Updates,
+    updating: Mutex<()>,
 }
 
 /// A list of certificates as it is given to agents.
@@ -229,6 +235,9 @@ impl Collector {
             reach: config.reach,
             scales: Scales::default(),
             quotas: Mutex::new(Quotas::new(config.quota)),
+            data: config.data,
+            updates: config.updates,
+            updating: Mutex::default(),
             schedule: config.schedule,
             lanes: config.lanes,
             leases,
@@ -304,6 +313,11 @@ impl Collector {
     /// The store.
     pub(super) fn store(&self) -> &dyn Store {
         self.store.as_ref()
+    }
+
+    /// Held while it is decided who may have a release.
+    pub(super) fn updating(&self) -> MutexGuard<'_, ()> {
+        self.updating.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the agents may still send, for as long as the answer is held.

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::{
     Admission, Arrival, Came, Checked, Decision, DecisionRefused, EnrolledAgent, Forked, Full,
-    LateSeries, Lease, LineSeen, Pending, Run, SiteSeries, StoreError, Stored, TicketRefused,
+    LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Run, SiteSeries, StoreError, Stored,
+    TicketRefused,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -214,6 +215,42 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// Where the store fails.
     fn lines_seen(&self) -> Result<Vec<LineSeen>, StoreError>;
+
+    /// Offers a release, in the place of the one before for such machines.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn keep_offer(&self, offer: &Offer) -> Result<(), StoreError>;
+
+    /// Takes the offer for such machines back; whether there was one.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn withdraw_offer(&self, target: &str) -> Result<bool, StoreError>;
+
+    /// All offers, by machine.
+    ///
+    /// # Errors
+    /// Where the store fails or holds what this program does not write.
+    fn offers(&self) -> Result<Vec<Offer>, StoreError>;
+
+    /// Keeps what an agent said of its program, in the place of what it said before.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn keep_program(&self, seen: &ProgramSeen) -> Result<(), StoreError>;
+
+    /// What an agent said last of its program.
+    ///
+    /// # Errors
+    /// Where the store fails or holds what this program does not write.
+    fn program(&self, agent: &AgentId) -> Result<Option<ProgramSeen>, StoreError>;
+
+    /// What all agents said last of their programs, or those that were given this release.
+    ///
+    /// # Errors
+    /// Where the store fails or holds what this program does not write.
+    fn programs(&self, given: Option<u64>) -> Result<Vec<ProgramSeen>, StoreError>;
 
     /// Moves what was appended into its lasting form, as far as there is enough of it or it is old, or all of
     /// it. It takes a while and nobody waits for it.

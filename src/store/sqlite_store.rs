@@ -10,8 +10,8 @@ use messnetz_metric::UnixMillis;
 use super::queue::Queue;
 use super::{
     Admission, Arrival, Came, Checked, Compacted, Connected, Decision, DecisionRefused,
-    EnrolledAgent, Extent, Forked, Full, LateSeries, Lease, LineSeen, Pending, Run, SiteSeries,
-    Store, StoreError, Stored, TicketRefused,
+    EnrolledAgent, Extent, Forked, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen,
+    Run, SiteSeries, Store, StoreError, Stored, TicketRefused,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -215,6 +215,30 @@ impl Store for SqliteStore {
 
     fn lines_seen(&self) -> Result<Vec<LineSeen>, StoreError> {
         self.reading(Connected::lines_seen)
+    }
+
+    fn keep_offer(&self, offer: &Offer) -> Result<(), StoreError> {
+        self.writing().keep_offer(offer)
+    }
+
+    fn withdraw_offer(&self, target: &str) -> Result<bool, StoreError> {
+        self.writing().withdraw_offer(target)
+    }
+
+    fn offers(&self) -> Result<Vec<Offer>, StoreError> {
+        self.reading(Connected::offers)
+    }
+
+    fn keep_program(&self, seen: &ProgramSeen) -> Result<(), StoreError> {
+        self.writing().keep_program(seen)
+    }
+
+    fn program(&self, agent: &AgentId) -> Result<Option<ProgramSeen>, StoreError> {
+        self.reading(|store| store.program(agent))
+    }
+
+    fn programs(&self, given: Option<u64>) -> Result<Vec<ProgramSeen>, StoreError> {
+        self.reading(|store| store.programs(given))
     }
 
     fn compact(&self, now: UnixMillis, extent: Extent) -> Result<Compacted, StoreError> {

@@ -34,6 +34,7 @@ fn every_command_that_prints_a_result_has_json() {
     // These print no result: they serve until stopped, write files, or show a secret once.
     let silent = [
         "messnetz agent run",
+        "messnetz agent start",
         "messnetz collector run",
         "messnetz collector init",
         "messnetz collector token",

@@ -36,3 +36,4 @@ mod silence;
 mod sites;
 mod store;
 mod units;
+mod updates;

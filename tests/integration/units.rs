@@ -137,7 +137,7 @@ fn an_agent_without_root_with_one_right_on_a_read_only_system_measures_uploads_a
     // As the unit has it: everything read-only but the agent's directory, one capability, no way to another.
     let script = "mount --bind agent agent && mount -o remount,bind,ro / && \
         exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all,+net_raw \
-        --inh-caps=-all,+net_raw --ambient-caps=-all,+net_raw ./messnetz agent run --state agent";
+        --inh-caps=-all,+net_raw --ambient-caps=-all,+net_raw ./messnetz agent start --state agent";
     let mut agent = Command::new("unshare")
         .args(["--mount", "sh", "-c", script])
         .env("NOTIFY_SOCKET", school.join("notify"))

@@ -16,7 +16,10 @@ fn agent() -> (tempfile::TempDir, Agent) {
     let spool = Spool::open(&state.spool_file(), UnixMillis(1)).unwrap();
     let mut limits = Limits::default();
     limits.targets.networks = vec!["127.0.0.0/8".parse().unwrap()];
-    (folder, Agent::new(state, limits, spool).unwrap())
+    (
+        folder,
+        Agent::new(state, limits, ReleaseKeys::default(), spool).unwrap(),
+    )
 }
 
 fn nothing_to_do() -> Schedule {
@@ -149,7 +152,7 @@ async fn only_a_later_schedule_of_the_collector_is_followed_and_kept_for_the_nex
     let unsigned = serde_json::from_str("{\"upload_every_ms\":9,\"task\":[]}").unwrap();
     let another = StateDirectory::new(&folder.path().join("another"));
     let spool = Spool::open(&folder.path().join("another.db"), UnixMillis(1)).unwrap();
-    let another = Agent::new(another, Limits::default(), spool).unwrap();
+    let another = Agent::new(another, Limits::default(), ReleaseKeys::default(), spool).unwrap();
     for offered in [
         None,
         Some(unsigned),

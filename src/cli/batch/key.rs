@@ -21,7 +21,7 @@ const SPKI_HEAD: [u8; 12] = [
 ];
 
 /// Reads a private key.
-pub(super) fn private(path: &Path) -> anyhow::Result<Ed25519KeyPair> {
+pub(in crate::cli) fn private(path: &Path) -> anyhow::Result<Ed25519KeyPair> {
     let attempt = || format!("reading the private key in {}", path.display());
     let octets = read(path).with_context(attempt)?;
     let document = PrivatePkcs8KeyDer::from_pem_slice(&octets)
@@ -38,7 +38,7 @@ pub(super) fn public_half(key: &Ed25519KeyPair) -> &[u8] {
 }
 
 /// The public key in a PEM file of this name, or of which this is the base64.
-pub(super) fn public(text: &str) -> anyhow::Result<Vec<u8>> {
+pub(in crate::cli) fn public(text: &str) -> anyhow::Result<Vec<u8>> {
     let octets = match STANDARD.decode(text) {
         Ok(octets) if raw(&octets).is_some() => octets,
         _ => {
