@@ -13,6 +13,7 @@ mod due;
 mod enrolment;
 mod key;
 mod limits;
+mod numbers;
 mod pins;
 mod plan;
 mod quiet;

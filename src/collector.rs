@@ -19,6 +19,7 @@ mod quota;
 mod rate;
 mod reach;
 mod receipts;
+mod resume;
 mod run;
 mod schedule;
 mod slots;

@@ -36,7 +36,7 @@ use thiserror::Error;
 
 use crate::sqlite::{BUSY_TIMEOUT, open_shared, plan_once};
 
-pub use agents::{Admission, Decision, DecisionRefused, EnrolledAgent, TicketRefused};
+pub use agents::{Admission, Decision, DecisionRefused, EnrolledAgent, Former, TicketRefused};
 pub use backup::restore;
 pub use check::{Checked, Fault, Gap, Head};
 pub use interface::{Compacted, Extent, Store};
@@ -54,7 +54,7 @@ pub use updates::{Offer, ProgramSeen};
 const SCHEMA_VERSION: i64 = SCHEMA_STEPS.len().cast_signed() as i64;
 
 /// What brings a file from each schema to the next, beginning with an empty one.
-const SCHEMA_STEPS: [&str; 12] = [
+const SCHEMA_STEPS: [&str; 13] = [
     include_str!("store/schema-1.sql"),
     include_str!("store/schema-2.sql"),
     include_str!("store/schema-3.sql"),
@@ -67,6 +67,7 @@ const SCHEMA_STEPS: [&str; 12] = [
     include_str!("store/schema-10.sql"),
     include_str!("store/schema-11.sql"),
     include_str!("store/schema-12.sql"),
+    include_str!("store/schema-13.sql"),
 ];
 
 /// The schema until which batches were kept in parts.

@@ -9,6 +9,7 @@ mod enrolment;
 mod pins;
 mod receipt;
 mod release;
+mod resume;
 mod schedule;
 mod signed;
 mod ticket;
@@ -26,6 +27,7 @@ pub use release::{
     Failed, MAX_PROGRAM_BYTES, MAX_WHY, PART_BYTES, PROGRAM_PATH, PartWanted, ProgramPart,
     ProgramReport, Release, SignedRelease, TARGET, UPDATE_PATH, UpdateAnswer,
 };
+pub use resume::{Answer, Known, MAX_EPOCHS, MAX_RUNS, Question, RESUME_PATH};
 pub use schedule::{
     Budget, Burst, Hours, Kind, MAX_TASKS, NoHours, Peer, Probe, Schedule, Slot, Task,
 };

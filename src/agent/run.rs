@@ -23,6 +23,7 @@ use super::due::{Turn, UsedSlots};
 use super::enrolment::{EnrolError, until_let_in};
 use super::key::AgentKey;
 use super::limits::Limits;
+use super::numbers::Today;
 use super::spool::{SealedBatch, Sealer, Spool, SpoolError};
 use super::state::{Enrolment, StateDirectory, StateError};
 use super::update::Updates;
@@ -40,6 +41,9 @@ use crate::wire::{
 
 /// Longest pause before the first upload: some part of it, by chance.
 const LONGEST_START: Duration = Duration::from_mins(1);
+
+/// How often the collector is asked what it has, where nothing else is a reason to.
+const ASK_AGAIN: Duration = Duration::from_hours(24);
 
 /// A self-test begins only where nothing else is due for so long: it takes a few seconds of all that this machine
 /// has.
@@ -371,6 +375,14 @@ impl Agent {
         u64::try_from(now).unwrap_or_default()
     }
 
+    /// By which clock numbers of the collector are believed.
+    async fn clock_for_numbers(&self) -> Today {
+        Today {
+            now_ms: self.now_ms(),
+            is_sure: self.spool.lock().await.is_synchronised(),
+        }
+    }
+
     /// Whether the limits let a task begin now.
     async fn begin(&self, task: &Task) -> Result<(), Failure> {
         let interface = port_of(task);
@@ -431,8 +443,21 @@ async fn upload_for_ever(
     // After a power cut all boxes of a town start at once.
     let first = Duration::from_millis(new_schedule.borrow().upload_every_ms).min(LONGEST_START);
     tokio::time::sleep(first.mul_f64(random.next_fraction())).await;
+    // At the start, after the collector was away, and now and then either may have been set back.
+    let mut agreed: Option<Instant> = None;
     loop {
-        match upload_waiting(agent, &mut enrolment, way_out, new_schedule).await {
+        let uploaded = async {
+            if agreed.is_none_or(|at| at.elapsed() > ASK_AGAIN) {
+                resuming::ask(agent, &mut enrolment, way_out).await?;
+                agreed = Some(Instant::now());
+            }
+            upload_waiting(agent, &mut enrolment, way_out, new_schedule).await
+        };
+        let uploaded = uploaded.await;
+        if let Err(UploadError::NoAnswer { .. }) = uploaded {
+            agreed = None;
+        }
+        match uploaded {
             Ok(()) => {
                 back_off.reset();
                 let every = Duration::from_millis(new_schedule.borrow().upload_every_ms);
@@ -560,7 +585,7 @@ async fn upload_waiting(
                 drop(spool);
                 agent.received.send_replace(true);
                 renewed = false;
-                certificates::take(agent, enrolment, acknowledgement.pins)?;
+                certificates::take(agent, enrolment, acknowledgement.pins).await?;
                 take_schedule(agent, enrolment, acknowledgement.schedule, new_schedule).await?;
                 continue;
             }
@@ -614,7 +639,8 @@ async fn take_schedule(
     let Some(offered) = offered.filter(|offered| *offered != enrolment.schedule) else {
         return Ok(());
     };
-    let assignment = match enrolment.later(&offered) {
+    let clock = agent.clock_for_numbers().await;
+    let assignment = match enrolment.later(&offered, |followed| clock.latest(followed)) {
         Ok(assignment) => assignment,
         Err(error) => {
             tracing::warn!(
@@ -677,6 +703,7 @@ fn check(
 
 mod certificates;
 mod filling;
+mod resuming;
 mod updating;
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod journal;
 mod omissions;
 #[cfg(test)]
 mod power_cut;
+mod resuming;
 mod sealing;
 mod thinning;
 
@@ -42,6 +43,7 @@ use thinning::{BOUNDS, Bounds};
 
 pub use contents::Contents;
 pub use error::SpoolError;
+pub(super) use resuming::Resumed;
 pub(super) use sealing::{SealedBatch, Sealer};
 
 /// What was written is flushed so long after it was first seen to be unflushed. With the pause between two looks
@@ -150,6 +152,7 @@ impl Spool {
         self.connection
             .pragma_update(None, "synchronous", "NORMAL")?;
         self.connection.execute_batch(SCHEMA)?;
+        self.connection.execute_batch(resuming::SCHEMA)?;
         self.connection.execute_batch(boots::SCHEMA)?;
         self.connection.execute_batch(omissions::SCHEMA)?;
         let is_old =
@@ -234,6 +237,13 @@ impl Spool {
     pub(super) fn offset_ms(&self) -> Option<i64> {
         let current = self.current.as_ref()?;
         Some(current.timeline.offset_ms)
+    }
+
+    /// Whether a time service has confirmed the time of day.
+    pub(super) fn is_synchronised(&self) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|current| current.timeline.synchronised)
     }
 
     /// What has to be done every few seconds: takes a look at the clocks, and flushes what has waited for long
@@ -490,11 +500,15 @@ impl Spool {
     ) -> Result<(), SpoolError> {
         let json = serde_json::to_string(receipt)?;
         let received_at = receipt.stated().map(|stated| stated.received_at).ok();
-        self.transact(|transaction| {
+        let acknowledge = |transaction: &Transaction<'_>, is_kept: bool| {
             if let Some(received_at) = received_at {
                 set(transaction, PAST, received_at.0)?;
             }
             delete_sealed(transaction, batch)?;
+            if is_kept {
+                // The collector may be set back to a backup that does not have it.
+                resuming::keep_sent(transaction, batch.epoch, batch.sequence, &batch.body)?;
+            }
             transaction.execute(
                 "INSERT INTO receipt (epoch, sequence, json) VALUES (?1, ?2, ?3)",
                 params![
@@ -508,7 +522,13 @@ impl Spool {
                 params![MAX_RECEIPTS],
             )?;
             Ok(())
-        })
+        };
+        match self.transact(|transaction| acknowledge(transaction, true)) {
+            Err(error) if error.is_full() => {
+                self.transact(|transaction| acknowledge(transaction, false))
+            }
+            done => done,
+        }
     }
 
     /// The receipt for the batch that was acknowledged last; `None` where there was none yet.

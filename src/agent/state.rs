@@ -101,8 +101,12 @@ impl Enrolment {
     /// measures: an agent is moved by a schedule of another site.
     ///
     /// # Errors
-    /// Where it does not verify, or is not later.
-    pub(super) fn later(&self, offered: &SignedSchedule) -> Result<Assignment, AssignmentError> {
+    /// Where it does not verify, is not later, or is above `latest`.
+    pub(super) fn later(
+        &self,
+        offered: &SignedSchedule,
+        latest: impl Fn(u64) -> u64,
+    ) -> Result<Assignment, AssignmentError> {
         let site = offered.stated().map_err(AssignmentError::Form)?.site;
         let offered = offered.verified(&self.receipt_key, &self.agent, &site)?;
         // What does not verify is not followed, and stands in nobody's way.
@@ -111,6 +115,13 @@ impl Enrolment {
             return Err(AssignmentError::Older {
                 serial: offered.serial,
                 followed,
+            });
+        }
+        let latest = latest(followed);
+        if offered.serial > latest {
+            return Err(AssignmentError::Ahead {
+                serial: offered.serial,
+                latest,
             });
         }
         Ok(offered)

@@ -7,12 +7,12 @@ mod keys;
 mod results;
 mod standing;
 mod store;
+mod ticket;
 mod update;
 
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -20,12 +20,11 @@ use messnetz_sites::period::Cycle;
 use messnetz_sites::site::SiteId;
 
 use super::{Ending, asked_to_stop, print, print_json, write_examples};
-use crate::clock;
 use crate::collector::{self, AdminToken, Collector, Config, Listeners};
 use crate::report::table;
 use crate::store::{Admission, Decision};
 use crate::text::{Language, Text};
-use crate::wire::{AgentId, Ticket, TicketSecret};
+use crate::wire::AgentId;
 
 /// How long a ticket can be used where nothing else is said, in hours.
 const TICKET_HOURS: u64 = 72;
@@ -60,7 +59,7 @@ enum Command {
     },
     /// Make a one-time ticket that lets an agent enrol for a site
     #[command(
-        after_help = "Example:\n  messnetz collector ticket XX-100001/main --hours 24\n\nWho redeems it waits until you have compared the fingerprint of his key (`messnetz collector approve`)."
+        after_help = "Example:\n  messnetz collector ticket XX-100001/main --hours 24\n  messnetz collector ticket XX-100001/main --qr=ticket.svg\n\nWho redeems it waits until you have compared the fingerprint of his key (`messnetz collector approve`)."
     )]
     Ticket {
         /// The site, as SCHOOL/SITE of the site file
@@ -71,6 +70,9 @@ enum Command {
         /// Let whoever redeems it in at once, without comparing fingerprints: for boxes that you set up yourself
         #[arg(long)]
         no_approval: bool,
+        /// Show it as a QR code as well: here, or in a file (.svg, .png) that only you can read
+        #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+        qr: Option<PathBuf>,
         /// Print as JSON
         #[arg(long)]
         json: bool,
@@ -121,7 +123,7 @@ enum Command {
         #[command(flatten)]
         whom: standing::Whom,
     },
-    /// Make a new admin token for dashboard and API; the old one ends (takes effect at the next start)
+    /// Make a new admin token for dashboard and API; the old one ends, within a second also where the collector runs
     #[command(
         after_help = "Example:\n  messnetz collector token --config /etc/messnetz/collector.toml\n\nPrograms send it as `Authorization: Bearer TOKEN`."
     )]
@@ -222,6 +224,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             site,
             hours,
             no_approval,
+            qr,
             json,
         } => {
             let admission = if no_approval {
@@ -229,7 +232,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             } else {
                 Admission::ByOperator
             };
-            ticket(load()?, &site, hours, admission, json)
+            ticket::make(load()?, &site, hours, admission, (qr.as_deref(), json))
         }
         Command::Approve(whom) => standing::decide(load()?, &whom, Decision::Approve),
         Command::Release(whom) => standing::decide(load()?, &whom, Decision::Release),
@@ -300,37 +303,6 @@ fn serve(config: Config, dashboard: Option<std::net::TcpListener>) -> anyhow::Re
         collector::run(collector, listeners, asked_to_stop()).await?;
         Ok(Ending::Well)
     })
-}
-
-fn ticket(
-    config: Config,
-    site: &str,
-    hours: u64,
-    admission: Admission,
-    json: bool,
-) -> anyhow::Result<Ending> {
-    let collector = Collector::open(config)?;
-    known_site(&collector, site)?;
-    let secret = TicketSecret::random()
-        .map_err(|_| anyhow::anyhow!("the operating system gave no random numbers"))?;
-    let valid_for = Duration::from_secs(hours.saturating_mul(3600));
-    let now = clock::now();
-    collector.with_store_now(|store| store.add_ticket(&secret, site, admission, now, valid_for))?;
-    let ticket = Ticket {
-        collector: collector.public.clone(),
-        fingerprint: collector.keys()?.certificate.fingerprint,
-        id: collector.id()?,
-        site: site.to_owned(),
-        secret,
-    };
-    if json {
-        print_json(
-            &serde_json::json!({ "ticket": ticket.to_string(), "site": site, "hours": hours }),
-        )?;
-    } else {
-        print(&ticket.to_string())?;
-    }
-    Ok(Ending::Well)
 }
 
 /// The site of this name, or an error that tells those there are.

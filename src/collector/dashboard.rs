@@ -35,11 +35,12 @@ struct Choice {
 pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    token: Option<AdminToken>,
     collector: Arc<Collector>,
 ) {
+    let guarded = Arc::clone(&collector);
     let guard = middleware::from_fn(move |request: Request, next: Next| {
-        let refusal = refuse(token.as_ref(), request.headers());
+        // Another process may have set another one a moment ago.
+        let refusal = refuse(guarded.token().as_ref(), request.headers());
         async move {
             match refusal {
                 Some(refusal) => refusal,

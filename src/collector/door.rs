@@ -30,13 +30,14 @@ use super::come_again::come_again;
 use super::enrolment::{self, EnrolmentRefused};
 use super::ingest::{BatchRefused, Taken, Unverified, quoted};
 use super::rate::{Rate, Turnstile};
+use super::resume::{self, ResumeRefused};
 use super::run::Collector;
 use crate::clock;
 use crate::listener::{self, MAX_CONNECTIONS};
 use crate::store::{Arrival, StoreError};
 use crate::wire::{
     Acknowledgement, BATCH_PATH, ENROL_PATH, MAX_BATCH_BYTES, PINS_HEADER, PINS_PATH, PROGRAM_PATH,
-    PinsAnswer, Refusal, Standing, UPDATE_PATH,
+    PinsAnswer, RESUME_PATH, Refusal, Standing, UPDATE_PATH,
 };
 
 /// What a request needs to know of the connection it came over.
@@ -135,6 +136,7 @@ async fn serve_within(
     let router = Router::new()
         .route("/v1/hello", get(|| async { "messnetz collector\n" }))
         .route(PINS_PATH, get(pins))
+        .route(RESUME_PATH, post(resume))
         .route(ENROL_PATH, post(enrol))
         .route(BATCH_PATH, post(batch))
         .route(UPDATE_PATH, post(programs::report))
@@ -173,6 +175,23 @@ async fn pins(State(door): State<Door>) -> Response {
         })
         .into_response(),
         _ => refuse(StatusCode::NOT_FOUND, "there is no list of certificates"),
+    }
+}
+
+/// What is there of an agent, for whoever holds its key.
+async fn resume(State(door): State<Door>, body: Body) -> Response {
+    let body = match door.bodies.read(body, door.bounds.enrolment).await {
+        Ok(body) => body,
+        Err(refused) => return refuse_body(&refused),
+    };
+    let this = Arc::clone(&door.collector);
+    let answered = door
+        .collector
+        .with_store(move |store| resume::answer(&this, store, &body.bytes));
+    match answered.await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(ResumeRefused::Store(error)) => store_failed(&error),
+        Err(refused) => refuse(refused.status(), refused),
     }
 }
 
@@ -248,7 +267,7 @@ async fn batch(
         Err(refused) => {
             let status = match &refused {
                 BatchRefused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                BatchRefused::Malformed(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                BatchRefused::Malformed(_) | BatchRefused::Left => StatusCode::UNPROCESSABLE_ENTITY,
                 BatchRefused::NotAuthentic => StatusCode::UNAUTHORIZED,
                 BatchRefused::NotIn(standing) => {
                     let (standing, error) = (Some(*standing), refused.to_string());

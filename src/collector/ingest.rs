@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::keys::KeyError;
 use super::quota::Exceeded;
-use crate::store::{EnrolledAgent, Full, Store, StoreError, Stored};
+use crate::store::{EnrolledAgent, Former, Full, Store, StoreError, Stored};
 use crate::wire::batch::{self, Batch, BatchError, Chunk};
 use crate::wire::{AgentId, BATCH_FORMAT, CollectorId, MAX_BATCH_BYTES, Standing};
 use crate::zstandard;
@@ -29,6 +29,9 @@ pub enum BatchRefused {
     /// The agent's own, and nothing is taken from it at present, or ever again.
     #[error("{}", why_not_in(*.0))]
     NotIn(Standing),
+    /// The agent measures somewhere else, and has said so itself.
+    #[error("the agent was moved away from this site, and has sent of its new one since")]
+    Left,
     /// Another batch has this number.
     #[error(
         "another batch with this number, or before or after it, was taken: this agent's state was copied or restored; it is in quarantine until the operator has looked"
@@ -147,12 +150,20 @@ impl Unverified {
             .agent(&header.agent)?
             .filter(|agent| *collector == header.collector && batch.is_signed_by(&agent.public_key))
             .ok_or(BatchRefused::NotAuthentic)?;
-        if agent.site != header.site && !store.was_at(&agent.id, &header.site)? {
+        let former = if agent.site == header.site {
+            None
+        } else {
+            Some(store.former(&agent.id, &header.site)?)
+        };
+        if former == Some(Former::Never) {
             return Err(BatchRefused::NotAuthentic);
         }
         // Only to whoever holds the key: others do not learn that there is such an agent.
         if agent.standing != Standing::Approved {
             return Err(BatchRefused::NotIn(agent.standing));
+        }
+        if former == Some(Former::Left) {
+            return Err(BatchRefused::Left);
         }
         Ok((batch, agent))
     }

@@ -10,7 +10,8 @@ use thiserror::Error;
 use super::keys::{KeyDirectory, KeyError, RECEIPTS};
 use crate::wire::batch::Batch;
 use crate::wire::{
-    Assignment, CollectorId, Pins, PublicKey, Receipt, Signed, SignedReceipt, SignedSchedule,
+    Answer, Assignment, CollectorId, Pins, PublicKey, Receipt, Signed, SignedReceipt,
+    SignedSchedule,
 };
 
 /// The key could not be made or read.
@@ -78,6 +79,14 @@ impl ReceiptKey {
     /// Where it cannot be written as JSON.
     pub(super) fn vouch(&self, pins: &Pins) -> Result<Signed<Pins>, serde_json::Error> {
         Signed::by(&self.0, pins)
+    }
+
+    /// What is there of an agent, signed.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    pub(super) fn answer(&self, answer: &Answer) -> Result<Signed<Answer>, serde_json::Error> {
+        Signed::by(&self.0, answer)
     }
 
     /// The assignment, signed.

@@ -73,6 +73,8 @@ pub struct Collector {
     directory: KeyDirectory,
     /// Which certificates agents are to believe, once it serves.
     pins: RwLock<Option<Arc<Vouched>>>,
+    /// What opens the dashboard, once it serves.
+    token: RwLock<Option<AdminToken>>,
     /// Language of the dashboard.
     pub language: Language,
     /// What tickets name as its address.
@@ -224,6 +226,7 @@ impl Collector {
             keys: directory.open(&store).map_err(Arc::new),
             directory,
             pins: RwLock::default(),
+            token: RwLock::default(),
             store: Box::new(store),
             report: Mutex::new(None),
             places: places(&config.authority),
@@ -282,8 +285,22 @@ impl Collector {
         *self.pins.write().unwrap_or_else(PoisonError::into_inner) = vouched;
     }
 
+    /// What opens the dashboard; `None` where nothing is needed.
+    pub(super) fn token(&self) -> Option<AdminToken> {
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        token.clone()
+    }
+
+    /// Looks at what opens the dashboard from now on.
+    fn renew_token(&self) -> Result<Option<AdminToken>, StoreError> {
+        let token = AdminToken::of(self.store())?;
+        (*self.token.write().unwrap_or_else(PoisonError::into_inner)).clone_from(&token);
+        Ok(token)
+    }
+
     /// Goes over to the certificate and the list that another process has written; says whether there was one.
     fn renew(&self, shown: &Shown) -> Result<bool, KeyError> {
+        self.renew_token()?;
         let Some((signed, pins)) = certificate::issued(self.store())? else {
             return Ok(false);
         };
@@ -515,7 +532,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let keys = collector.keys()?;
-    let token = collector.with_store_now(AdminToken::of)?;
+    let token = collector.renew_token()?;
     let local = |listener: &TcpListener| listener.local_addr();
     let dashboard_address = local(&listeners.dashboard).map_err(|source| RunError::Listen {
         what: "the dashboard",
@@ -550,7 +567,7 @@ pub async fn run(
         () = service_manager.keep_telling() => {}
         () = door::serve(listeners.agents, for_agents, Arc::clone(&collector)) => {}
         () = reach::watch(Arc::clone(&collector)) => {}
-        () = dashboard::serve(listeners.dashboard, dashboard_tls, token, Arc::clone(&collector)) => {}
+        () = dashboard::serve(listeners.dashboard, dashboard_tls, Arc::clone(&collector)) => {}
         ended = stamp::reflect(listeners.reflector, stamp::Limits::default(), None, |_| true) => {
             let Err(failure) = ended;
             tracing::error!(%failure, "the STAMP reflector ended");
@@ -563,7 +580,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Goes over to what `messnetz collector certificate` has written, soon after it was.
+/// Goes over to what `messnetz collector certificate` and `token` have written, soon after it was.
 async fn follow(collector: Arc<Collector>, shown: Arc<Shown>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;

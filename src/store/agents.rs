@@ -58,6 +58,17 @@ pub struct EnrolledAgent {
     pub pins: u64,
 }
 
+/// What an agent has to do with a site that is not its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Former {
+    /// It never measured there.
+    Never,
+    /// It was moved away, and nothing has come of its new site: what it measured until it knew may still come.
+    Leaving,
+    /// Something has come of its new site since.
+    Left,
+}
+
 /// What an operator decides about an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'a> {
@@ -336,15 +347,26 @@ impl Connected {
         agent(&self.connection, id)
     }
 
-    /// Whether an agent measured at this site before it was moved.
+    /// What an agent has to do with a site that it measured at before it was moved.
     ///
     /// # Errors
     /// Where the database refuses.
-    pub(super) fn was_at(&self, id: &AgentId, site: &str) -> Result<bool, StoreError> {
+    pub(super) fn former(&self, id: &AgentId, site: &str) -> Result<Former, StoreError> {
+        // It sends in the order of its epochs: what came of where it is now, it measured after it knew of the move.
         let mut statement = self.connection.prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM former_site WHERE site = ?1 AND agent = ?2)",
+            "SELECT EXISTS (
+                 SELECT 1 FROM agent JOIN run ON run.agent = agent.id AND run.site = agent.site
+                 WHERE agent.id = former_site.agent AND run.received_at >= former_site.left_at)
+             FROM former_site WHERE site = ?1 AND agent = ?2",
         )?;
-        Ok(statement.query_row([site, id.as_str()], |row| row.get(0))?)
+        let has_arrived = statement
+            .query_row([site, id.as_str()], |row| row.get(0))
+            .optional()?;
+        Ok(match has_arrived {
+            None => Former::Never,
+            Some(false) => Former::Leaving,
+            Some(true) => Former::Left,
+        })
     }
 
     /// All agents, by site.

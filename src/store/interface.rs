@@ -9,9 +9,9 @@ use messnetz_metric::UnixMillis;
 use serde::Serialize;
 
 use super::{
-    Admission, Arrival, Came, Checked, Decision, DecisionRefused, EnrolledAgent, Forked, Full,
-    LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Run, SiteSeries, StoreError, Stored,
-    TicketRefused,
+    Admission, Arrival, Came, Checked, Decision, DecisionRefused, EnrolledAgent, Forked, Former,
+    Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Run, SiteSeries, StoreError,
+    Stored, TicketRefused,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -56,11 +56,11 @@ pub trait Store: Debug + Send + Sync {
         now: UnixMillis,
     ) -> Result<Result<EnrolledAgent, DecisionRefused>, StoreError>;
 
-    /// Whether an agent measured at this site before it was moved.
+    /// What an agent has to do with a site that it measured at before it was moved.
     ///
     /// # Errors
     /// Where the store fails.
-    fn was_at(&self, id: &AgentId, site: &str) -> Result<bool, StoreError>;
+    fn former(&self, id: &AgentId, site: &str) -> Result<Former, StoreError>;
 
     /// Keeps which list of the collector's certificates an agent said it has.
     ///

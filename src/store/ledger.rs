@@ -83,13 +83,18 @@ impl Connected {
             }
         };
         if is_fork {
-            connection.execute(
-                "INSERT INTO fork (site, agent, times, last_at) VALUES (?1, ?2, 1, ?3)
+            let (site, agent) = (&arrival.site, arrival.agent.as_str());
+            // The very batch that was refused before: its sender has not heard of that.
+            let told = connection.execute(
+                "INSERT INTO fork (site, agent, times, last_at, refused) VALUES (?1, ?2, 1, ?3, ?4)
                  ON CONFLICT (site, agent)
-                 DO UPDATE SET times = times + 1, last_at = excluded.last_at",
-                params![arrival.site, arrival.agent.as_str(), arrival.received_at.0],
+                 DO UPDATE SET times = times + 1, last_at = excluded.last_at, refused = excluded.refused
+                 WHERE refused IS NOT excluded.refused",
+                params![site, agent, arrival.received_at.0, arrival.hash.as_bytes()],
             )?;
-            agents::quarantine(connection, &arrival.agent)?;
+            if told > 0 {
+                agents::quarantine(connection, &arrival.agent)?;
+            }
             return Ok(Stored::Fork);
         }
         tail::append(connection, arrival)?;

@@ -10,8 +10,8 @@ use messnetz_metric::UnixMillis;
 use super::queue::Queue;
 use super::{
     Admission, Arrival, Came, Checked, Compacted, Connected, Decision, DecisionRefused,
-    EnrolledAgent, Extent, Forked, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen,
-    Run, SiteSeries, Store, StoreError, Stored, TicketRefused,
+    EnrolledAgent, Extent, Forked, Former, Full, LateSeries, Lease, LineSeen, Offer, Pending,
+    ProgramSeen, Run, SiteSeries, Store, StoreError, Stored, TicketRefused,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -102,8 +102,8 @@ impl Store for SqliteStore {
         self.writing().decide(id, decision, now)
     }
 
-    fn was_at(&self, id: &AgentId, site: &str) -> Result<bool, StoreError> {
-        self.reading(|store| store.was_at(id, site))
+    fn former(&self, id: &AgentId, site: &str) -> Result<Former, StoreError> {
+        self.reading(|store| store.former(id, site))
     }
 
     fn agent(&self, id: &AgentId) -> Result<Option<EnrolledAgent>, StoreError> {

@@ -73,6 +73,14 @@ pub enum AssignmentError {
         /// The serial of the one that is followed.
         followed: u64,
     },
+    /// No collector whose clock is right would have it yet: nothing could come after it.
+    #[error("its serial {serial} is above {latest}, which none can be today")]
+    Ahead {
+        /// Its serial.
+        serial: u64,
+        /// The highest that is taken.
+        latest: u64,
+    },
 }
 
 impl Assignment {

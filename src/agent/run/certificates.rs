@@ -19,7 +19,10 @@ pub(super) async fn ask(
 ) -> Result<(), UploadError> {
     let known = (&enrolment.collector_id(), enrolment.pins_number());
     match pins::ask(&enrolment.collector, known, way_out).await {
-        Ok(Ok(later)) => Ok(believe(agent, enrolment, later)?),
+        Ok(Ok(later)) => match believe(agent, enrolment, later).await? {
+            true => Ok(()),
+            false => Err(first),
+        },
         Ok(Err(another)) => Err(UploadError::Another {
             collector: enrolment.collector.clone(),
             source: Box::new(another),
@@ -28,8 +31,22 @@ pub(super) async fn ask(
     }
 }
 
-/// Believes a later list of the collector's certificates, and keeps it for the next start.
-fn believe(agent: &Agent, enrolment: &mut Enrolment, later: Later) -> Result<(), StateError> {
+/// Believes a later list of the collector's certificates, and keeps it for the next start; says whether it does.
+async fn believe(
+    agent: &Agent,
+    enrolment: &mut Enrolment,
+    later: Later,
+) -> Result<bool, StateError> {
+    let known = enrolment.pins_number();
+    let latest = agent.clock_for_numbers().await.latest(known);
+    if later.pins.number > latest {
+        tracing::warn!(
+            number = later.pins.number,
+            latest,
+            "a list of the collector's certificates is not believed: its number could not have been reached by today"
+        );
+        return Ok(false);
+    }
     tracing::info!(
         number = later.pins.number,
         accepted = ?later.pins.accept,
@@ -39,19 +56,22 @@ fn believe(agent: &Agent, enrolment: &mut Enrolment, later: Later) -> Result<(),
     agent.state.keep_enrolment(&renewed)?;
     *enrolment = renewed;
     agent.accepted.send_replace(enrolment.accepted());
-    Ok(())
+    Ok(true)
 }
 
 /// Believes the list of an acknowledgement, where it is the collector's and later than the one that is known.
 ///
 /// # Errors
 /// Where it cannot be kept.
-pub(super) fn take(
+pub(super) async fn take(
     agent: &Agent,
     enrolment: &mut Enrolment,
     offered: Option<Signed<Pins>>,
 ) -> Result<(), StateError> {
     let known = enrolment.pins_number();
     let later = offered.and_then(|it| pins::later(it, &enrolment.receipt_key, known));
-    later.map_or(Ok(()), |later| believe(agent, enrolment, later))
+    match later {
+        Some(later) => believe(agent, enrolment, later).await.map(drop),
+        None => Ok(()),
+    }
 }

@@ -7,7 +7,7 @@ use messnetz_metric::{Observation, Outcome, Quantity, UnixMillis};
 use rusqlite::{Connection, Transaction, params};
 
 use super::omissions::Tally;
-use super::{SpoolError, UNREADABLE, count, final_time};
+use super::{SpoolError, UNREADABLE, count, final_time, resuming};
 use crate::wire::batch::Why;
 
 /// What a spool may hold.
@@ -110,6 +110,9 @@ fn rows(transaction: &Transaction<'_>, level: i64, limit: i64) -> Result<Vec<Row
 
 /// Thins the oldest of what can be spared soonest; gives how many observations went.
 pub(super) fn thin(transaction: &Transaction<'_>, bounds: Bounds) -> Result<usize, SpoolError> {
+    if resuming::forget_sent(transaction)? {
+        return Ok(1);
+    }
     for level in (1..=LAST_LEVEL).chain([PRECIOUS]) {
         let oldest = rows(transaction, level, bounds.at_once)?;
         if oldest.is_empty() {

@@ -132,6 +132,9 @@ fn a_fork_is_quarantine_and_after_the_release_only_a_later_epoch_goes_on() {
         matches!(duplicate, Stored::Duplicate { .. }),
         "{duplicate:?}"
     );
+    // The batch that was refused comes again: its sender has not heard of that.
+    assert_eq!(keep(&mut store, &batch_after(None, 96)), Stored::Fork);
+    assert_eq!(standing(&store), Standing::Approved);
     // The second box goes on where it was, and is found again.
     let goes_on = batch_after(Some(&first), 97);
     assert_eq!(keep(&mut store, &goes_on), Stored::Fork);
@@ -142,7 +145,7 @@ fn a_fork_is_quarantine_and_after_the_release_only_a_later_epoch_goes_on() {
 fn a_moved_agent_is_known_at_its_former_site_and_its_serials_go_on() {
     let (_folder, mut store) = with_agent();
     let id = agent_id();
-    assert!(!store.was_at(&id, SITE).unwrap());
+    assert_eq!(store.former(&id, OTHER).unwrap(), Former::Never);
     store.keep_schedule(SITE, &id, "the first").unwrap();
     for site in [OTHER, SITE, OTHER] {
         let moved = store.decide(&id, Decision::Move(site), UnixMillis(9));
@@ -150,6 +153,30 @@ fn a_moved_agent_is_known_at_its_former_site_and_its_serials_go_on() {
         let kept = store.schedule(site, &id).unwrap();
         assert_eq!(kept.as_deref(), Some("the first"));
     }
-    assert!(store.was_at(&id, SITE).unwrap());
-    assert!(store.was_at(&id, OTHER).unwrap());
+    assert_eq!(store.former(&id, SITE).unwrap(), Former::Leaving);
+    assert_eq!(store.former(&id, OTHER).unwrap(), Former::Leaving);
+}
+
+#[test]
+fn a_former_site_is_closed_by_what_comes_of_the_new_one() {
+    let (_folder, mut store) = with_agent();
+    let id = agent_id();
+    let first = batch_after(None, 95);
+    keep(&mut store, &first);
+    let moved = store.decide(&id, Decision::Move(OTHER), UnixMillis(9));
+    moved.unwrap().unwrap();
+    keep(&mut store, &batch_after(Some(&first), 95));
+    assert_eq!(store.former(&id, SITE).unwrap(), Former::Leaving);
+    let of_new_site = crate::wire::batch::Link {
+        collector: first.header().collector.clone(),
+        agent: id.clone(),
+        site: OTHER.to_owned(),
+        epoch: 2,
+        sequence: 1,
+        previous: None,
+    };
+    let arrived = Batch::new(&of_new_site, &[]).unwrap().signed_with(&key());
+    let arrival = Arrival::of(&arrived, UnixMillis(10)).unwrap();
+    assert_eq!(store.append_one(&arrival).unwrap(), Stored::New);
+    assert_eq!(store.former(&id, SITE).unwrap(), Former::Left);
 }
