@@ -11,6 +11,7 @@ mod conduct;
 mod doctor;
 mod due;
 mod enrolment;
+mod hand_in;
 mod key;
 mod limits;
 mod numbers;
@@ -27,6 +28,7 @@ mod wear;
 
 pub use doctor::{Finding, Standing, examine};
 pub use enrolment::{EnrolError, Enrolled, enrol};
+pub use hand_in::{HandInError, HandedIn, VisitRecord, hand_in};
 pub use limits::{Limits, LimitsError, Periods, Targets, Tests};
 pub use pins::AnotherCertificate;
 pub use plan::{Plan, PlanError, Planned};

@@ -11,6 +11,7 @@ mod measured;
 pub mod pace;
 mod samples;
 pub mod trends;
+pub mod visits;
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ use serde::Serialize;
 
 use measured::{Measured, times_of};
 
-use crate::store::{Store, StoreError};
+use crate::store::{ChainHead, Store, StoreError};
 use crate::text::Text;
 
 pub use inventory::{StatedRow, stated};
@@ -58,6 +59,8 @@ pub struct Report {
     pub coverage: Vec<TargetCoverage>,
     /// What would mend the missed targets.
     pub recommendations: Vec<Recommendation>,
+    /// Where each agent's chain of batches ends: who keeps this report can prove what its verdicts rest on.
+    pub chains: Vec<ChainHead>,
 }
 
 /// One target at one site, judged.
@@ -233,6 +236,7 @@ pub fn judge(
         stated,
         coverage,
         recommendations,
+        chains: store.heads()?,
     })
 }
 

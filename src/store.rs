@@ -10,6 +10,7 @@ mod block;
 mod check;
 mod column;
 mod compact;
+mod heads;
 mod interface;
 mod leases;
 mod ledger;
@@ -36,9 +37,12 @@ use thiserror::Error;
 
 use crate::sqlite::{BUSY_TIMEOUT, open_shared, plan_once};
 
-pub use agents::{Admission, Decision, DecisionRefused, EnrolledAgent, Former, TicketRefused};
+pub use agents::{
+    Admission, Decision, DecisionRefused, EnrolledAgent, Former, Role, TicketRefused,
+};
 pub use backup::restore;
 pub use check::{Checked, Fault, Gap, Head};
+pub use heads::ChainHead;
 pub use interface::{Compacted, Extent, Store};
 pub use leases::Lease;
 pub use ledger::{Forked, Stored};
@@ -54,7 +58,7 @@ pub use updates::{Offer, ProgramSeen};
 const SCHEMA_VERSION: i64 = SCHEMA_STEPS.len().cast_signed() as i64;
 
 /// What brings a file from each schema to the next, beginning with an empty one.
-const SCHEMA_STEPS: [&str; 13] = [
+const SCHEMA_STEPS: [&str; 14] = [
     include_str!("store/schema-1.sql"),
     include_str!("store/schema-2.sql"),
     include_str!("store/schema-3.sql"),
@@ -68,6 +72,7 @@ const SCHEMA_STEPS: [&str; 13] = [
     include_str!("store/schema-11.sql"),
     include_str!("store/schema-12.sql"),
     include_str!("store/schema-13.sql"),
+    include_str!("store/schema-14.sql"),
 ];
 
 /// The schema until which batches were kept in parts.

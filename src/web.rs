@@ -86,7 +86,7 @@ pub fn dashboard(
                     }
                     section {
                         h2 { (text.say("agents-title")) }
-                        (agents::table(agents, text))
+                        (agents::table(agents, &report.chains, text))
                     }
                 }
             }

@@ -13,6 +13,7 @@ mod explain;
 mod inventory;
 #[cfg(feature = "collector")]
 mod roster;
+mod snapshot;
 
 use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Unit, Value};

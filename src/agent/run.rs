@@ -1,6 +1,7 @@
 //! The agent at work: one loop measures, one uploads.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
@@ -57,6 +58,9 @@ const TOLD_EVERY_MS: u64 = 3_600_000;
 
 /// How often the clocks are looked at, and whether something waits to be flushed.
 const TENDED_EVERY: Duration = Duration::from_secs(5);
+
+/// How often an agent that found the disk full looks for room.
+const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_secs(10);
 
 /// The agent cannot work.
 #[derive(Debug, Error)]
@@ -172,15 +176,14 @@ pub async fn run(
         _lock = state.lock()?;
         enrolment
     };
+    let service_manager = Notifier::from_environment();
+    service_manager.ready();
     let path = state.spool_file();
-    let spool_error = |source| RunError::Spool {
-        path: path.display().to_string(),
-        source,
+    let spool = tokio::select! {
+        () = service_manager.keep_telling() => return Ok(()),
+        spool = once_there_is_room(&path) => spool?,
+        () = &mut stop => return Ok(()),
     };
-    let mut spool = Spool::open(&path, clock::now()).map_err(spool_error)?;
-    let boot = Machine::this().boot;
-    let begun = spool.begin(&boot, clock::look(), clock::anchor_ms());
-    begun.map_err(spool_error)?;
     let agent = Agent::new(state, limits, release_keys, spool)?;
     agent.accepted.send_replace(enrolment.accepted());
     tracing::info!(agent = %enrolment.agent, site = enrolment.site, collector = enrolment.collector, "the agent starts");
@@ -202,8 +205,6 @@ pub async fn run(
         way_out: way_out.clone(),
         ..Surroundings::default()
     };
-    let service_manager = Notifier::from_environment();
-    service_manager.ready();
     tokio::select! {
         () = service_manager.keep_telling() => {}
         () = measure_for_ever(&agent, &around, schedule) => {}
@@ -220,6 +221,36 @@ pub async fn run(
     }
     tracing::info!("the agent stops; what is not uploaded stays in the spool");
     Ok(())
+}
+
+/// Opens the spool. On a full disk it waits: an agent that ends helps nobody, and the next one would find the same.
+///
+/// # Errors
+/// Where the file cannot be used for another reason.
+async fn once_there_is_room(path: &Path) -> Result<Spool, RunError> {
+    loop {
+        let boot = Machine::this().boot;
+        let spool = Spool::open(path, clock::now()).and_then(|mut spool| {
+            spool.begin(&boot, clock::look(), clock::anchor_ms())?;
+            Ok(spool)
+        });
+        match spool {
+            Err(error) if error.is_full() => {
+                tracing::error!(
+                    spool = %path.display(),
+                    again_in = ?ROOM_LOOKED_FOR_EVERY,
+                    "the disk is full: nothing is measured until there is room for the spool"
+                );
+                tokio::time::sleep(ROOM_LOOKED_FOR_EVERY).await;
+            }
+            spool => {
+                return spool.map_err(|source| RunError::Spool {
+                    path: path.display().to_string(),
+                    source,
+                });
+            }
+        }
+    }
 }
 
 /// Looks at the clocks, and has the spool flushed.

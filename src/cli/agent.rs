@@ -1,6 +1,7 @@
 //! `messnetz agent`: enrol a box, and let it measure.
 
 mod doctor;
+mod hand_in;
 mod plan;
 mod start;
 
@@ -83,6 +84,7 @@ enum Command {
         json: bool,
     },
     Doctor(doctor::Doctor),
+    HandIn(hand_in::HandIn),
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
@@ -111,6 +113,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             }
         }
         Command::Doctor(doctor) => return doctor.run(),
+        Command::HandIn(hand_in) => return hand_in.run(),
         Command::Plan(wanted) => return plan::run(&wanted),
         Command::Status { state, json } => {
             let state = StateDirectory::new(&state);

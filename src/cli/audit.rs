@@ -18,13 +18,11 @@ use messnetz_sites::inventory::Inventory;
 use messnetz_sites::quantile::Statistic;
 use messnetz_sites::site::{Address, Authority, Register, School, SchoolForm, Site, SiteId};
 use messnetz_sites::target::{ProfileId, Profiles, Target};
-use messnetz_sites::verdict::{NotMeasured, Standing};
 
 use super::{Ending, asked_to_stop, block_on, check_interface, print, print_json, write_new};
 use crate::audit::{Audit, Finding, Visit, audit};
 use crate::measure::TestServer;
 use crate::text::{Language, Text};
-use crate::words::operator;
 
 /// What a school is held against that no site file describes.
 const USUAL: [&str; 3] = ["de-aufgreifschwelle-30", "de-gigabit", "voice-video"];
@@ -305,7 +303,7 @@ fn findings(audit: &Audit, text: &Text) -> String {
         lines.extend(
             snapshots
                 .iter()
-                .map(|finding| format!("  {}", standing(finding, text))),
+                .map(|finding| format!("  {}", text.snapshot(&finding.title, &finding.snapshot))),
         );
     }
     if audit
@@ -408,39 +406,4 @@ fn measured(audit: &Audit, segment: Segment, text: &Text) -> Vec<String> {
             },
         )
         .collect()
-}
-
-fn standing(finding: &Finding, text: &Text) -> String {
-    let Finding { title, snapshot } = finding;
-    let title = text.pick(title);
-    let word = match &snapshot.standing {
-        Standing::Above => text.say("audit-above"),
-        Standing::Below => text.say("audit-below"),
-        Standing::NotMeasured { why } => {
-            let why = match why {
-                NotMeasured::NoData { why } => text.why_no_data(why),
-                NotMeasured::PortTooSmall(full) => text.why_port_too_small(full),
-                NotMeasured::BoxTooSlow(slow) => text.why_box_too_slow(slow),
-            };
-            return format!("– {title}: {}, {why}", text.say("audit-not-measured"));
-        }
-    };
-    let (sign, good) = match snapshot.favourable {
-        Some(true) => ("✔", text.say("audit-favourable")),
-        Some(false) => ("✘", text.say("audit-unfavourable")),
-        None => ("–", String::new()),
-    };
-    let value = |value: Option<Value>| value.map(|value| text.value(value)).unwrap_or_default();
-    let threshold = value(
-        snapshot
-            .threshold
-            .as_ref()
-            .map(|threshold| threshold.tolerated),
-    );
-    format!(
-        "{sign} {title}: {word} ({good}), {} {} {threshold}, n = {}",
-        value(snapshot.observed),
-        operator(snapshot.op),
-        snapshot.samples
-    )
 }

@@ -73,6 +73,9 @@ enum Command {
         /// Show it as a QR code as well: here, or in a file (.svg, .png) that only you can read
         #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
         qr: Option<PathBuf>,
+        /// For an engineer's laptop, which hands in audits of any site (`messnetz agent hand-in`) and measures nothing else
+        #[arg(long, conflicts_with = "no_approval")]
+        visits: bool,
         /// Print as JSON
         #[arg(long)]
         json: bool,
@@ -82,6 +85,21 @@ enum Command {
         after_help = "Example:\n  messnetz collector agents --json\n\nAn agent is live up to a day after its last batch, at risk up to a week, then lost, unless a profile says otherwise.\nA forked agent's state was copied or restored: it is in quarantine: find the second box, then `messnetz collector release` or `revoke`."
     )]
     Agents {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the visits whose audits were handed in, each with what it saw of the site's targets
+    #[command(
+        after_help = "Examples:\n  messnetz collector visits\n  messnetz collector visits --days 365 --json\n\nA visit is a snapshot: it says above or below on that day, and no verdict rests on it.\nA laptop hands audits in with 'messnetz agent hand-in', enrolled with 'messnetz collector ticket SITE --visits'."
+    )]
+    Visits {
+        /// How many days to look back
+        #[arg(long, default_value_t = 92, value_parser = clap::value_parser!(u16).range(1..=3660))]
+        days: u16,
+        /// Language; the configuration's where not given
+        #[arg(long, value_enum)]
+        lang: Option<Language>,
         /// Print as JSON
         #[arg(long)]
         json: bool,
@@ -225,12 +243,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             hours,
             no_approval,
             qr,
+            visits,
             json,
         } => {
-            let admission = if no_approval {
-                Admission::AtOnce
-            } else {
-                Admission::ByOperator
+            let admission = match (no_approval, visits) {
+                (true, _) => Admission::AtOnce,
+                (false, true) => Admission::Visitor,
+                (false, false) => Admission::ByOperator,
             };
             ticket::make(load()?, &site, hours, admission, (qr.as_deref(), json))
         }
@@ -239,6 +258,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Revoke(whom) => standing::decide(load()?, &whom, Decision::Revoke),
         Command::Move { site, whom } => standing::decide(load()?, &whom, Decision::Move(&site)),
         Command::Agents { json } => agents::list(load()?, json),
+        Command::Visits { days, lang, json } => results::visits(load()?, days, lang, json),
         Command::Gaps { agent, json } => agents::gaps(load()?, &agent, json),
         Command::Token => {
             let collector = Collector::open(load()?)?;

@@ -316,7 +316,7 @@ async fn take(
             // Held here, and not where the stranger waits: the work goes on when he has left.
             let _place = place;
             let unverified = Unverified::read(&body.bytes, packed)?;
-            let (batch, agent) = unverified.verify(this.store(), &this.id()?)?;
+            let (batch, agent) = unverified.verify(this.store(), &this.id()?, |site| this.knows(site))?;
             if let Some(number) = has.filter(|number| *number != agent.pins) {
                 this.store().keep_pins(&agent.id, number)?;
             }

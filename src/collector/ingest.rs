@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::keys::KeyError;
 use super::quota::Exceeded;
-use crate::store::{EnrolledAgent, Former, Full, Store, StoreError, Stored};
+use crate::store::{EnrolledAgent, Former, Full, Role, Store, StoreError, Stored};
 use crate::wire::batch::{self, Batch, BatchError, Chunk};
 use crate::wire::{AgentId, BATCH_FORMAT, CollectorId, MAX_BATCH_BYTES, Standing};
 use crate::zstandard;
@@ -135,7 +135,7 @@ impl Unverified {
     }
 
     /// Verifies the batch as it was signed: for this collector, by an agent that measures at its site, or did
-    /// before it was moved. Gives the agent too.
+    /// before it was moved; or by one that visits, for any site that is known here. Gives the agent too.
     ///
     /// # Errors
     /// Why it is not taken.
@@ -143,6 +143,7 @@ impl Unverified {
         self,
         store: &dyn Store,
         collector: &CollectorId,
+        is_known: impl Fn(&str) -> bool,
     ) -> Result<(Batch, EnrolledAgent), BatchRefused> {
         let batch = self.0;
         let header = batch.header();
@@ -150,12 +151,13 @@ impl Unverified {
             .agent(&header.agent)?
             .filter(|agent| *collector == header.collector && batch.is_signed_by(&agent.public_key))
             .ok_or(BatchRefused::NotAuthentic)?;
-        let former = if agent.site == header.site {
+        let former = if agent.role == Role::Visitor || agent.site == header.site {
             None
         } else {
             Some(store.former(&agent.id, &header.site)?)
         };
-        if former == Some(Former::Never) {
+        let is_elsewhere = agent.role == Role::Visitor && !is_known(&header.site);
+        if is_elsewhere || former == Some(Former::Never) {
             return Err(BatchRefused::NotAuthentic);
         }
         // Only to whoever holds the key: others do not learn that there is such an agent.
@@ -207,12 +209,20 @@ mod tests {
 
     const SITE: &str = "XX-100001/main";
 
+    /// A site that the collector does not know.
+    const ELSEWHERE: &str = "XX-999999/main";
+
     fn key() -> Ed25519KeyPair {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap()
     }
 
     fn store_with(key: &Ed25519KeyPair) -> (tempfile::TempDir, SqliteStore) {
+        let (folder, store) = admitted(key, Admission::AtOnce);
+        (folder, store)
+    }
+
+    fn admitted(key: &Ed25519KeyPair, admission: Admission) -> (tempfile::TempDir, SqliteStore) {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
         let secret = TicketSecret::random().unwrap();
@@ -220,7 +230,7 @@ mod tests {
             .add_ticket(
                 &secret,
                 SITE,
-                Admission::AtOnce,
+                admission,
                 UnixMillis(0),
                 Duration::from_mins(1),
             )
@@ -238,7 +248,9 @@ mod tests {
     }
 
     fn take_batch(store: &SqliteStore, batch: &Batch, now: i64) -> Result<Taken, BatchRefused> {
-        let (batch, _) = Unverified::read(&batch.document(), false)?.verify(store, &here())?;
+        let (batch, _) =
+            Unverified::read(&batch.document(), false)?
+                .verify(store, &here(), |site| site != ELSEWHERE)?;
         let stored = store.store_batch(&batch, UnixMillis(now))?;
         Taken::of(&batch, stored, UnixMillis(now))
     }
@@ -254,17 +266,20 @@ mod tests {
         }
     }
 
-    fn batch(key: &Ed25519KeyPair) -> Batch {
+    fn observation() -> Observation {
         let metric = Metric::new(Segment::Line, Quantity::Rtt);
         let outcome = Outcome::Value(Value::new(metric.quantity.unit(), 12_345));
-        let observation = Observation::new(
+        Observation::new(
             metric,
             UnixMillis(1),
             Vantage::default(),
             "collector",
             outcome,
-        );
-        Batch::new(&link(key), &[observation]).unwrap()
+        )
+    }
+
+    fn batch(key: &Ed25519KeyPair) -> Batch {
+        Batch::new(&link(key), &[observation()]).unwrap()
     }
 
     #[test]
@@ -305,6 +320,39 @@ mod tests {
             let refused = take_batch(&store, &batch, 2).unwrap_err();
             assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_visitor_hands_in_what_it_measured_at_any_known_site_and_no_verdict_rests_on_it() {
+        let key = key();
+        let (_folder, store) = admitted(&key, Admission::Visitor);
+        let id = AgentId::of_key(key.public_key().as_ref());
+        let at = |site: &str| {
+            let site = site.to_owned();
+            let link = Link { site, ..link(&key) };
+            Batch::new(&link, &[observation()])
+                .unwrap()
+                .signed_with(&key)
+        };
+        let refused = take_batch(&store, &at(SITE), 2).unwrap_err();
+        assert!(
+            matches!(refused, BatchRefused::NotIn(Standing::Pending)),
+            "{refused}"
+        );
+        store
+            .decide(&id, Decision::Approve, UnixMillis(2))
+            .unwrap()
+            .unwrap();
+        let refused = take_batch(&store, &at(ELSEWHERE), 3).unwrap_err();
+        assert!(matches!(refused, BatchRefused::NotAuthentic), "{refused}");
+        let ever = UnixMillis(0)..=UnixMillis(i64::MAX);
+        for site in [SITE, "XX-100002/main"] {
+            take_batch(&store, &at(site), 3).unwrap();
+            let visits = store.visits_of_site(site, ever.clone()).unwrap();
+            assert_eq!(visits.len(), 1, "{site}");
+            assert!(store.series_of_site(site, ever.clone()).unwrap().is_empty());
+        }
+        assert!(store.agents_of_site(SITE).unwrap().is_empty());
     }
 
     #[test]

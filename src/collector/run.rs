@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -39,6 +40,7 @@ use crate::clock;
 use crate::judging::agents::{self, AgentState};
 use crate::judging::pace::{self, Pace};
 use crate::judging::trends::{self, Trends};
+use crate::judging::visits::{self, Visited};
 use crate::judging::{self, Report, Wanted};
 use crate::sd_notify::Notifier;
 use crate::store::{Extent, SqliteStore, Store, StoreError};
@@ -354,6 +356,12 @@ impl Collector {
         }
     }
 
+    /// Whether the site file has this site.
+    pub(super) fn knows(&self, site: &str) -> bool {
+        let id: Option<SiteId> = site.parse().ok();
+        id.is_some_and(|id| self.authority.site(&id).is_some())
+    }
+
     /// What this agent measures, signed.
     ///
     /// # Errors
@@ -379,7 +387,8 @@ impl Collector {
         self.assignments.signed(store, key, whose, schedule, now)
     }
 
-    /// What this agent measures: sites take turns, and so do the agents of a site.
+    /// What this agent measures: sites take turns, and so do the agents of a site. One that visits measures
+    /// nothing by a schedule.
     ///
     /// # Errors
     /// Where the store fails.
@@ -390,11 +399,14 @@ impl Collector {
         agent: &AgentId,
     ) -> Result<Schedule, StoreError> {
         let agents = store.agents_of_site(site)?;
+        let Some(index) = agents.iter().position(|known| known == agent.as_str()) else {
+            return Ok(Schedule {
+                tasks: Vec::new(),
+                ..self.schedule.clone()
+            });
+        };
         let agent = Turn {
-            index: agents
-                .iter()
-                .position(|known| known == agent.as_str())
-                .unwrap_or_default(),
+            index,
             of: agents.len(),
         };
         let of = self.places.len();
@@ -479,6 +491,14 @@ impl Collector {
     pub fn agents(&self, now: UnixMillis) -> Result<Vec<AgentState>, StoreError> {
         let reachable = self.reach.keys().cloned().collect();
         agents::agents(&self.authority, self.store(), &reachable, now)
+    }
+
+    /// The visits of these times that were handed in, computed on this thread.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn visits(&self, times: &RangeInclusive<UnixMillis>) -> Result<Vec<Visited>, StoreError> {
+        visits::visits(&self.authority, self.store(), times)
     }
 
     /// What the stored samples say now, or said a moment ago, computed on this thread.

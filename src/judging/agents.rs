@@ -10,7 +10,7 @@ use messnetz_sites::liveness::{Liveness, Silence};
 use messnetz_sites::site::{Authority, SiteId};
 use serde::Serialize;
 
-use crate::store::{Came, LineSeen, Store, StoreError};
+use crate::store::{Came, LineSeen, Role, Store, StoreError};
 use crate::wire::AgentId;
 
 /// For how long what was seen of a line is told, in milliseconds.
@@ -139,7 +139,8 @@ pub fn agents(
         }
     };
     let measuring = store.agents()?.into_iter();
-    let measuring = measuring.filter(|agent| agent.standing.measures());
+    let measuring =
+        measuring.filter(|agent| agent.standing.measures() && agent.role == Role::Resident);
     Ok(measuring.map(state).collect())
 }
 

@@ -324,7 +324,7 @@ pub(super) fn disturbed(series: &[SiteSeries]) -> Disturbed {
 }
 
 /// What bounded what the site's agent could show, as last seen from `begin` to before `end`.
-fn bounds(measured: &[SiteSeries], begin: UnixMillis, end: UnixMillis) -> Bounds {
+pub(super) fn bounds(measured: &[SiteSeries], begin: UnixMillis, end: UnixMillis) -> Bounds {
     let last = |segment, quantity| {
         let metric = Metric::new(segment, quantity);
         measured

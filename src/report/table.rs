@@ -59,7 +59,37 @@ pub fn soll_ist(report: &Report, text: &Text) -> String {
         }
         lines.push(String::new());
     }
+    lines.extend(chains(report, text));
     lines.join("\n").trim_end().to_owned()
+}
+
+/// Where the evidence ends, one line for each agent; nothing where none has sent anything.
+fn chains(report: &Report, text: &Text) -> Vec<String> {
+    if report.chains.is_empty() {
+        return Vec::new();
+    }
+    let head = [
+        text.say("table-site"),
+        text.say("agents-agent"),
+        text.say("chains-end"),
+        text.say("chains-hash"),
+    ];
+    let rows: Vec<_> = report
+        .chains
+        .iter()
+        .map(|chain| {
+            [
+                chain.site.clone(),
+                chain.agent.to_string(),
+                format!("{}/{}", chain.epoch, chain.sequence),
+                chain.hash.to_string(),
+            ]
+        })
+        .collect();
+    let mut lines = vec![text.say("chains-title"), String::new()];
+    lines.extend(columns(&head, &rows));
+    lines.extend([String::new(), text.say("chains-note")]);
+    lines
 }
 
 /// The inventory targets of which something is stated, and how many there are without; nothing where there

@@ -27,6 +27,11 @@ pub enum TicketRefused {
         "this agent is enrolled for another site: an operator moves it there with `messnetz collector move`"
     )]
     Elsewhere,
+    /// The agent measures, and the ticket is for visits, or the other way round.
+    #[error(
+        "this agent is enrolled for something else: a laptop for visits and a box that stays have a directory, and so a key, of their own"
+    )]
+    OtherRole,
     /// The agent's key was revoked.
     #[error(
         "this agent's key was revoked: enrol with another directory, which makes another key, and a new ticket"
@@ -41,6 +46,17 @@ pub enum Admission {
     ByOperator,
     /// Whoever redeems the ticket is in.
     AtOnce,
+    /// An operator compares first, and the agent may then hand in what it measured on visits, and nothing else.
+    Visitor,
+}
+
+/// What an agent is for. What one measured is kept apart from what the other did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It stays at its site and measures there round the clock: verdicts rest on it.
+    Resident,
+    /// It goes from site to site and hands in audits: snapshots, of which none becomes a verdict.
+    Visitor,
 }
 
 /// An enrolled agent.
@@ -56,6 +72,8 @@ pub struct EnrolledAgent {
     pub standing: Standing,
     /// The number of the list of the collector's certificates that it said it has; 0 where it said nothing.
     pub pins: u64,
+    /// What it is for.
+    pub role: Role,
 }
 
 /// What an agent has to do with a site that is not its own.
@@ -122,6 +140,16 @@ impl Decision<'_> {
     }
 }
 
+impl Role {
+    const fn of(visits: bool) -> Self {
+        if visits {
+            Self::Visitor
+        } else {
+            Self::Resident
+        }
+    }
+}
+
 impl FromSql for Standing {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let text = value.as_str()?;
@@ -131,9 +159,9 @@ impl FromSql for Standing {
 }
 
 /// The columns of [`agent_of`].
-const COLUMNS: &str = "id, site, public_key, standing, pins";
+const COLUMNS: &str = "id, site, public_key, standing, pins, visits";
 
-type AgentRow = (String, String, Vec<u8>, Standing, i64);
+type AgentRow = (String, String, Vec<u8>, Standing, i64, bool);
 
 fn columns(row: &Row<'_>) -> Result<AgentRow, rusqlite::Error> {
     Ok((
@@ -142,10 +170,13 @@ fn columns(row: &Row<'_>) -> Result<AgentRow, rusqlite::Error> {
         row.get(2)?,
         row.get(3)?,
         row.get(4)?,
+        row.get(5)?,
     ))
 }
 
-fn agent_of((id, site, public_key, standing, pins): AgentRow) -> Result<EnrolledAgent, StoreError> {
+fn agent_of(
+    (id, site, public_key, standing, pins, visits): AgentRow,
+) -> Result<EnrolledAgent, StoreError> {
     let id = AgentId::try_from(id).map_err(|why| StoreError::Damaged {
         what: "an agent's name",
         why,
@@ -156,6 +187,7 @@ fn agent_of((id, site, public_key, standing, pins): AgentRow) -> Result<Enrolled
         public_key,
         standing,
         pins: pins.cast_unsigned(),
+        role: Role::of(visits),
     })
 }
 
@@ -203,10 +235,11 @@ impl Connected {
         let valid_for = i64::try_from(valid_for.as_millis()).unwrap_or(i64::MAX);
         let expires = now.0.saturating_add(valid_for);
         let approves = admission == Admission::AtOnce;
+        let visits = admission == Admission::Visitor;
         self.connection.execute(
-            "INSERT INTO ticket (secret_hash, site, made_at, expires_at, approves)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![secret.hash(), site, now.0, expires, approves],
+            "INSERT INTO ticket (secret_hash, site, made_at, expires_at, approves, visits)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![secret.hash(), site, now.0, expires, approves, visits],
         )?;
         Ok(())
     }
@@ -228,14 +261,15 @@ impl Connected {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let id = AgentId::of_key(public_key);
         let known = agent(&transaction, &id)?;
-        let ticket: Option<(i64, Option<String>, bool)> = transaction
+        let ticket: Option<(i64, Option<String>, bool, bool)> = transaction
             .query_row(
-                "SELECT expires_at, used_by, approves FROM ticket WHERE secret_hash = ?1 AND site = ?2",
+                "SELECT expires_at, used_by, approves, visits FROM ticket
+                 WHERE secret_hash = ?1 AND site = ?2",
                 params![secret.hash(), site],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )
             .optional()?;
-        let Some((expires, used_by, approves)) = ticket else {
+        let Some((expires, used_by, approves, visits)) = ticket else {
             return Ok(Err(TicketRefused::Unknown));
         };
         let is_first = match used_by {
@@ -250,6 +284,9 @@ impl Connected {
                 return Ok(Err(TicketRefused::Revoked));
             }
             Some(known) if known.site != site => return Ok(Err(TicketRefused::Elsewhere)),
+            Some(known) if known.role != Role::of(visits) => {
+                return Ok(Err(TicketRefused::OtherRole));
+            }
             Some(known) if known.standing != Standing::Pending => known.standing,
             None | Some(_) if approves => Standing::Approved,
             None | Some(_) => Standing::Pending,
@@ -260,6 +297,7 @@ impl Connected {
             public_key: public_key.to_vec(),
             standing,
             pins: known.map_or(0, |known| known.pins),
+            role: Role::of(visits),
         };
         if is_first {
             transaction.execute(
@@ -267,9 +305,17 @@ impl Connected {
                 params![now.0, agent.id.as_str(), secret.hash()],
             )?;
             transaction.execute(
-                "INSERT INTO agent (id, site, public_key, enrolled_at, standing) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO agent (id, site, public_key, enrolled_at, standing, visits)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (id) DO UPDATE SET standing = excluded.standing",
-                params![agent.id.as_str(), site, public_key, now.0, agent.standing.as_str()],
+                params![
+                    agent.id.as_str(),
+                    site,
+                    public_key,
+                    now.0,
+                    agent.standing.as_str(),
+                    visits
+                ],
             )?;
             transaction.commit()?;
         }
@@ -387,7 +433,7 @@ impl Connected {
     pub(super) fn agents_of_site(&self, site: &str) -> Result<Vec<String>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT id FROM agent
-             WHERE site = ?1 AND standing IN ('approved', 'quarantined') ORDER BY id",
+             WHERE site = ?1 AND standing IN ('approved', 'quarantined') AND NOT visits ORDER BY id",
         )?;
         let names = statement.query_map([site], |row| row.get(0))?;
         Ok(names.collect::<Result<_, _>>()?)

@@ -9,9 +9,9 @@ use messnetz_metric::UnixMillis;
 use serde::Serialize;
 
 use super::{
-    Admission, Arrival, Came, Checked, Decision, DecisionRefused, EnrolledAgent, Forked, Former,
-    Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Run, SiteSeries, StoreError,
-    Stored, TicketRefused,
+    Admission, Arrival, Came, ChainHead, Checked, Decision, DecisionRefused, EnrolledAgent, Forked,
+    Former, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Run, SiteSeries,
+    StoreError, Stored, TicketRefused,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -171,11 +171,21 @@ pub trait Store: Debug + Send + Sync {
     /// Where the store fails.
     fn forks(&self) -> Result<Vec<Forked>, StoreError>;
 
-    /// All series of a site with what was measured within `window`.
+    /// All series of a site with what the agents that stay there measured within `window`.
     ///
     /// # Errors
     /// Where the store fails or holds what this program does not write.
     fn series_of_site(
+        &self,
+        site: &str,
+        window: RangeInclusive<UnixMillis>,
+    ) -> Result<Vec<SiteSeries>, StoreError>;
+
+    /// The same of the audits that were handed in: visits are kept apart, and no verdict rests on them.
+    ///
+    /// # Errors
+    /// Where the store fails or holds what this program does not write.
+    fn visits_of_site(
         &self,
         site: &str,
         window: RangeInclusive<UnixMillis>,
@@ -191,6 +201,12 @@ pub trait Store: Debug + Send + Sync {
         window: RangeInclusive<UnixMillis>,
         received_after: UnixMillis,
     ) -> Result<Option<LateSeries>, StoreError>;
+
+    /// The last batch of every agent that stays or stayed at a site, by site.
+    ///
+    /// # Errors
+    /// Where the store fails or holds what this program does not write.
+    fn heads(&self) -> Result<Vec<ChainHead>, StoreError>;
 
     /// What came of every agent, counted, by site.
     ///

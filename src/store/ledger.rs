@@ -293,6 +293,7 @@ pub(super) mod tests {
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
     use super::*;
+    use crate::store::Role;
     use crate::store::tests::store;
     use crate::wire::CollectorId;
     use crate::wire::batch::Link;
@@ -395,7 +396,7 @@ pub(super) mod tests {
             keep(&mut store, &batch, 6),
             Stored::Duplicate { received_at }
         );
-        let series = store.series_of_site(SITE, EVER).unwrap();
+        let series = store.series_by(Role::Resident, SITE, EVER).unwrap();
         assert_eq!(series.len(), 1);
         assert_eq!((series[0].samples.len(), series[0].failures.len()), (1, 1));
     }
@@ -405,7 +406,7 @@ pub(super) mod tests {
         let (_folder, mut store) = store();
         keep(&mut store, &batch_after(None, 95), 5);
         assert_eq!(keep(&mut store, &batch_after(None, 96), 6), Stored::Fork);
-        let series = store.series_of_site(SITE, EVER).unwrap();
+        let series = store.series_by(Role::Resident, SITE, EVER).unwrap();
         assert_eq!(series[0].samples.len(), 1);
     }
 
@@ -513,7 +514,7 @@ pub(super) mod tests {
     impl Old {
         /// All of it is in a file that was brought up to date, once, and the chain goes on.
         pub(in crate::store) fn is_in(&self, store: &Connected, version: usize) {
-            let series = store.series_of_site(SITE, EVER).unwrap();
+            let series = store.series_by(Role::Resident, SITE, EVER).unwrap();
             assert_eq!(series.len(), 1, "from schema {version}");
             let expected: Vec<_> = self.batch.chunks()[0].outcomes().collect();
             let [(value_at, value)] = series[0].samples[..] else {

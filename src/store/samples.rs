@@ -1,6 +1,6 @@
 //! Reading the samples of one site back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use messnetz_metric::{
@@ -11,7 +11,7 @@ use rusqlite::{Row, params};
 use super::compact::Numbers;
 use super::ledger::Near;
 use super::segment::Samples;
-use super::{Connected, StoreError};
+use super::{Connected, Role, StoreError};
 use crate::wire::batch::{Batch, Series};
 
 /// One series of a site with its samples of some time.
@@ -96,10 +96,12 @@ impl Gathered {
         }
     }
 
-    /// Each series that has anything, oldest first.
-    fn finish(mut self) -> Vec<SiteSeries> {
-        self.found
-            .retain(|series| !series.samples.is_empty() || !series.failures.is_empty());
+    /// Each series that has anything and is of none of these agents, oldest first.
+    fn finish(mut self, others: &HashSet<String>) -> Vec<SiteSeries> {
+        self.found.retain(|series| {
+            let is_empty = series.samples.is_empty() && series.failures.is_empty();
+            !is_empty && !others.contains(&series.agent)
+        });
         for series in &mut self.found {
             // Batches may come late, and an agent's clock may step: mostly this has nothing to do.
             series.samples.sort_by_key(|(at, _)| *at);
@@ -110,12 +112,13 @@ impl Gathered {
 }
 
 impl Connected {
-    /// All series of a site with what was measured within `window`.
+    /// All series of a site with what was measured within `window`, by agents of this role.
     ///
     /// # Errors
     /// Where the database refuses or holds what this program does not write.
-    pub(super) fn series_of_site(
+    pub(super) fn series_by(
         &self,
+        role: Role,
         site: &str,
         window: RangeInclusive<UnixMillis>,
     ) -> Result<Vec<SiteSeries>, StoreError> {
@@ -125,7 +128,16 @@ impl Connected {
         self.gather_old(site, &window, &mut gathered)?;
         self.gather_sealed(site, &window, &mut gathered)?;
         self.each_of_tail(site, &window, |batch| gathered.take(batch, &window))?;
-        Ok(gathered.finish())
+        Ok(gathered.finish(&self.others_than(role)?))
+    }
+
+    /// The agents that are for something else.
+    fn others_than(&self, role: Role) -> Result<HashSet<String>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM agent WHERE visits <> ?1")?;
+        let names = statement.query_map([role == Role::Visitor], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
     }
 
     /// What was measured at a site within `window`, of the late batches that came after `received_after`;
@@ -163,9 +175,10 @@ impl Connected {
             }
             newest = newest.max(Some(UnixMillis(row.get(3)?)));
         }
+        let others = self.others_than(Role::Resident)?;
         Ok(newest.map(|received_at| LateSeries {
-            all: all.finish(),
-            behind: behind.finish(),
+            all: all.finish(&others),
+            behind: behind.finish(&others),
             received_at,
         }))
     }

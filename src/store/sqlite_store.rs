@@ -9,9 +9,9 @@ use messnetz_metric::UnixMillis;
 
 use super::queue::Queue;
 use super::{
-    Admission, Arrival, Came, Checked, Compacted, Connected, Decision, DecisionRefused,
+    Admission, Arrival, Came, ChainHead, Checked, Compacted, Connected, Decision, DecisionRefused,
     EnrolledAgent, Extent, Forked, Former, Full, LateSeries, Lease, LineSeen, Offer, Pending,
-    ProgramSeen, Run, SiteSeries, Store, StoreError, Stored, TicketRefused,
+    ProgramSeen, Role, Run, SiteSeries, Store, StoreError, Stored, TicketRefused,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -189,7 +189,15 @@ impl Store for SqliteStore {
         site: &str,
         window: RangeInclusive<UnixMillis>,
     ) -> Result<Vec<SiteSeries>, StoreError> {
-        self.reading(|store| store.series_of_site(site, window))
+        self.reading(|store| store.series_by(Role::Resident, site, window))
+    }
+
+    fn visits_of_site(
+        &self,
+        site: &str,
+        window: RangeInclusive<UnixMillis>,
+    ) -> Result<Vec<SiteSeries>, StoreError> {
+        self.reading(|store| store.series_by(Role::Visitor, site, window))
     }
 
     fn late_series_of_site(
@@ -199,6 +207,10 @@ impl Store for SqliteStore {
         received_after: UnixMillis,
     ) -> Result<Option<LateSeries>, StoreError> {
         self.reading(|store| store.late_series_of_site(site, &window, received_after))
+    }
+
+    fn heads(&self) -> Result<Vec<ChainHead>, StoreError> {
+        self.reading(Connected::heads)
     }
 
     fn came(&self) -> Result<Vec<Came>, StoreError> {

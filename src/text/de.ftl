@@ -218,6 +218,13 @@ reopened-behind = { $samples } davon älter als das, was die Messbox vorher lief
 ## Audit
 audit-title = Audit von { $school }
 audit-is-snapshot = Eine Momentaufnahme: sie sagt heute darüber oder darunter, nie erfüllt oder nicht erfüllt.
+visit-head = { $school } ({ $site }), { $began } UTC: { $count } Beobachtungen, signiert von { $agent }
+visits-none = Für diese Tage wurde kein Audit eingereicht.
+chains-title = Enden der Beweisketten
+table-site = Standort
+chains-end = letzte Lieferung
+chains-hash = Hash
+chains-note = Wer diese Hashes aufbewahrt, kann mit „messnetz collector store check --against“ beweisen, dass bis hierher keine Lieferung abgeschnitten oder ausgetauscht wurde.
 audit-above = heute darüber
 audit-below = heute darunter
 audit-favourable = gut

@@ -218,6 +218,13 @@ reopened-behind = { $samples } of them older than what the agent had sent before
 ## Audit
 audit-title = Audit of { $school }
 audit-is-snapshot = A snapshot of one visit: it says above or below today, and never met or missed.
+visit-head = { $school } ({ $site }), { $began } UTC: { $count } observations, signed by { $agent }
+visits-none = No audit was handed in for these days.
+chains-title = Ends of the chains of evidence
+table-site = Site
+chains-end = last batch
+chains-hash = hash
+chains-note = Who keeps these hashes can prove with “messnetz collector store check --against” that no batch up to here was cut or exchanged.
 audit-above = above today
 audit-below = below today
 audit-favourable = good

@@ -4,10 +4,11 @@ use maud::{Markup, html};
 use messnetz_sites::liveness::Liveness;
 
 use crate::judging::agents::AgentState;
+use crate::store::ChainHead;
 use crate::text::Text;
 
 /// One row for each agent. States are words; the colour repeats them.
-pub(super) fn table(agents: &[AgentState], text: &Text) -> Markup {
+pub(super) fn table(agents: &[AgentState], chains: &[ChainHead], text: &Text) -> Markup {
     if agents.is_empty() {
         return html! { p { (text.say("agents-none")) } };
     }
@@ -24,6 +25,26 @@ pub(super) fn table(agents: &[AgentState], text: &Text) -> Markup {
             tbody { @for agent in agents { (row(agent, text)) } }
         } }
         p.note { (text.say("agents-note")) }
+        @if !chains.is_empty() {
+            details {
+                summary { (text.say("chains-title")) }
+                div.scroll { table {
+                    thead { tr {
+                        th scope="col" { (text.say("table-site")) }
+                        th scope="col" { (text.say("agents-agent")) }
+                        th scope="col" { (text.say("chains-end")) }
+                        th scope="col" { (text.say("chains-hash")) }
+                    } }
+                    tbody { @for chain in chains { tr {
+                        th scope="row" { (chain.site) }
+                        td { code { (chain.agent) } }
+                        td { (chain.epoch) "/" (chain.sequence) }
+                        td { code { (chain.hash) } }
+                    } } }
+                } }
+                p.note { (text.say("chains-note")) }
+            }
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! One visit, with and without a network.
 
+use std::fs;
 use std::path::Path;
 use std::process::Output;
 
 use messnetz::demo::network::{Network, Town};
 use messnetz::lab::Namespace;
 
+use crate::doors::free_port;
 use crate::lab::enter;
-use crate::program::{RunningCollector, messnetz, stderr, stdout, write_config};
+use crate::program::{RunningCollector, messnetz, run, stderr, stdout, write_config};
 use crate::quiet::quiet;
 
 fn audit(place: &Namespace, directory: &Path, arguments: &[&str]) -> Output {
@@ -127,4 +129,119 @@ fn mistakes_of_the_command_line_are_told_before_anything_is_measured() {
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_audit_is_handed_in_once_kept_apart_and_refused_when_it_was_changed_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_config(
+        folder,
+        &format!(
+            "agents = \"127.0.0.1:{}\"\ndashboard = \"127.0.0.1:0\"",
+            free_port()
+        ),
+    );
+    let _collector = RunningCollector::start(folder, None);
+    let of_json = |arguments: &[&str]| -> serde_json::Value {
+        let output = run(folder, arguments);
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{arguments:?}: {}", stderr(&output)))
+    };
+    // It was measured at another site than the one that the ticket names.
+    let measured = [
+        "audit",
+        "--runs",
+        "1",
+        "--sites",
+        "authority.toml",
+        "--site",
+        "XX-100002/main",
+        "--service",
+        "127.0.0.1:9",
+        "--out",
+        "visit.json",
+        "--json",
+    ];
+    let audit = of_json(&measured);
+    let hand_in = [
+        "agent",
+        "hand-in",
+        "visit.json",
+        "--state",
+        "laptop",
+        "--json",
+    ];
+
+    let ticket = [
+        "collector",
+        "ticket",
+        "XX-100001/main",
+        "--visits",
+        "--json",
+    ];
+    let ticket = of_json(&ticket)["ticket"].as_str().unwrap().to_owned();
+    let enrol = [
+        "agent", "enrol", &ticket, "--state", "laptop", "--wait", "0",
+    ];
+    assert_eq!(run(folder, &enrol).status.code(), Some(1));
+    let waits = run(folder, &hand_in);
+    assert_eq!(waits.status.code(), Some(2));
+    let agent = of_json(&["collector", "agents", "--json"])[0]["agent"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        stderr(&waits).contains("collector approve"),
+        "{}",
+        stderr(&waits)
+    );
+    let approved = run(folder, &["collector", "approve", &agent]);
+    assert!(approved.status.success(), "{}", stderr(&approved));
+
+    let ticket = [
+        "collector",
+        "ticket",
+        "XX-100001/main",
+        "--no-approval",
+        "--json",
+    ];
+    let ticket = of_json(&ticket)["ticket"].as_str().unwrap().to_owned();
+    let of_box = run(folder, &["agent", "enrol", &ticket, "--state", "box"]);
+    assert!(of_box.status.success(), "{}", stderr(&of_box));
+    let by_box = run(
+        folder,
+        &["agent", "hand-in", "visit.json", "--state", "box"],
+    );
+    assert!(stderr(&by_box).contains("--visits"), "{}", stderr(&by_box));
+
+    let first = of_json(&hand_in);
+    assert_eq!(first[0]["receipts"], of_json(&hand_in)[0]["receipts"]);
+    let visits = of_json(&["collector", "visits", "--json"]);
+    assert_eq!(visits.as_array().unwrap().len(), 1, "{visits}");
+    let observations = audit["observations"].as_array().unwrap().len();
+    assert_eq!(visits[0]["observations"], observations);
+    assert_eq!(
+        (&visits[0]["site"], &visits[0]["agent"]),
+        (&"XX-100002/main".into(), &agent.clone().into())
+    );
+    let report = of_json(&["collector", "report", "--json"]);
+    for row in report["rows"].as_array().unwrap() {
+        assert_eq!(row["judgement"]["verdict"]["word"], "no-data", "{row}");
+    }
+
+    let text = fs::read_to_string(folder.join("visit.json")).unwrap();
+    let changed = text.replacen("127.0.0.1:9", "127.0.0.1:8", 1);
+    fs::write(folder.join("visit.json"), changed).unwrap();
+    let refused = run(folder, &hand_in);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        stderr(&refused).contains("quarantine"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(of_json(&["collector", "visits", "--json"]), visits);
+    let shown = stdout(&run(folder, &["collector", "visits", "--lang", "en"]));
+    assert!(shown.contains("A snapshot of one visit"), "{shown}");
+    println!("{shown}");
 }

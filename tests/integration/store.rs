@@ -208,3 +208,38 @@ fn a_backup_has_no_key_and_with_the_keys_beside_it_the_collector_is_back() {
     wait_until("a batch more", || batches_by_epoch(&town) != before);
     end(running);
 }
+
+#[test]
+fn a_cut_at_the_end_is_found_by_a_report_that_was_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (agent, _) = measured(folder);
+    let report = json(folder, &["collector", "report", "--json"], 0);
+    let head = &report["chains"][0];
+    assert_eq!(
+        (&head["agent"], &head["sequence"]),
+        (&Json::from(agent.as_str()), &Json::from(5))
+    );
+    let printed = stdout(&run(folder, &["collector", "report", "--lang", "en"]));
+    assert!(
+        printed.contains(head["hash"].as_str().unwrap()),
+        "{printed}"
+    );
+    fs::write(folder.join("report.json"), report.to_string()).unwrap();
+    json(folder, &["collector", "store", "compact", "--json"], 0);
+    let against = ["--against", "report.json", "--json"];
+    let check = [&["collector", "store", "check"][..], &against].concat();
+    assert_eq!(json(folder, &check, 0)["cut"], serde_json::json!([]));
+
+    let without = tempfile::tempdir().unwrap();
+    let without = without.path();
+    measured(without);
+    let file = rusqlite::Connection::open(without.join("data/store.db")).unwrap();
+    file.execute("DELETE FROM tail WHERE sequence = 5", [])
+        .unwrap();
+    let alone = json(without, &["collector", "store", "check", "--json"], 0);
+    assert_eq!(alone["holds"], true, "by itself it cannot be seen");
+    fs::copy(folder.join("report.json"), without.join("report.json")).unwrap();
+    let found = json(without, &check, 1);
+    assert_eq!(found["cut"][0], *head);
+}

@@ -51,7 +51,7 @@ impl SpoolError {
     }
 
     /// Whether there was no room for it.
-    pub(super) fn is_full(&self) -> bool {
+    pub(in super::super) fn is_full(&self) -> bool {
         self.code() == Some(ErrorCode::DiskFull)
     }
 }

@@ -7,6 +7,7 @@ use super::super::{Ending, print, print_json};
 use crate::clock;
 use crate::collector::{Collector, Config};
 use crate::judging::gaps;
+use crate::store::Role;
 use crate::text::{Language, Text};
 use crate::wire::AgentId;
 use crate::words::shown;
@@ -37,6 +38,7 @@ pub(super) fn list(config: Config, json: bool) -> anyhow::Result<Ending> {
             };
             let (forks, last_fork) = forked(&agent.id);
             shown["standing"] = agent.standing.as_str().into();
+            shown["visits"] = (agent.role == Role::Visitor).into();
             shown["public_key"] = STANDARD.encode(&agent.public_key).into();
             shown["forks"] = forks.into();
             shown["last_fork_unix_ms"] = serde_json::to_value(last_fork)?;
@@ -47,6 +49,9 @@ pub(super) fn list(config: Config, json: bool) -> anyhow::Result<Ending> {
         let text = Text::new(Language::En);
         for (agent, state) in of_state {
             let mut said = vec![agent.standing.as_str().to_owned()];
+            if agent.role == Role::Visitor {
+                said.push("hands in visits".to_owned());
+            }
             if let Some(state) = state {
                 said.push(text.liveness(state.liveness));
                 said.extend(text.last_came(state));

@@ -7,10 +7,58 @@ use messnetz_sites::trend::{Outlook, PeriodCoverage};
 
 use super::super::{Ending, print, print_json};
 use super::known_site;
+use crate::clock;
 use crate::collector::{Collector, Config};
 use crate::judging::Wanted;
 use crate::report::table::columns;
 use crate::text::{Language, Text};
+use crate::wire::AgentId;
+use crate::words::shown;
+
+/// The visits of the last days.
+pub(super) fn visits(
+    config: Config,
+    days: u16,
+    lang: Option<Language>,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let text = Text::new(lang.unwrap_or(config.language));
+    let now = clock::now();
+    let back = i64::from(days) * 86_400_000;
+    let times = UnixMillis(now.0.saturating_sub(back))..=now;
+    let visits = Collector::open(config)?.visits(&times)?;
+    if json {
+        print_json(&visits)?;
+        return Ok(Ending::Well);
+    }
+    let mut lines = Vec::new();
+    for visit in &visits {
+        let agent = AgentId::try_from(visit.agent.clone());
+        let agent = agent.map_or_else(|_| visit.agent.clone(), |id| id.in_groups());
+        lines.push(text.say_with(
+            "visit-head",
+            &[
+                ("school", visit.school_name.as_str().into()),
+                ("site", visit.site.as_str().into()),
+                ("began", shown(visit.began_at).into()),
+                ("count", visit.observations.into()),
+                ("agent", agent.into()),
+            ],
+        ));
+        let snapshots = visit.snapshots.iter();
+        lines.extend(
+            snapshots.map(|seen| format!("  {}", text.snapshot(&seen.title, &seen.snapshot))),
+        );
+        lines.push(String::new());
+    }
+    lines.push(if visits.is_empty() {
+        text.say("visits-none")
+    } else {
+        text.say("audit-is-snapshot")
+    });
+    print(&lines.join("\n"))?;
+    Ok(Ending::Well)
+}
 
 /// Schools at target by month, and each site's trend.
 pub(super) fn trend(

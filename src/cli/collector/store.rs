@@ -1,21 +1,26 @@
 //! `messnetz collector store`: hold the store against what agents signed, seal, copy, bring back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Subcommand;
+use serde::Deserialize;
 
-use super::super::{Ending, print, print_json};
+use super::super::{Ending, input, print, print_json};
 use crate::clock;
 use crate::collector::{Collector, Config};
-use crate::store::{Checked, Extent, restore};
+use crate::store::{ChainHead, Checked, Extent, restore};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Prove every sample by its agent's signature, and name what is missing
     #[command(
-        after_help = "Examples:\n  messnetz collector store check\n  messnetz collector store check --json\n\nExit codes: 0 all that is stored holds and no number is missing, 1 something does not hold or is missing.\nNumbers may be missing because their batches have not come yet, or were refused."
+        after_help = "Examples:\n  messnetz collector store check\n  messnetz collector store check --against report-2026-10.json --json\n\nExit codes: 0 all that is stored holds and no number is missing, 1 something does not hold or is missing.\nNumbers may be missing because their batches have not come yet, or were refused."
     )]
     Check {
+        /// A report that was kept as JSON (`messnetz collector report --json`): each chain must still hold the batch that it ended with then
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
         /// Print as JSON
         #[arg(long)]
         json: bool,
@@ -55,7 +60,7 @@ pub(super) enum Command {
 
 pub(super) fn run(config: Config, command: &Command) -> anyhow::Result<Ending> {
     match command {
-        Command::Check { json } => check(config, *json),
+        Command::Check { against, json } => check(config, against.as_deref(), *json),
         Command::Compact { json } => compact(config, *json),
         Command::Backup { file, json } => {
             Collector::open(config)?.with_store_now(|store| store.backup(file))?;
@@ -80,12 +85,53 @@ fn wrote(file: &std::path::Path, json: bool) -> anyhow::Result<Ending> {
     Ok(Ending::Well)
 }
 
-fn check(config: Config, json: bool) -> anyhow::Result<Ending> {
-    let found = Collector::open(config)?.with_store_now(|store| store.check())?;
-    let holds = found.iter().all(Checked::holds);
+/// What of a report is held against the store.
+#[derive(Deserialize)]
+struct Kept {
+    chains: Vec<ChainHead>,
+}
+
+/// The ends of chains of a report that the store no longer has, or has otherwise.
+fn cut(collector: &Collector, against: &Path) -> anyhow::Result<Vec<ChainHead>> {
+    let text = input::read(against)?;
+    let kept: Kept = serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{} is no report of `messnetz collector report --json`",
+            against.display()
+        )
+    })?;
+    let mut cut = Vec::new();
+    for head in kept.chains {
+        let batch = collector.with_store_now(|store| {
+            store.batch(&head.site, &head.agent, head.epoch, head.sequence)
+        })?;
+        if batch.is_none_or(|batch| batch.hash() != head.hash) {
+            cut.push(head);
+        }
+    }
+    Ok(cut)
+}
+
+fn check(config: Config, against: Option<&Path>, json: bool) -> anyhow::Result<Ending> {
+    let collector = Collector::open(config)?;
+    let found = collector.with_store_now(|store| store.check())?;
+    let cut = against.map_or(Ok(Vec::new()), |file| cut(&collector, file))?;
+    let holds = found.iter().all(Checked::holds) && cut.is_empty();
     if json {
-        print_json(&serde_json::json!({ "holds": holds, "agents": found }))?;
+        print_json(&serde_json::json!({ "holds": holds, "agents": found, "cut": cut }))?;
     } else {
+        for head in &cut {
+            let ChainHead {
+                site,
+                agent,
+                epoch,
+                sequence,
+                hash,
+            } = head;
+            print(&format!(
+                "{agent}  {site}  DOES NOT HOLD what the report ended with, {sequence} of epoch {epoch}: {hash} is gone"
+            ))?;
+        }
         for one in &found {
             print(&lines(one))?;
         }
