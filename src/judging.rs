@@ -14,13 +14,18 @@ pub mod trends;
 pub mod visits;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use messnetz_metric::UnixMillis;
 use messnetz_sites::cause::Cause;
 use messnetz_sites::coverage::{Coverage, Said, coverage};
 use messnetz_sites::period::{Cycle, Recent};
-use messnetz_sites::site::{Authority, SiteId};
-use messnetz_sites::target::{Target, TargetId};
+use messnetz_sites::site::{Authority, School, Site, SiteId};
+use messnetz_sites::target::TargetId;
 use messnetz_sites::upgrade::{Catalogue, Recommendation, recommend};
 use messnetz_sites::verdict::{InventoryJudgement, Judge, Judgement, VerdictKind};
 use messnetz_sites::{Bilingual, Day, Source};
@@ -207,19 +212,14 @@ pub fn judge(
     };
     let times = times_of(authority, recent, now);
     let since = *times.start();
-    let mut rows = Vec::new();
-    let mut judge = Judge::default();
-    for school in &authority.schools {
-        let targets: Vec<&Target> = authority
-            .known
-            .targets_for(authority.profiles_of(school), school)
-            .collect();
-        for site in &school.sites {
-            let measured = Measured::of(authority, school, site, store, recent, &times)?;
-            let of_target = |target: &&Target| measured.row(&mut judge, target);
-            rows.extend(targets.iter().filter_map(of_target));
-        }
-    }
+    let sites: Vec<(&School, &Site)> = authority
+        .schools
+        .iter()
+        .flat_map(|school| school.sites.iter().map(move |site| (school, site)))
+        .collect();
+    let rows = side_by_side(&sites, |judge, (school, site)| {
+        rows_of(authority, (school, site), store, (recent, &times), judge)
+    })?;
     let findings: Vec<(Judgement, Cause)> = rows
         .iter()
         .filter_map(|row| Some((row.judgement.clone(), row.cause.clone()?)))
@@ -238,6 +238,72 @@ pub fn judge(
         recommendations,
         chains: store.heads()?,
     })
+}
+
+/// The rows of one site, as [`judge`] gives them.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn judge_site(
+    authority: &Authority,
+    (school, site): (&School, &Site),
+    store: &dyn Store,
+    now: UnixMillis,
+    cycle: Cycle,
+) -> Result<Vec<Row>, StoreError> {
+    let recent = Recent {
+        cycle,
+        today: authority.calendar.zone.day_number(now),
+        count: 2,
+    };
+    let times = times_of(authority, recent, now);
+    let judge = &mut Judge::default();
+    rows_of(authority, (school, site), store, (recent, &times), judge)
+}
+
+fn rows_of(
+    authority: &Authority,
+    (school, site): (&School, &Site),
+    store: &dyn Store,
+    (recent, times): (Recent, &RangeInclusive<UnixMillis>),
+    judge: &mut Judge,
+) -> Result<Vec<Row>, StoreError> {
+    let measured = Measured::of(authority, school, site, store, recent, times)?;
+    let profiles = authority.profiles_of(school);
+    let targets = authority.known.targets_for(profiles, school);
+    Ok(targets
+        .filter_map(|target| measured.row(judge, target))
+        .collect())
+}
+
+/// What `rows` gives for each site, in the order of the sites: each processor takes the next one that nobody has.
+fn side_by_side<'a>(
+    sites: &[(&'a School, &'a Site)],
+    rows: impl Fn(&mut Judge, (&'a School, &'a Site)) -> Result<Vec<Row>, StoreError> + Sync,
+) -> Result<Vec<Row>, StoreError> {
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let work = || {
+        let mut judge = Judge::default();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(site) = sites.get(place) else {
+                return;
+            };
+            let rows = rows(&mut judge, *site);
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.insert(place, rows);
+        }
+    };
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 1..processors.min(sites.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let rows: Vec<Vec<Row>> = found.into_values().collect::<Result<_, _>>()?;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 /// Schools by verdict for each target: those that are measured, then those that are stated.

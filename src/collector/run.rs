@@ -19,7 +19,7 @@ use messnetz_sites::site::{Authority, School, Site, SiteId};
 use messnetz_sites::upgrade::Catalogue;
 use messnetz_sites::verdict::Sample;
 use thiserror::Error;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 
 use super::assignments::Assignments;
@@ -41,7 +41,7 @@ use crate::judging::agents::{self, AgentState};
 use crate::judging::pace::{self, Pace};
 use crate::judging::trends::{self, Trends};
 use crate::judging::visits::{self, Visited};
-use crate::judging::{self, Report, Wanted};
+use crate::judging::{self, Report, Row, Wanted};
 use crate::sd_notify::Notifier;
 use crate::store::{Extent, SqliteStore, Store, StoreError};
 use crate::text::Language;
@@ -49,6 +49,10 @@ use crate::wire::{AgentId, CollectorId, Pins, Schedule, Signed, SignedSchedule};
 
 /// The name of the store within the data directory.
 pub const STORE_FILE: &str = "store.db";
+
+/// How many connections wait in the kernel for their turn, as far as it lets so many (`net.core.somaxconn`): whoever
+/// finds no room tries again after seconds that double, and gives up after half a minute.
+const WAITING: u32 = 4_096;
 
 /// How often is looked for batches to seal.
 const SEAL_EVERY: Duration = Duration::from_secs(30);
@@ -190,6 +194,15 @@ impl Listeners {
             }
         };
         let agents = config.agents;
+        let listen = || {
+            let socket = match agents {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            }?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(agents)?;
+            socket.listen(WAITING)
+        };
         let dashboard = match dashboard {
             Some(inherited) => inherited
                 .set_nonblocking(true)
@@ -197,9 +210,7 @@ impl Listeners {
             None => TcpListener::bind(config.dashboard).await,
         };
         Ok(Self {
-            agents: TcpListener::bind(agents)
-                .await
-                .map_err(error("agents", agents))?,
+            agents: listen().map_err(error("agents", agents))?,
             reflector: UdpSocket::bind(agents)
                 .await
                 .map_err(error("STAMP packets", agents))?,
@@ -454,6 +465,18 @@ impl Collector {
             clock::now(),
             cycle,
         )
+    }
+
+    /// What the stored samples say of one site, computed on this thread; nothing of a site that is not in the site
+    /// file.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn rows_of(&self, site: &SiteId, cycle: Cycle) -> Result<Vec<Row>, StoreError> {
+        let Some(of) = self.authority.site(site) else {
+            return Ok(Vec::new());
+        };
+        judging::judge_site(&self.authority, of, self.store(), clock::now(), cycle)
     }
 
     /// Where the stored samples of the last months lead, computed on this thread.

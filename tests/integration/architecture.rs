@@ -30,7 +30,15 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 7] = [
             "messnetz-sites",
         ],
     ),
-    ("load", &["messnetz", "messnetz-metric", "messnetz-probes"]),
+    (
+        "load",
+        &[
+            "messnetz",
+            "messnetz-metric",
+            "messnetz-probes",
+            "messnetz-sites",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

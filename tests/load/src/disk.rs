@@ -11,7 +11,7 @@ use messnetz_metric::UnixMillis;
 use crate::chance::Chance;
 use crate::figures::Missed;
 use crate::measured::{Shape, batch, observations};
-use crate::town::Town;
+use crate::town::{Plan, Town};
 
 /// Bytes of the whole file for each sample, at most.
 const MOST_BYTES: f64 = 4.0;
@@ -55,7 +55,7 @@ pub(crate) fn run(program: &Path) -> Result<()> {
     );
     let mut missed = Missed::default();
     for (shape, days) in SHAPES {
-        let mut town = Town::new(program, AGENTS, "")?;
+        let mut town = Town::new(program, &Plan::of(AGENTS))?;
         let samples = fill(&mut town, &shape, days)?;
         let copy = town.backup()?;
         let bytes = [town.store(), copy].map(|file| fs::metadata(file).map(|file| file.len()));

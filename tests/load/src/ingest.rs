@@ -12,7 +12,7 @@ use crate::conversation::{Answer, FarEnd, Request, send_all};
 use crate::figures::{Missed, load_of_machine, median};
 use crate::measured::{Shape, batch, observations};
 use crate::process::Server;
-use crate::town::Town;
+use crate::town::{Plan, Town};
 use crate::victoria::{self, Victoria};
 
 /// As many schools as Cologne has, an agent and a connection each.
@@ -81,7 +81,7 @@ struct Turn {
 
 /// Loads both with all shapes or one and prints what that took.
 pub(crate) fn run(program: &Path, only: Option<&str>) -> Result<()> {
-    let mut town = Town::new(program, SCHOOLS, "")?;
+    let mut town = Town::new(program, &Plan::of(SCHOOLS))?;
     let peer = Victoria::start()?;
     println!(
         "{SCHOOLS} agents with a connection each, median of {ROUNDS} rounds in turn with victoria-metrics; load of the machine {}",

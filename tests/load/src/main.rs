@@ -13,12 +13,13 @@ mod process;
 mod reconnect;
 mod school_box;
 mod town;
+mod verdicts;
 mod victoria;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-const HELP: &str = "Usage: load PROGRAM ingest [SHAPE]|disk|reconnect";
+const HELP: &str = "Usage: load PROGRAM ingest [SHAPE]|disk|verdicts|reconnect";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         [program, "ingest"] => ingest::run(Path::new(program), None),
         [program, "ingest", shape] => ingest::run(Path::new(program), Some(shape)),
         [program, "disk"] => disk::run(Path::new(program)),
+        [program, "verdicts"] => verdicts::run(Path::new(program)),
         [program, "reconnect"] => reconnect::run(Path::new(program)),
         _ => {
             eprintln!("{HELP}");

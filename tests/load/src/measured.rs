@@ -52,7 +52,7 @@ pub(crate) fn batch(shape: &Shape, from_ms: i64, chance: &mut Chance) -> Vec<Mea
 }
 
 /// As pings over a line scatter: most within a millisecond, one in a hundred far off.
-fn round_trip(chance: &mut Chance) -> u64 {
+pub(crate) fn round_trip(chance: &mut Chance) -> u64 {
     let spread: u64 = (0..4).map(|_| chance.below(300)).sum();
     let spike = if chance.below(100) == 0 {
         chance.below(40_000)
@@ -62,16 +62,18 @@ fn round_trip(chance: &mut Chance) -> u64 {
     9_000 + spread + spike
 }
 
-/// The metric of all of it.
-pub(crate) const METRIC: Metric = Metric::new(Segment::Line, Quantity::Rtt);
-
-/// The same as an agent hands it over.
+/// The same as an agent hands it over: round trips over the line.
 pub(crate) fn observations(measured: &[Measured]) -> Vec<Observation> {
+    observations_of(Metric::new(Segment::Line, Quantity::Rtt), measured)
+}
+
+/// The same of another metric that is a time.
+pub(crate) fn observations_of(metric: Metric, measured: &[Measured]) -> Vec<Observation> {
     let of_series = |series: &Measured| {
         let observation = |&(at, micros): &(i64, u64)| {
             let outcome = Outcome::Value(Value::Time(Micros::from_micros(micros)));
             let (at, vantage) = (UnixMillis(at), Vantage::default());
-            Observation::new(METRIC, at, vantage, series.peer.as_str(), outcome)
+            Observation::new(metric, at, vantage, series.peer.as_str(), outcome)
         };
         series.samples.iter().map(observation).collect::<Vec<_>>()
     };

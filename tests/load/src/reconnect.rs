@@ -16,7 +16,7 @@ use crate::chance::Chance;
 use crate::conversation::{FarEnd, Request};
 use crate::figures::{Missed, load_of_machine};
 use crate::measured::{Shape, batch, observations};
-use crate::town::Town;
+use crate::town::{Plan, Town};
 
 const AGENTS: u32 = 10_000;
 
@@ -67,7 +67,11 @@ pub(crate) fn run(program: &Path) -> Result<()> {
     if hard < u64::from(AGENTS) + 1_000 {
         bail!("{AGENTS} connections need more open files than {hard}: ulimit -Hn");
     }
-    let mut town = Town::new(program, AGENTS, SCHEDULE)?;
+    let plan = Plan {
+        schedule: SCHEDULE,
+        ..Plan::of(AGENTS)
+    };
+    let mut town = Town::new(program, &plan)?;
     let server = town.serve()?;
     println!(
         "{AGENTS} agents that all begin at once, {BATCHES} batches of {} x {} each, a handshake for each; load of the machine {}",

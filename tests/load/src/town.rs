@@ -30,14 +30,18 @@ pub(crate) struct Town {
 }
 
 impl Town {
-    /// So many schools with an agent each that is in. `schedule` stands in the configuration as it is.
-    pub(crate) fn new(program: &Path, schools: u32, schedule: &str) -> Result<Self> {
+    /// So many schools with an agent each that is in.
+    pub(crate) fn new(program: &Path, plan: &Plan) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("messnetz-load-")
             .tempdir()?;
         let address = free_address()?;
         let file = |name: &str, text: &str| fs::write(folder.path().join(name), text);
-        file("authority.toml", &authority(schools)?)?;
+        file("authority.toml", &plan.authority()?)?;
+        for (name, text) in &plan.files {
+            file(name, text)?;
+        }
+        let schedule = plan.schedule;
         let config = format!(
             "sites = \"authority.toml\"\nagents = \"{address}\"\npublic = \"{address}\"\n\
              dashboard = \"127.0.0.1:0\"\n{schedule}"
@@ -50,7 +54,7 @@ impl Town {
             address,
             folder,
         };
-        town.enrol(schools)?;
+        town.enrol(plan.schools)?;
         Ok(town)
     }
 
@@ -138,16 +142,54 @@ fn site(number: u32) -> String {
     format!("XX-{:06}/main", 100_000 + number)
 }
 
-fn authority(schools: u32) -> Result<String> {
-    let mut text = "[authority]\nname = \"Bench\"\nprofiles = [\"voice-video\"]\n".to_owned();
-    for number in 0..schools {
-        let site = site(number);
-        let school = site.split('/').next().unwrap_or_default();
-        write!(
-            text,
-            "\n[[school]]\nid = \"{school}\"\nname = \"School {number}\"\nform = \"primary\"\n\
-             [[school.site]]\nid = \"main\"\nname = \"Main\"\n"
-        )?;
+/// What a town is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) schools: u32,
+    /// Whose targets count.
+    pub(crate) profile: &'static str,
+    /// What stands in the site file before the schools.
+    pub(crate) head: String,
+    /// Files beside it.
+    pub(crate) files: Vec<(&'static str, String)>,
+    /// What stands in the configuration; the shipped schedule where it is empty.
+    pub(crate) schedule: &'static str,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            schools: 1,
+            profile: "voice-video",
+            head: String::new(),
+            files: Vec::new(),
+            schedule: "",
+        }
     }
-    Ok(text)
+}
+
+impl Plan {
+    /// As every authority begins: so many schools.
+    pub(crate) fn of(schools: u32) -> Self {
+        Self {
+            schools,
+            ..Self::default()
+        }
+    }
+
+    fn authority(&self) -> Result<String> {
+        let (profile, head) = (self.profile, &self.head);
+        let mut text =
+            format!("[authority]\nname = \"Bench\"\nprofiles = [\"{profile}\"]\n\n{head}");
+        for number in 0..self.schools {
+            let site = site(number);
+            let school = site.split('/').next().unwrap_or_default();
+            write!(
+                text,
+                "\n[[school]]\nid = \"{school}\"\nname = \"School {number}\"\nform = \"primary\"\n\
+                 [[school.site]]\nid = \"main\"\nname = \"Main\"\n"
+            )?;
+        }
+        Ok(text)
+    }
 }

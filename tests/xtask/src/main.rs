@@ -24,8 +24,8 @@ Commands:
         licences, and run all tests; stops at the first failure
   bench collector [PART]
         Load a collector as many agents would, on a machine that does nothing else: what `ingest` costs
-        beside Debian's victoria-metrics (installed as root), what a sample takes on the `disk`, and whether
-        10,000 agents can `reconnect` at once
+        beside Debian's victoria-metrics (installed as root), what a sample takes on the `disk`, how
+        long `verdicts` on a year take, and whether 10,000 agents can `reconnect` at once
   bench judging
         Judge a town and a Land for a year and print how long that took
   bench measuring [PART]

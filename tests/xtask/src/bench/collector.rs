@@ -8,7 +8,7 @@ use crate::cargo::{Call, target_dir};
 use crate::packages::{self, VICTORIA_METRICS};
 
 /// What can be measured, in this order.
-const PARTS: [&str; 3] = ["ingest", "disk", "reconnect"];
+const PARTS: [&str; 4] = ["ingest", "disk", "verdicts", "reconnect"];
 
 /// Builds the program and its load as they are released, and measures all parts or one; all are measured before one
 /// whose limits were missed ends it.
