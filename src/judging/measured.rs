@@ -160,6 +160,10 @@ impl<'a> Measured<'a> {
 
     /// Why a target was missed, where it was.
     fn cause(&self, target: &Target, judgement: &Judgement) -> Option<Cause> {
+        // There is none, and nothing to look at.
+        if let Verdict::Met | Verdict::NoData { .. } = judgement.verdict {
+            return None;
+        }
         let period = judgement.period?;
         let (begin, end) = self.times_of(period);
         let situation = Situation {

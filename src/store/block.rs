@@ -1,5 +1,7 @@
 //! The samples of one series in columns: times, values, and the failures between them.
 
+use std::ops::RangeInclusive;
+
 use messnetz_metric::{Failure, FailureReason, Outcome, Unit, UnixMillis, Value};
 
 use super::column::{self, read_number, take, write_number};
@@ -45,6 +47,20 @@ impl Block {
             };
             Some((UnixMillis(*at), outcome))
         })
+    }
+
+    /// The same where none of them is a failure, for less.
+    pub(super) fn values(&self, unit: Unit) -> Option<impl Iterator<Item = (UnixMillis, Value)>> {
+        let value = move |(at, number): (&i64, &i64)| (UnixMillis(*at), Value::new(unit, *number));
+        let values = self.at.iter().zip(&self.values).map(value);
+        self.failed.is_empty().then_some(values)
+    }
+
+    /// Whether all samples are of these times.
+    pub(super) fn is_within(&self, window: &RangeInclusive<UnixMillis>) -> bool {
+        let (first, last) = (window.start().0, window.end().0);
+        let outside = |at: &i64| u32::from(*at < first) | u32::from(*at > last);
+        self.at.iter().map(outside).max().unwrap_or_default() == 0
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -189,7 +205,17 @@ mod tests {
             let mut left = &bytes[..];
             let back = Block::read(&mut left).unwrap();
             prop_assert!(left.is_empty());
-            prop_assert_eq!(back.outcomes(Unit::Microsecond).collect::<Vec<_>>(), samples);
+            prop_assert_eq!(back.outcomes(Unit::Microsecond).collect::<Vec<_>>(), samples.clone());
+            let values = samples.iter().map(|(at, outcome)| match outcome {
+                Outcome::Value(value) => Some((*at, *value)),
+                Outcome::Failed(_) => None,
+            });
+            let values: Option<Vec<_>> = values.collect();
+            let found = back.values(Unit::Microsecond).map(Iterator::collect::<Vec<_>>);
+            prop_assert_eq!(found, values);
+            let times = UnixMillis(1_000)..=UnixMillis(i64::MAX / 2);
+            let within = samples.iter().all(|(at, _)| times.contains(at));
+            prop_assert_eq!(back.is_within(&times), within);
         }
 
         #[test]

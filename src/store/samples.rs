@@ -214,6 +214,15 @@ impl Connected {
                 let Some(series) = gathered.series(&agent, series) else {
                     continue;
                 };
+                if let Some(values) = block.values(unit) {
+                    let within = |(at, _): &(UnixMillis, Value)| window.contains(at);
+                    if block.is_within(window) {
+                        series.samples.extend(values);
+                    } else {
+                        series.samples.extend(values.filter(within));
+                    }
+                    continue;
+                }
                 for (at, outcome) in block.outcomes(unit) {
                     if window.contains(&at) {
                         series.push(at, outcome);
