@@ -43,7 +43,7 @@ use crate::judging::trends::{self, Trends};
 use crate::judging::visits::{self, Visited};
 use crate::judging::{self, Report, Row, Wanted};
 use crate::sd_notify::Notifier;
-use crate::store::{Extent, SqliteStore, Store, StoreError};
+use crate::store::{EnrolledAgent, Extent, Role, SqliteStore, Store, StoreError};
 use crate::text::Language;
 use crate::wire::{AgentId, CollectorId, Pins, Schedule, Signed, SignedSchedule};
 
@@ -410,14 +410,18 @@ impl Collector {
         agent: &AgentId,
     ) -> Result<Schedule, StoreError> {
         let agents = store.agents_of_site(site)?;
-        let Some(index) = agents.iter().position(|known| known == agent.as_str()) else {
+        let visits = |agent: EnrolledAgent| agent.role == Role::Visitor;
+        if store.agent(agent)?.is_some_and(visits) {
             return Ok(Schedule {
                 tasks: Vec::new(),
                 ..self.schedule.clone()
             });
-        };
+        }
         let agent = Turn {
-            index,
+            index: agents
+                .iter()
+                .position(|known| known == agent.as_str())
+                .unwrap_or_default(),
             of: agents.len(),
         };
         let of = self.places.len();

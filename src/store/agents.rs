@@ -207,16 +207,38 @@ pub(super) fn quarantine(connection: &Connection, id: &AgentId) -> Result<(), St
     Ok(())
 }
 
+/// How an epoch is closed to an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// It is open.
+    No,
+    /// It was released since, and has begun no later one: it has not heard that it is to.
+    Unheard,
+    /// It has begun a later one: whoever goes on with this one is a second box.
+    Left,
+}
+
 /// Whether an agent may add nothing under this epoch any more.
-pub(super) fn is_closed(
+pub(super) fn closed(
     connection: &Connection,
     id: &AgentId,
     epoch: i64,
-) -> Result<bool, StoreError> {
+) -> Result<Closed, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM agent WHERE id = ?1 AND closed_epoch >= ?2)",
+        "SELECT EXISTS (
+             SELECT 1 FROM run WHERE run.agent = agent.id AND run.epoch > agent.closed_epoch
+             AND run.site IN (
+                 SELECT agent.site UNION SELECT site FROM former_site WHERE former_site.agent = agent.id))
+         FROM agent WHERE id = ?1 AND closed_epoch >= ?2",
     )?;
-    Ok(statement.query_row(params![id.as_str(), epoch], |row| row.get(0))?)
+    let later = statement
+        .query_row(params![id.as_str(), epoch], |row| row.get(0))
+        .optional()?;
+    Ok(match later {
+        None => Closed::No,
+        Some(false) => Closed::Unheard,
+        Some(true) => Closed::Left,
+    })
 }
 
 impl Connected {

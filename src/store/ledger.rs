@@ -3,6 +3,7 @@
 use messnetz_metric::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use super::agents::Closed;
 use super::segment::Kept;
 use super::{Arrival, Connected, StoreError, agents, runs, tail};
 use crate::wire::AgentId;
@@ -78,8 +79,11 @@ impl Connected {
             }
             Some(_) => true,
             None => {
-                breaks_the_chain(connection, arrival)?
-                    || agents::is_closed(connection, &arrival.agent, arrival.epoch)?
+                let closed = agents::closed(connection, &arrival.agent, arrival.epoch)?;
+                if closed == Closed::Unheard {
+                    return Ok(Stored::Fork);
+                }
+                closed == Closed::Left || breaks_the_chain(connection, arrival)?
             }
         };
         if is_fork {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use messnetz::store::{SqliteStore, Store as _};
+
 use crate::doors::{
     SITE, batches_by_epoch, collector_in, end, enrolled, free_port, make_spool, start_agent,
     status, wait_until,
@@ -69,7 +71,7 @@ fn an_engineers_laptop_enrols_without_running() {
 }
 
 #[test]
-fn what_a_restored_backup_measures_waits_until_an_operator_has_looked() {
+fn what_a_restored_backup_measures_is_numbered_in_a_new_epoch_without_an_operator() {
     let folder = tempfile::tempdir().unwrap();
     let (_collector, town, school) = enrolled(folder.path());
     make_spool(&school);
@@ -87,25 +89,59 @@ fn what_a_restored_backup_measures_waits_until_an_operator_has_looked() {
     }
     fs::write(&spool, backup).unwrap();
     let running = start_agent(&school);
+    wait_until("a second epoch", || batches_by_epoch(&town).len() == 2);
+    end(running);
+    assert_eq!(agent(&town)["standing"], "approved");
+    assert_eq!(agent(&town)["forks"], 0);
+}
+
+#[test]
+fn an_agent_whose_numbers_came_twice_waits_until_an_operator_has_looked_and_once_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_collector, town, school) = enrolled(folder.path());
+    let running = start_agent(&school);
+    wait_until("a batch", || !batches_by_epoch(&town).is_empty());
+    // What a second box with this key would have sent.
+    let known = agent(&town);
+    let link = messnetz::wire::batch::Link {
+        collector: messnetz::wire::CollectorId::of_key(&[1; 32]),
+        agent: known["agent"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+            .try_into()
+            .unwrap(),
+        site: SITE.to_owned(),
+        epoch: batches_by_epoch(&town)[0].0.cast_unsigned(),
+        sequence: 1,
+        previous: None,
+    };
+    let other = messnetz::wire::batch::Batch::new(&link, &[]).unwrap();
+    SqliteStore::open(&town.join("data/store.db"))
+        .unwrap()
+        .store_batch(&other, messnetz::clock::now())
+        .unwrap();
     wait_for_standing(&town, "quarantined");
     wait_until("something that waits", || {
         status(&school)["waiting_observations"].as_u64() > Some(3)
     });
     assert_eq!(batches_by_epoch(&town).len(), 1);
-    let id = agent(&town)["agent"].as_str().unwrap().to_owned();
-    let refused = run(&town, &["collector", "approve", &id]);
+    let id = known["agent"].as_str().unwrap();
+    let refused = run(&town, &["collector", "approve", id]);
     assert!(
         stderr(&refused).contains("quarantine"),
         "{}",
         stderr(&refused)
     );
-    decide(&town, &["release", &id]);
+    // It has not heard that it is to begin an epoch, which is no new alarm.
+    decide(&town, &["release", id]);
     wait_until("a second epoch", || batches_by_epoch(&town).len() == 2);
     end(running);
     let status = status(&school);
     assert_eq!(status["refused_batches"], 0, "{status}");
     assert_eq!(status["given_up_observations"], 0, "{status}");
     assert_eq!(agent(&town)["standing"], "approved");
+    assert_eq!(agent(&town)["forks"], 1);
 }
 
 #[test]

@@ -342,6 +342,14 @@ fn with_a_token_set_nobody_sees_the_dashboard_without_it() {
         ),
         200
     );
+    // Another one counts without a restart, and ends this one.
+    let next = stdout(&run(folder.path(), &["collector", "token"]));
+    let next = format!("Authorization: Bearer {}", next.lines().next().unwrap());
+    wait_until("the next token", || {
+        status_of(&collector, "/", &[&next]) == 200
+    });
+    let ended = format!("Authorization: Bearer {token}");
+    assert_eq!(status_of(&collector, "/", &[&ended]), 401);
     let stored = fs::read(folder.path().join("data/store.db")).unwrap();
     assert!(
         !stored

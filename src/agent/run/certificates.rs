@@ -19,10 +19,13 @@ pub(super) async fn ask(
 ) -> Result<(), UploadError> {
     let known = (&enrolment.collector_id(), enrolment.pins_number());
     match pins::ask(&enrolment.collector, known, way_out).await {
-        Ok(Ok(later)) => match believe(agent, enrolment, later).await? {
-            true => Ok(()),
-            false => Err(first),
-        },
+        Ok(Ok(later)) => {
+            if believe(agent, enrolment, later).await? {
+                Ok(())
+            } else {
+                Err(first)
+            }
+        }
         Ok(Err(another)) => Err(UploadError::Another {
             collector: enrolment.collector.clone(),
             source: Box::new(another),

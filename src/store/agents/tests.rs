@@ -135,8 +135,21 @@ fn a_fork_is_quarantine_and_after_the_release_only_a_later_epoch_goes_on() {
     // The batch that was refused comes again: its sender has not heard of that.
     assert_eq!(keep(&mut store, &batch_after(None, 96)), Stored::Fork);
     assert_eq!(standing(&store), Standing::Approved);
-    // The second box goes on where it was, and is found again.
+    // So comes what follows, whose sender has not heard that it is to begin an epoch.
     let goes_on = batch_after(Some(&first), 97);
+    assert_eq!(keep(&mut store, &goes_on), Stored::Fork);
+    assert_eq!(standing(&store), Standing::Approved);
+    let link = crate::wire::batch::Link {
+        collector: first.header().collector.clone(),
+        agent: agent_id(),
+        site: SITE.to_owned(),
+        epoch: 2,
+        sequence: 1,
+        previous: None,
+    };
+    let later = Batch::new(&link, &[]).unwrap().signed_with(&key());
+    assert_eq!(keep(&mut store, &later), Stored::New);
+    // The second box goes on where it was, and is found again.
     assert_eq!(keep(&mut store, &goes_on), Stored::Fork);
     assert_eq!(standing(&store), Standing::Quarantined);
 }

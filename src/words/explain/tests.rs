@@ -84,6 +84,7 @@ fn told(authority: &Authority, row: Row, samples: &[Sample]) -> String {
         since: UnixMillis(0),
         shortened: None,
         recommendations: recommend(&Vec::from_iter(finding), Catalogue::built_in()),
+        chains: vec![],
         rows: vec![row],
         stated: vec![],
         coverage: vec![],
@@ -215,6 +216,7 @@ fn the_worst_samples_are_those_on_the_bad_side_whichever_side_that_is() {
             stated: vec![],
             coverage: vec![],
             recommendations: vec![],
+            chains: vec![],
         };
         let mut chains = Chain::all(&authority, &report, &authority.schools[0], None);
         chains[0].show_worst(samples.clone(), 2, &authority.calendar.zone);
@@ -285,6 +287,7 @@ fn a_target_of_the_inventory_is_told_from_the_document_to_who_stated_it() {
         stated: crate::judging::stated(&authority, Day::new(2026, 11, 22)),
         coverage: vec![],
         recommendations: vec![],
+        chains: vec![],
     };
     let chains = StatedChain::all(&authority, &report, &authority.schools[0], None);
     let mut said = String::new();
