@@ -1,4 +1,5 @@
-//! `cargo xtask package`: both Debian packages, and whether they hold what they should and nothing else.
+//! `cargo xtask package`: both Debian packages, whether they hold what they should and nothing else, and whether they
+//! can be installed and removed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,19 +44,138 @@ pub(crate) fn run(profile: &str) -> Result<()> {
         );
     }
     let folder = target_dir()?.join("packages");
+    let maintainer = maintainer()?;
+    println!("maintainer of the packages: {maintainer}");
     for package in &PACKAGES {
         let name = format!("messnetz-{}", package.variant);
         let deb = folder.join(format!("{name}.deb"));
-        Call::new(&format!(
+        let mut call = Call::new(&format!(
             "cargo deb --locked --package messnetz --variant {} --profile {profile} --output {}",
             package.variant,
             deb.display()
-        ))
-        .run()?;
-        check(package, &name, &deb).with_context(|| format!("{} is not right", deb.display()))?;
+        ));
+        call.words
+            .extend(["--maintainer".to_owned(), maintainer.clone()]);
+        call.run()?;
+        let is_not_right = || format!("{} is not right", deb.display());
+        check(package, &name, &deb).with_context(is_not_right)?;
+        lint(&deb).with_context(is_not_right)?;
+        install(package, &name, &deb).with_context(is_not_right)?;
         println!("{}: as it should be", deb.display());
     }
     Ok(())
+}
+
+/// Who stands in the packages: as Debian's own tools have it, or as git has it.
+fn maintainer() -> Result<String> {
+    let asked = |variable: &str, key: &str| {
+        let said = std::env::var(variable).or_else(|_| said("git", &["config", key]));
+        said.map(|text| text.trim().to_owned()).with_context(|| {
+            format!("who builds the packages? set {variable}, or git config {key}")
+        })
+    };
+    let name = asked("DEBFULLNAME", "user.name")?;
+    let address = asked("DEBEMAIL", "user.email")?;
+    check_maintainer(&name, &address)?;
+    Ok(format!("{name} <{address}>"))
+}
+
+fn check_maintainer(name: &str, address: &str) -> Result<()> {
+    let is_one_line = |text: &str| !text.contains(|c: char| c.is_control() || "<>".contains(c));
+    ensure!(
+        !name.is_empty()
+            && is_one_line(name)
+            && is_one_line(address)
+            && address.contains('@')
+            && !address.ends_with(".invalid"),
+        "'{name} <{address}>' is nobody whom users of a package could write to: set DEBFULLNAME and DEBEMAIL"
+    );
+    Ok(())
+}
+
+/// What lintian finds and this project does not have: manual pages, and a changelog in Debian's own form.
+const LINTIAN_LEAVES: &str = "no-manual-page,no-changelog";
+
+/// Has Debian's own checker look at a package, where it is there.
+fn lint(deb: &Path) -> Result<()> {
+    if !is_installed("lintian") {
+        println!(
+            "NOT CHECKED: {} by lintian, which is not here",
+            deb.display()
+        );
+        return Ok(());
+    }
+    let deb = deb.display().to_string();
+    let arguments = [
+        "--suppress-tags",
+        LINTIAN_LEAVES,
+        "--fail-on",
+        "error,warning",
+    ];
+    let found = said("lintian", &[&arguments[..], &[&deb]].concat())?;
+    ensure!(found.trim().is_empty(), "lintian says: {found}");
+    Ok(())
+}
+
+/// Installs a package over this system, in a place that ends with the call, and removes it again.
+const INSTALL: &str = r#"set -eu
+mount -t tmpfs tmpfs /mnt || exit 77
+mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root || exit 77
+mount -t proc proc /mnt/root/proc
+cp "$1" /mnt/root/tmp/package.deb
+in_root() { chroot /mnt/root "$@"; }
+in_root dpkg --force-conflicts -i /tmp/package.deb >&2
+in_root messnetz --version
+in_root systemctl is-enabled "$2"
+in_root systemd-analyze verify --man=no "/usr/lib/systemd/system/$2"
+in_root dpkg --purge "$3" >&2
+test ! -e /mnt/root/usr/bin/messnetz
+echo gone
+"#;
+
+/// Exit code of [`INSTALL`] where this machine cannot lay one file system over another.
+const NO_OVERLAY: i32 = 77;
+
+fn install(package: &Package, name: &str, deb: &Path) -> Result<()> {
+    let not_checked = |why: &str| {
+        println!("NOT CHECKED: whether {name} can be installed and removed: {why}");
+        Ok(())
+    };
+    if !is_root() {
+        return not_checked("this is not root");
+    }
+    let deb = deb.display().to_string();
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            INSTALL,
+            "sh",
+            &deb,
+            package.unit,
+            name,
+        ])
+        .output()
+        .context("cannot run unshare")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(NO_OVERLAY) {
+        return not_checked(errors.trim());
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = said.lines().collect();
+    ensure!(
+        output.status.success()
+            && matches!(lines.as_slice(), [version, "enabled", "gone"] if version.starts_with("messnetz ")),
+        "installing it said: {said}{errors}"
+    );
+    Ok(())
+}
+
+/// Whether this is root.
+fn is_root() -> bool {
+    said("id", &["-u"]).is_ok_and(|id| id.trim() == "0")
 }
 
 fn check(package: &Package, name: &str, deb: &Path) -> Result<()> {
@@ -167,6 +287,19 @@ mod tests {
         check_libraries(&(line("libc.so.6") + &line("ld-linux-aarch64.so.1"))).unwrap();
         let error = check_libraries(&(line("libc.so.6") + &line("libsqlite3.so.0"))).unwrap_err();
         assert!(error.to_string().contains("libsqlite3.so.0"), "{error}");
+    }
+
+    #[test]
+    fn nobody_and_an_address_that_leads_nowhere_are_no_maintainer() {
+        check_maintainer("Town of Musterstadt", "it@musterstadt.example").unwrap();
+        for (name, address) in [
+            ("", "it@musterstadt.example"),
+            ("Publisher", "publisher@messnetz.invalid"),
+            ("Publisher", "nowhere"),
+            ("A\nDepends: b", "it@musterstadt.example"),
+        ] {
+            assert!(check_maintainer(name, address).is_err(), "{name} {address}");
+        }
     }
 
     #[test]
