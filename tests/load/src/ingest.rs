@@ -15,8 +15,9 @@ use crate::process::Server;
 use crate::town::{Plan, Town};
 use crate::victoria::{self, Victoria};
 
-/// As many schools as Cologne has, an agent and a connection each.
-const SCHOOLS: u32 = 155;
+/// A school for each, with an agent and a connection: so many batches a second come of many agents, each of which
+/// waits for its answer.
+const SCHOOLS: u32 = 620;
 
 /// How often each of the two is loaded with a shape, turn by turn.
 const ROUNDS: u32 = 3;
@@ -37,7 +38,7 @@ const SHAPES: [(Shape, u32, i64); 3] = [
             samples: 300,
             every_ms: MINUTE_MS,
         },
-        8,
+        2,
         30 * 24 * HOUR_MS,
     ),
     (
@@ -47,7 +48,7 @@ const SHAPES: [(Shape, u32, i64); 3] = [
             samples: 5,
             every_ms: 12_000,
         },
-        60,
+        15,
         12 * HOUR_MS,
     ),
     (
@@ -57,7 +58,7 @@ const SHAPES: [(Shape, u32, i64); 3] = [
             samples: 1,
             every_ms: MINUTE_MS,
         },
-        60,
+        15,
         6 * HOUR_MS,
     ),
 ];
