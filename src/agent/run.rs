@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use http::StatusCode;
 use messnetz_metric::{Failure, Observation, Tester};
 use messnetz_probes::dns::system_resolvers;
 use messnetz_probes::link;
@@ -15,6 +14,7 @@ use thiserror::Error;
 use tokio::sync::watch::error::RecvError;
 use tokio::sync::{Mutex, watch};
 
+use self::refusal::{Remedy, meaning, remedy};
 use self::updating::keep_up_to_date;
 use super::back_off::BackOff;
 use super::budget::Ledger;
@@ -521,65 +521,6 @@ async fn upload_for_ever(
     }
 }
 
-/// What a failed upload means for what was measured.
-fn meaning(error: &UploadError) -> &'static str {
-    match error {
-        UploadError::Refused { status, .. } if *status == StatusCode::UNAUTHORIZED => {
-            "the collector does not know this agent as one of its site; nothing was lost, the batch waits until that is repaired"
-        }
-        UploadError::Refused { status, .. } if *status == StatusCode::CONFLICT => {
-            "the collector has other batches under this agent's new numbers too; nothing was lost, the batch waits under a later epoch"
-        }
-        UploadError::Refused { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
-            "the collector takes no more of this agent for a while; nothing was lost, the batch waits in the spool"
-        }
-        UploadError::Refused {
-            standing: Some(Standing::Quarantined),
-            ..
-        } => {
-            "the collector has found this agent's numbers twice and takes nothing until its operator has looked for a second box; nothing was lost, what is measured waits"
-        }
-        UploadError::Refused {
-            standing: Some(Standing::Pending),
-            ..
-        } => "the operator has not let this agent in yet; nothing was lost, what is measured waits",
-        UploadError::Another { .. } => {
-            "somebody else answers in the place of the collector, and nothing is told to him; nothing was lost, what is measured waits"
-        }
-        UploadError::NoAnswer { .. }
-        | UploadError::Refused { .. }
-        | UploadError::Answer { .. }
-        | UploadError::Receipt { .. } => {
-            "the upload failed; nothing was lost, the batch waits in the spool"
-        }
-        UploadError::Spool(_) => {
-            "the spool could not be read or written; what waits in it is not uploaded"
-        }
-        UploadError::State(_) => {
-            "the batch arrived, but the new schedule could not be kept for the next start"
-        }
-    }
-}
-
-/// What a refusal asks of the agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remedy {
-    /// The batch will never be taken: let the others go first.
-    SetAside,
-    /// Its number is taken: number anew.
-    RenewEpoch,
-    /// The collector, or its operator, may think better of it.
-    TryAgain,
-}
-
-fn remedy(status: StatusCode) -> Remedy {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => Remedy::SetAside,
-        StatusCode::CONFLICT => Remedy::RenewEpoch,
-        _ => Remedy::TryAgain,
-    }
-}
-
 /// Uploads batch after batch until nothing waits.
 async fn upload_waiting(
     agent: &Agent,
@@ -734,6 +675,7 @@ fn check(
 
 mod certificates;
 mod filling;
+mod refusal;
 mod resuming;
 mod updating;
 

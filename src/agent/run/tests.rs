@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use http::StatusCode;
+
 use super::*;
 use crate::wire::{Assignment, Budget, Burst, Peer, Probe, PublicKey, Receipt, SCHEDULE_FORMAT};
 use messnetz_metric::{
