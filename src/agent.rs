@@ -34,5 +34,5 @@ pub use pins::AnotherCertificate;
 pub use plan::{Plan, PlanError, Planned};
 pub use run::{RunError, run};
 pub use spool::{Contents, Spool, SpoolError};
-pub use state::{Enrolment, StateDirectory, StateError};
+pub use state::{Enrolment, Heard, StateDirectory, StateError};
 pub use update::{Book, Launch, LaunchError, Launched, Placed, RELEASE_KEYS, Trial, versions};

@@ -159,25 +159,28 @@ pub async fn run(
         Err(StateError::NotEnrolled { .. }) => state.waiting_ticket()?,
         _ => None,
     };
+    let service_manager = Notifier::from_environment();
     let _lock;
     let enrolment = if let Some(ticket) = waiting {
         _lock = state.lock()?;
+        // Waiting for an operator, or for room, is work: a service manager that counts it as starting would end it.
+        service_manager.ready();
         tracing::warn!(
             fingerprint = state.key()?.id().in_groups(),
             collector = ticket.collector,
             "this agent waits until the operator has compared its fingerprint; it asks again by itself"
         );
         tokio::select! {
+            () = service_manager.keep_telling() => return Ok(()),
             enrolment = until_let_in(&ticket, &state, &way_out) => enrolment?,
             () = &mut stop => return Ok(()),
         }
     } else {
         let enrolment = state.enrolment()?;
         _lock = state.lock()?;
+        service_manager.ready();
         enrolment
     };
-    let service_manager = Notifier::from_environment();
-    service_manager.ready();
     let path = state.spool_file();
     let spool = tokio::select! {
         () = service_manager.keep_telling() => return Ok(()),
@@ -488,6 +491,7 @@ async fn upload_for_ever(
         if let Err(UploadError::NoAnswer { .. }) = uploaded {
             agreed = None;
         }
+        agent.hear(&uploaded);
         match uploaded {
             Ok(()) => {
                 back_off.reset();
@@ -675,6 +679,7 @@ fn check(
 
 mod certificates;
 mod filling;
+mod heard;
 mod refusal;
 mod resuming;
 mod updating;

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use messnetz_metric::UnixMillis;
 use messnetz_probes::tls::Fingerprint;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use super::limits::{Limits, LimitsError};
 use super::pins::Later;
 use crate::wire::{
     AgentId, Assignment, AssignmentError, CollectorId, Pins, PublicKey, Signed, SignedSchedule,
-    Ticket, TicketError,
+    Standing, Ticket, TicketError,
 };
 
 const KEY_FILE: &str = "agent-key.pk8";
@@ -28,6 +29,7 @@ const SPOOL_FILE: &str = "spool.db";
 const LEDGER_FILE: &str = "budget.json";
 const SELF_TEST_FILE: &str = "self-test.json";
 const SLOTS_FILE: &str = "slots.json";
+const STANDING_FILE: &str = "standing.json";
 const LIMITS_FILE: &str = "limits.toml";
 
 /// What the agent knows of its collector.
@@ -48,6 +50,15 @@ pub struct Enrolment {
     pub receipt_key: PublicKey,
     /// What to measure, as it was signed; replaced whenever the collector sends a later one.
     pub schedule: SignedSchedule,
+}
+
+/// What the collector said last of this agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Whether it takes its batches.
+    pub standing: Standing,
+    /// When it said so first, by this machine's clock.
+    pub since: UnixMillis,
 }
 
 impl Enrolment {
@@ -360,6 +371,30 @@ impl StateDirectory {
     /// Where it cannot be written.
     pub(super) fn keep_used_slots(&self, used: &UsedSlots) -> Result<(), StateError> {
         self.keep_book(SLOTS_FILE, used)
+    }
+
+    /// What the collector said last of this agent; `None` where it has said nothing since the enrolment.
+    #[must_use]
+    pub fn heard(&self) -> Option<Heard> {
+        self.book(STANDING_FILE)
+    }
+
+    /// Keeps what the collector said of this agent.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn keep_heard(&self, heard: Heard) -> Result<(), StateError> {
+        self.keep_book(STANDING_FILE, &heard)
+    }
+
+    /// The name of the key that this agent has; `None` where it has none. Makes no key.
+    #[must_use]
+    pub fn own_id(&self) -> Option<AgentId> {
+        self.key_file()
+            .exists()
+            .then(|| self.key().ok())
+            .flatten()
+            .map(|key| key.id())
     }
 
     /// What the last self-test came to.

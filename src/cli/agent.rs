@@ -4,18 +4,17 @@ mod doctor;
 mod hand_in;
 mod plan;
 mod start;
+mod status;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use messnetz_metric::UnixMillis;
 
 use super::probe::proxy::Through;
 use super::{Ending, block_on, print, print_json};
-use crate::agent::{self, Contents, Enrolled, Spool, StateDirectory};
-use crate::clock;
+use crate::agent::{self, Enrolled, StateDirectory};
 use crate::wire::{AgentId, Standing, Ticket};
 
 /// Measure in a school and send what was measured to the collector.
@@ -73,8 +72,10 @@ enum Command {
         after_help = "Example:\n  messnetz agent plan --state /var/lib/messnetz\n\nTimes are those of this machine's clock. What the limits leave out, and what budgets would at present, is told with its reason.\nExit code 1 where anything is left out."
     )]
     Plan(plan::Wanted),
-    /// Say who this agent is and what waits in its spool
-    #[command(after_help = "Example:\n  messnetz agent status --state /var/lib/messnetz --json")]
+    /// Say who this agent is, how it stands, which version runs, and what waits in its spool
+    #[command(
+        after_help = "Example:\n  messnetz agent status --state /var/lib/messnetz --json\n\nExit code 1 where the collector takes nothing from it: not let in yet, in quarantine, or revoked."
+    )]
     Status {
         /// Directory for key, enrolment and spool
         #[arg(long, default_value = "messnetz-agent")]
@@ -115,105 +116,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Doctor(doctor) => return doctor.run(),
         Command::HandIn(hand_in) => return hand_in.run(),
         Command::Plan(wanted) => return plan::run(&wanted),
-        Command::Status { state, json } => {
-            let state = StateDirectory::new(&state);
-            let enrolment = state.enrolment()?;
-            let assignment = enrolment.assignment().ok();
-            let tasks = assignment.as_ref().map_or(0, |it| it.schedule.tasks.len());
-            let (spool, receipt) = Spool::look_into(&state.spool_file())?;
-            let versions = agent::versions(state.path());
-            if json {
-                print_json(&serde_json::json!({
-                    "agent": enrolment.agent,
-                    "site": enrolment.site,
-                    "collector": enrolment.collector,
-                    "tasks": tasks,
-                    "schedule_serial": assignment.as_ref().map(|it| it.serial),
-                    "waiting_observations": spool.observations,
-                    "waiting_batches": spool.batches,
-                    "refused_batches": spool.refused,
-                    "refused_batches_kept": spool.refused_kept,
-                    "given_up_observations": spool.given_up,
-                    "unreadable_observations": spool.unreadable,
-                    "spool_bytes": spool.bytes,
-                    "unflushed_observations": spool.unflushed,
-                    "flushed_until_unix_ms": spool.flushed_until,
-                    "written_bytes_a_day": spool.bytes_a_day,
-                    "gaps_to_tell": spool.gaps,
-                    "cut_frames": spool.cut,
-                    "files_set_aside": spool.set_aside,
-                    "disk_full": spool.disk_full,
-                    "last_receipt": receipt,
-                    "versions": versions,
-                }))?;
-            } else {
-                let receipt = match receipt.map(|signed| signed.stated()).transpose()? {
-                    Some(last) => format!("number {} of epoch {}", last.sequence, last.epoch),
-                    None => "none yet".to_owned(),
-                };
-                let serial = match &assignment {
-                    Some(assignment) => format!("number {}", assignment.serial),
-                    None => "without a signature that holds: nothing is measured".to_owned(),
-                };
-                print(&format!(
-                    "agent      {}\nsite       {}\ncollector  {}\ntasks      {tasks}, schedule {serial}\n{}\nreceipt    {receipt}\nversion    {versions}",
-                    enrolment.agent,
-                    enrolment.site,
-                    enrolment.collector,
-                    of_spool(&spool),
-                ))?;
-            }
-        }
+        Command::Status { state, json } => return status::run(&state, json),
     }
     Ok(Ending::Well)
-}
-
-/// What a reader has to know of a spool, in lines.
-fn of_spool(spool: &Contents) -> String {
-    let Contents {
-        observations,
-        batches,
-        refused,
-        refused_kept,
-        given_up,
-        unreadable,
-        bytes,
-        unflushed,
-        flushed_until,
-        bytes_a_day,
-        gaps,
-        cut,
-        set_aside,
-        disk_full,
-    } = spool;
-    let seconds_ago = |at: UnixMillis| (clock::now().0.saturating_sub(at.0) / 1_000).max(0);
-    let flushed = flushed_until.map_or_else(
-        || "nothing yet".to_owned(),
-        |at| format!("all until {} s ago", seconds_ago(at)),
-    );
-    let wear = bytes_a_day.map_or_else(
-        || "not known yet".to_owned(),
-        |bytes| format!("{:.1} MB a day", bytes as f64 / 1e6),
-    );
-    let full = if *disk_full {
-        "\nDISK FULL  what is measured is not kept: make room on the disk of the spool"
-    } else {
-        ""
-    };
-    [
-        format!(
-            "waiting    {observations} observations, {batches} sealed batches, in {bytes} bytes"
-        ),
-        format!("flushed    {flushed}; {unflushed} observations would be lost with the power"),
-        format!("written    {wear}"),
-        format!("refused    {refused} batches, {refused_kept} of them kept"),
-        format!(
-            "lost       {given_up} observations given up for room or age, {unreadable} unreadable"
-        ),
-        format!("damage     {cut} frames cut off the journal, {set_aside} files set aside"),
-        format!("gaps       {gaps} to be told with the next batches{full}"),
-    ]
-    .join("\n")
 }
 
 fn enrol(

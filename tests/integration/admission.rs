@@ -47,6 +47,17 @@ fn an_agent_is_in_once_the_operator_has_typed_its_whole_fingerprint() {
     let listed = stdout(&run(&town, &["collector", "agents"]));
     let (fingerprint, _) = listed.split_once("  ").unwrap();
     assert!(stderr(&output).contains(fingerprint), "{}", stderr(&output));
+    let waits = run(&school, &["agent", "status", "--state", "agent"]);
+    assert_eq!(waits.status.code(), Some(1));
+    let said = stdout(&waits);
+    assert!(
+        said.contains(fingerprint) && said.contains("pending"),
+        "{said}"
+    );
+    assert_eq!(status(&school)["site"], SITE);
+    let doctor = stdout(&run(&school, &["agent", "doctor", "--state", "agent"]));
+    let helps = format!("messnetz collector approve {fingerprint}");
+    assert!(doctor.contains(&helps), "{doctor}");
 
     let running = start_agent(&school);
     let half = &fingerprint[..fingerprint.len() / 2];
@@ -126,6 +137,9 @@ fn an_agent_whose_numbers_came_twice_waits_until_an_operator_has_looked_and_once
         status(&school)["waiting_observations"].as_u64() > Some(3)
     });
     assert_eq!(batches_by_epoch(&town).len(), 1);
+    wait_until("a box that knows it", || {
+        status(&school)["standing"] == "quarantined"
+    });
     let id = known["agent"].as_str().unwrap();
     let refused = run(&town, &["collector", "approve", id]);
     assert!(
@@ -140,6 +154,7 @@ fn an_agent_whose_numbers_came_twice_waits_until_an_operator_has_looked_and_once
     let status = status(&school);
     assert_eq!(status["refused_batches"], 0, "{status}");
     assert_eq!(status["given_up_observations"], 0, "{status}");
+    assert_eq!(status["standing"], "approved", "{status}");
     assert_eq!(agent(&town)["standing"], "approved");
     assert_eq!(agent(&town)["forks"], 1);
 }
@@ -162,7 +177,9 @@ fn a_revoked_agent_sends_nothing_more_keeps_what_it_has_and_says_why() {
         log().contains("revoked this agent's key")
     });
     let taken = batches_by_epoch(&town);
-    assert_eq!(status(&school)["waiting_batches"], 1);
+    let knows = status(&school);
+    assert_eq!(knows["waiting_batches"], 1);
+    assert_eq!(knows["standing"], "revoked");
     end(running);
     assert_eq!(batches_by_epoch(&town), taken);
     let back = run(&town, &["collector", "release", &id]);

@@ -5,13 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use jiff::Timestamp;
 use messnetz_probes::link;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
 use super::{Finding, told};
 use crate::agent::spool::Spool;
-use crate::agent::state::{Enrolment, StateDirectory, StateError};
+use crate::agent::state::{Enrolment, Heard, StateDirectory, StateError};
+use crate::wire::{AgentId, Standing, Ticket};
 
 /// With less room than this, in bytes, nothing can be kept soon: a batch alone takes up to a few megabytes.
 const NO_ROOM: u64 = 4 << 20;
@@ -28,6 +30,7 @@ pub(super) fn examine(state: &StateDirectory, limits: Option<&Path>) -> Vec<Find
     let Ok(enrolment) = enrolled else {
         return findings;
     };
+    findings.push(standing(state.heard(), &enrolment.agent));
     findings.push(key(state, &enrolment));
     findings.push(at_work(state));
     findings.push(schedule(state, &enrolment, limits));
@@ -47,6 +50,11 @@ fn enrolment(state: &StateDirectory, enrolled: Result<&Enrolment, &StateError>) 
             collector,
             ..
         }) => Finding::ok(WHAT, format_args!("{agent} for {site} at {collector}")),
+        Err(StateError::NotEnrolled { .. })
+            if let (Ok(Some(ticket)), Some(own)) = (state.waiting_ticket(), state.own_id()) =>
+        {
+            waiting(&ticket, &own)
+        }
         Err(StateError::NotEnrolled { .. }) => Finding::wrong(
             WHAT,
             format_args!("{path} holds none"),
@@ -63,6 +71,58 @@ fn enrolment(state: &StateDirectory, enrolled: Result<&Enrolment, &StateError>) 
             format_args!(
                 "enrol anew with a new ticket: move {path} away, then messnetz agent enrol"
             ),
+        ),
+    }
+}
+
+/// A ticket was redeemed, and nobody has let this box in yet.
+fn waiting(ticket: &Ticket, own: &AgentId) -> Finding {
+    let Ticket {
+        collector, site, ..
+    } = ticket;
+    let own = own.in_groups();
+    Finding::wrong(
+        "enrolment",
+        format_args!("{own} waits until the operator of {collector} has let it in for {site}"),
+        format_args!(
+            "tell him this fingerprint; on the collector: messnetz collector approve {own}"
+        ),
+    )
+}
+
+/// What the collector said last of this agent. Without a word of it, it was let in when it enrolled.
+fn standing(heard: Option<Heard>, own: &AgentId) -> Finding {
+    const WHAT: &str = "standing";
+    let Some(Heard { standing, since }) = heard else {
+        return Finding::ok(WHAT, "it was let in; nothing was heard since");
+    };
+    let since = Timestamp::from_millisecond(since.0).unwrap_or_default();
+    let said = format!(
+        "{} since {}",
+        standing.as_str(),
+        since.strftime("%Y-%m-%d %H:%M UTC")
+    );
+    match standing {
+        Standing::Approved => Finding::ok(WHAT, said),
+        Standing::Pending => Finding::wrong(
+            WHAT,
+            said,
+            format_args!(
+                "on the collector: messnetz collector approve {}",
+                own.in_groups()
+            ),
+        ),
+        Standing::Quarantined => Finding::wrong(
+            WHAT,
+            format_args!("{said}: its numbers came twice with different content"),
+            format_args!(
+                "find and switch off the second box, then on the collector: messnetz collector release {own}"
+            ),
+        ),
+        Standing::Revoked => Finding::wrong(
+            WHAT,
+            format_args!("{said}, for good"),
+            "enrol with another directory and a new ticket, if this box is to measure again",
         ),
     }
 }
@@ -287,14 +347,37 @@ fn self_test(state: &StateDirectory) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Standing;
+    use messnetz_metric::UnixMillis;
+
+    use super::super::Standing as Finds;
     use super::*;
 
     #[test]
+    fn only_an_agent_that_is_in_stands_well_and_the_others_are_told_what_helps() {
+        let own = AgentId::of_key(&[1; 32]);
+        let found = |standing| {
+            let since = UnixMillis(1_795_000_000_000);
+            super::standing(Some(Heard { standing, since }), &own)
+        };
+        assert_eq!(super::standing(None, &own).standing, Finds::Ok);
+        assert_eq!(found(Standing::Approved).standing, Finds::Ok);
+        for (standing, helps) in [
+            (Standing::Pending, "collector approve"),
+            (Standing::Quarantined, "collector release"),
+            (Standing::Revoked, "new ticket"),
+        ] {
+            let found = found(standing);
+            assert_eq!(found.standing, Finds::Wrong);
+            assert!(found.saw.starts_with(standing.as_str()), "{}", found.saw);
+            assert!(found.remedy.unwrap().contains(helps));
+        }
+    }
+
+    #[test]
     fn room_for_no_batch_is_wrong_and_room_for_no_week_is_a_warning() {
-        assert_eq!(room(0).standing, Standing::Wrong);
-        assert_eq!(room(NO_ROOM - 1).standing, Standing::Wrong);
-        assert_eq!(room(NO_ROOM).standing, Standing::Warn);
-        assert_eq!(room(LITTLE_ROOM).standing, Standing::Ok);
+        assert_eq!(room(0).standing, Finds::Wrong);
+        assert_eq!(room(NO_ROOM - 1).standing, Finds::Wrong);
+        assert_eq!(room(NO_ROOM).standing, Finds::Warn);
+        assert_eq!(room(LITTLE_ROOM).standing, Finds::Ok);
     }
 }
