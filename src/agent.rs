@@ -6,6 +6,7 @@
 
 mod back_off;
 mod budget;
+mod causes;
 mod ceilings;
 mod conduct;
 mod doctor;

@@ -93,17 +93,6 @@ fn one_line(text: &str) -> String {
     printable.take(LONGEST).collect()
 }
 
-/// An error with its causes on one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// What runs here. That a release was rolled back is said for as long as none after it was confirmed.
 fn version(book: &Book) -> Finding {
     const WHAT: &str = "version";

@@ -1,6 +1,7 @@
 //! What engineers measured on their visits, held against the targets of the site: snapshots, of which none becomes
 //! a verdict.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use messnetz_metric::UnixMillis;
@@ -60,8 +61,7 @@ pub fn visits(
     for school in &authority.schools {
         for site in &school.sites {
             let series = store.visits_of_site(&site.id.to_string(), times.clone())?;
-            let of_site = of_site(authority, (school, site), &series);
-            all.extend(of_site);
+            all.extend(of_site(authority, (school, site), series));
         }
     }
     Ok(all)
@@ -70,15 +70,19 @@ pub fn visits(
 fn of_site(
     authority: &Authority,
     (school, site): (&School, &Site),
-    series: &[SiteSeries],
+    series: Vec<SiteSeries>,
 ) -> Vec<Visited> {
-    let mut agents: Vec<&str> = series.iter().map(|series| series.agent.as_str()).collect();
-    agents.sort_unstable();
-    agents.dedup();
+    let mut of_agents: BTreeMap<String, Vec<SiteSeries>> = BTreeMap::new();
+    for series in series {
+        of_agents
+            .entry(series.agent.clone())
+            .or_default()
+            .push(series);
+    }
     let mut all = Vec::new();
-    for agent in agents {
-        let own = series.iter().filter(|series| series.agent == agent);
-        let mut times: Vec<UnixMillis> = own
+    for (agent, measured) in of_agents {
+        let mut times: Vec<UnixMillis> = measured
+            .iter()
             .flat_map(|series| {
                 let values = series.samples.iter().map(|(at, _)| *at);
                 values.chain(series.failures.iter().map(|(at, _)| *at))
@@ -95,14 +99,12 @@ fn of_site(
                 .targets_for(authority.profiles_of(school), school);
             let during = *began_at..=*ended_at;
             let snapshots = targets
-                .filter_map(|target| {
-                    seen(authority, (school, site), (agent, series), target, &during)
-                })
+                .filter_map(|target| seen(authority, (school, site), &measured, target, &during))
                 .collect();
             all.push(Visited {
                 site: site.id.to_string(),
                 school_name: school.name.clone(),
-                agent: agent.to_owned(),
+                agent: agent.clone(),
                 began_at: *began_at,
                 ended_at: *ended_at,
                 observations: visit.len(),
@@ -117,18 +119,16 @@ fn of_site(
 fn seen(
     authority: &Authority,
     (school, site): (&School, &Site),
-    (agent, measured): (&str, &[SiteSeries]),
+    measured: &[SiteSeries],
     target: &Target,
     during: &RangeInclusive<UnixMillis>,
 ) -> Option<Seen> {
     let zone = &authority.calendar.zone;
     let mut series = Series::default();
-    let own: Vec<SiteSeries> = measured
+    for of_metric in measured
         .iter()
-        .filter(|series| series.agent == agent)
-        .cloned()
-        .collect();
-    for of_metric in own.iter().filter(|series| speaks(series, target.metric)) {
+        .filter(|series| speaks(series, target.metric))
+    {
         let samples = of_metric.samples.iter();
         let samples = samples.filter(|(at, _)| during.contains(at));
         series.samples.extend(samples.map(|&(at, value)| Sample {
@@ -147,7 +147,7 @@ fn seen(
         return None;
     }
     let after = UnixMillis(during.end().0.saturating_add(1));
-    let bounds = bounds(&own, *during.start(), after);
+    let bounds = bounds(measured, *during.start(), after);
     Some(Seen {
         title: target.title.clone(),
         snapshot: snapshot(target, school, site, &series, bounds),

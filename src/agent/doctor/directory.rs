@@ -10,7 +10,8 @@ use messnetz_probes::link;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
-use super::{Finding, told};
+use super::Finding;
+use crate::agent::causes::with_causes;
 use crate::agent::spool::Spool;
 use crate::agent::state::{Enrolment, Heard, StateDirectory, StateError};
 use crate::wire::{AgentId, Standing, Ticket};
@@ -62,12 +63,12 @@ fn enrolment(state: &StateDirectory, enrolled: Result<&Enrolment, &StateError>) 
         ),
         Err(error @ StateError::File { .. }) => Finding::wrong(
             WHAT,
-            told(error),
+            with_causes(error),
             "run this as root, or as the user that the agent runs as",
         ),
         Err(error) => Finding::wrong(
             WHAT,
-            told(error),
+            with_causes(error),
             format_args!(
                 "enrol anew with a new ticket: move {path} away, then messnetz agent enrol"
             ),
@@ -146,7 +147,7 @@ fn key(state: &StateDirectory, enrolment: &Enrolment) -> Finding {
         Err(error) => {
             return Finding::wrong(
                 WHAT,
-                told(&error),
+                with_causes(&error),
                 "run this as the agent's user; a damaged key cannot be mended: enrol anew",
             );
         }
@@ -177,7 +178,7 @@ fn at_work(state: &StateDirectory) -> Finding {
             "no agent works in this directory",
             "systemctl start messnetz-agent, or messnetz agent run",
         ),
-        Err(error) => Finding::wrong(WHAT, told(&error), "run this as the agent's user"),
+        Err(error) => Finding::wrong(WHAT, with_causes(&error), "run this as the agent's user"),
     }
 }
 
@@ -188,7 +189,7 @@ fn schedule(state: &StateDirectory, enrolment: &Enrolment, limits: Option<&Path>
         Err(error) => {
             return Finding::wrong(
                 WHAT,
-                told(&error),
+                with_causes(&error),
                 "repair the limits: the agent does not start without them",
             );
         }
@@ -198,7 +199,7 @@ fn schedule(state: &StateDirectory, enrolment: &Enrolment, limits: Option<&Path>
         Err(error) => {
             return Finding::wrong(
                 WHAT,
-                told(&error),
+                with_causes(&error),
                 "nothing is measured until the collector sends one; if that does not come, enrol anew",
             );
         }
@@ -252,7 +253,7 @@ fn spool(state: &StateDirectory) -> Finding {
         Err(error) => {
             return Finding::wrong(
                 WHAT,
-                told(&error),
+                with_causes(&error),
                 format_args!(
                     "run this as the agent's user; where {} is damaged, restart the agent: it sets it aside and begins another",
                     path.display()

@@ -5,8 +5,17 @@ use std::net::TcpListener;
 
 use http::StatusCode;
 
+use super::refusal::{Remedy, remedy};
+use super::uploading::{check, take_schedule};
 use super::*;
-use crate::wire::{Assignment, Budget, Burst, Peer, Probe, PublicKey, Receipt, SCHEDULE_FORMAT};
+use crate::agent::spool::{SealedBatch, Sealer};
+use crate::agent::state::Enrolment;
+use crate::agent::upload::UploadError;
+use crate::wire::batch::Batch;
+use crate::wire::{
+    Acknowledgement, Assignment, Budget, Burst, CollectorId, Peer, Probe, PublicKey, Receipt,
+    SCHEDULE_FORMAT, SignedSchedule,
+};
 use messnetz_metric::{
     Direction, FailureReason, Metric, Outcome, Quantity, Segment, UnixMillis, Vantage,
 };

@@ -16,6 +16,7 @@ use thiserror::Error;
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::super::causes::with_causes;
 use super::book::{Book, Choice, Placed};
 use super::shelf::Shelf;
 use super::{PACKAGE, RECEIPT_VARIABLE, RELEASE_VARIABLE};
@@ -228,7 +229,7 @@ impl<'a> Picking<'a> {
         let program = match self.versions.verified(*serial, &self.keys) {
             Ok(program) => program,
             Err(error) => {
-                self.roll_back(chain(&error));
+                self.roll_back(with_causes(&error));
                 return None;
             }
         };
@@ -306,15 +307,4 @@ async fn end_it(child: &mut Child) {
     if timeout(TO_END, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
