@@ -388,3 +388,61 @@ fn no_file_outgrows_its_reader() {
         }
     }
 }
+
+/// What is between backticks in a document, without what is in fenced blocks.
+fn quoted_in(document: &str) -> impl Iterator<Item = &str> {
+    let lines = document.lines().filter(|line| !line.starts_with("```"));
+    lines.flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn every_test_and_file_that_a_document_names_is_there() {
+    let sources: Vec<String> = rust_files().iter().map(|file| read(file)).collect();
+    let is_there = |name: &str| {
+        let function = format!("fn {name}(");
+        sources.iter().any(|source| source.contains(&function))
+    };
+    // A sentence; what has fewer words is a field or a function's argument.
+    let is_sentence = |name: &str| {
+        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        name.chars().all(is_word) && name.matches('_').count() >= 4
+    };
+    let folders = [root().to_owned(), root().join("docs")];
+    let documents = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap());
+    let mut named = 0;
+    for document in documents.map(|entry| entry.unwrap().path()) {
+        if document
+            .extension()
+            .is_none_or(|extension| extension != "md")
+        {
+            continue;
+        }
+        let shown = document.display();
+        for quoted in quoted_in(&read(&document)) {
+            if is_sentence(quoted) {
+                named += 1;
+                assert!(
+                    is_there(quoted),
+                    "{shown} names {quoted}: there is no such test"
+                );
+            }
+            let is_file = Path::new(quoted).extension().is_some_and(|it| it == "rs");
+            if is_file
+                && ["src/", "probes/", "sites/", "tests/"]
+                    .iter()
+                    .any(|room| quoted.starts_with(room))
+            {
+                assert!(
+                    root().join(quoted).exists(),
+                    "{shown} names {quoted}: there is no such file"
+                );
+            }
+        }
+    }
+    assert!(
+        named > 50,
+        "only {named} names were found: they are looked for in the wrong place"
+    );
+}
