@@ -37,7 +37,7 @@ use crate::store::{ChainHead, Store, StoreError};
 use crate::text::Text;
 
 pub use inventory::{StatedRow, stated};
-pub use samples::{Wanted, samples};
+pub use samples::{Found, Wanted, samples};
 
 /// How far ahead of the collector's an agent's clock may be. What is dated later was measured by a clock
 /// that is wrong, and would otherwise be the newest sample for years.

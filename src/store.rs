@@ -17,7 +17,9 @@ mod ledger;
 mod line_views;
 mod migration;
 mod packed;
+mod prune;
 mod queue;
+mod rolled;
 mod runs;
 mod samples;
 mod segment;
@@ -47,7 +49,11 @@ pub use interface::{Compacted, Extent, Store};
 pub use leases::Lease;
 pub use ledger::{Forked, Stored};
 pub use line_views::LineSeen;
+#[cfg(test)]
+pub(crate) use prune::tests::Signer;
+pub use prune::{Removed, Undertaker};
 pub use queue::{Full, Pending};
+pub use rolled::{HOUR_MS, RolledHour};
 pub use runs::{Came, LATE_MS, Run};
 pub use samples::{LateSeries, SiteSeries};
 pub use sqlite_store::SqliteStore;
@@ -58,7 +64,7 @@ pub use updates::{Offer, ProgramSeen};
 const SCHEMA_VERSION: i64 = SCHEMA_STEPS.len().cast_signed() as i64;
 
 /// What brings a file from each schema to the next, beginning with an empty one.
-const SCHEMA_STEPS: [&str; 14] = [
+const SCHEMA_STEPS: [&str; 15] = [
     include_str!("store/schema-1.sql"),
     include_str!("store/schema-2.sql"),
     include_str!("store/schema-3.sql"),
@@ -73,6 +79,7 @@ const SCHEMA_STEPS: [&str; 14] = [
     include_str!("store/schema-12.sql"),
     include_str!("store/schema-13.sql"),
     include_str!("store/schema-14.sql"),
+    include_str!("store/schema-15.sql"),
 ];
 
 /// The schema until which batches were kept in parts.

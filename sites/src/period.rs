@@ -168,6 +168,11 @@ pub fn split(series: &Series, cycle: Cycle) -> BTreeMap<Period, Series> {
         let part = parts.entry(period).or_insert_with(|| series.emptied());
         part.failures.push(*day);
     }
+    for (day, number) in &series.rolled_up {
+        let period = Period::of(cycle, *day);
+        let part = parts.entry(period).or_insert_with(|| series.emptied());
+        part.rolled_up.insert(*day, *number);
+    }
     parts
 }
 

@@ -15,6 +15,8 @@ mod stated;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use messnetz_metric::{Layer, Metric, Nominal, OneWay, Rate, Unit, UnixMillis, Value};
 use serde::Serialize;
 
@@ -57,6 +59,9 @@ pub struct Series {
     /// Measurements that yielded no value, each by the number of its day. They are shown beside a verdict
     /// and never count as one: a failure may be the agent's own.
     pub failures: Vec<i32>,
+    /// How many of the values are out of roll-ups by the hour, by the number of their day: each is within 1/256 of
+    /// what was measured, and stands at the begin of its hour.
+    pub rolled_up: BTreeMap<i32, usize>,
     /// The name of the window that all of it lies in, such as `lesson-hours`; `None` where it is of all
     /// hours.
     pub window: Option<String>,
@@ -71,6 +76,7 @@ impl Series {
         Self {
             samples: Vec::new(),
             failures: Vec::new(),
+            rolled_up: BTreeMap::new(),
             window: self.window.clone(),
             peer: self.peer.clone(),
         }
@@ -229,6 +235,9 @@ pub struct Judgement {
     pub interval: Interval,
     /// Number of samples.
     pub samples: usize,
+    /// How many of them are out of roll-ups by the hour, each within 1/256 of what was measured.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rolled_up: usize,
     /// Number of days with samples.
     pub days: usize,
     /// How many independent samples would tell as much as these; of days, where days are counted.
@@ -283,6 +292,14 @@ impl Excepted {
             exception: last.clone(),
         })
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Judgement {

@@ -216,7 +216,7 @@ struct Findings {
     /// Whether the key given is the one that the agent is named after.
     key_is_of_agent: bool,
     signature: Signature,
-    root_holds: bool,
+    root: Root,
     clock: Option<Clock>,
     omitted: Vec<Omitted>,
     chunks: Vec<ChunkFindings>,
@@ -229,6 +229,16 @@ enum Signature {
     Holds,
     Broken,
     Missing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Root {
+    /// It is that of the digests.
+    Holds,
+    Broken,
+    /// The header is alone: there is nothing to hold it against.
+    Pruned,
 }
 
 #[derive(Debug, Serialize)]
@@ -265,7 +275,13 @@ impl Findings {
             Some(_) => Signature::Broken,
         };
         let chunks: Vec<_> = batch.chunks().iter().map(ChunkFindings::of).collect();
-        let root_holds = batch.root_holds();
+        let root = if batch.is_header_alone() {
+            Root::Pruned
+        } else if batch.root_holds() {
+            Root::Holds
+        } else {
+            Root::Broken
+        };
         let none_altered = chunks
             .iter()
             .all(|chunk| chunk.standing != Standing::Altered);
@@ -279,10 +295,13 @@ impl Findings {
             hash: batch.hash(),
             key_is_of_agent,
             signature,
-            root_holds,
+            root,
             clock: header.clock.clone(),
             omitted: header.omitted.clone(),
-            holds: key_is_of_agent && signature == Signature::Holds && root_holds && none_altered,
+            holds: key_is_of_agent
+                && signature == Signature::Holds
+                && root != Root::Broken
+                && none_altered,
             chunks,
         }
     }
@@ -302,10 +321,10 @@ impl Findings {
             Signature::Broken => "DOES NOT HOLD",
             Signature::Missing => "MISSING",
         };
-        let root = if self.root_holds {
-            "holds: the digests are those that were signed"
-        } else {
-            "DOES NOT HOLD: the digests are not those that were signed"
+        let root = match self.root {
+            Root::Holds => "holds: the digests are those that were signed",
+            Root::Broken => "DOES NOT HOLD: the digests are not those that were signed",
+            Root::Pruned => "names samples that were pruned: nothing of them is here",
         };
         let mut lines = vec![
             format!("agent      {}", self.agent),

@@ -97,7 +97,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
                 peer: query.peer.as_deref(),
             })?;
             chain.show_worst(
-                samples,
+                samples.samples,
                 arguments.samples.into(),
                 &collector.calendar().zone,
             );

@@ -17,6 +17,7 @@ use thiserror::Error;
 use super::lanes::{Lanes, WrittenLane};
 use super::quota::Quota;
 use super::reach::Reach;
+use super::retention::Retention;
 use super::schedule::WrittenSchedule;
 use super::updates::Updates;
 use crate::text::Language;
@@ -43,6 +44,8 @@ struct Written {
     catalogue: Option<PathBuf>,
     #[serde(default)]
     quota: Quota,
+    #[serde(default)]
+    retention: Retention,
     #[serde(default)]
     updates: Updates,
     #[serde(default)]
@@ -73,6 +76,8 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// What one agent may send a day.
     pub quota: Quota,
+    /// How long samples are kept.
+    pub retention: Retention,
     /// How often agents ask for releases.
     pub updates: Updates,
     /// What of the schools' lines can be asked from here.
@@ -144,6 +149,9 @@ impl Config {
         if let Some(why) = written.quota.flaw() {
             return Err(value("quota")(why));
         }
+        if let Some(why) = written.retention.flaw() {
+            return Err(value("retention")(why));
+        }
         let unknown = |site: &&SiteId| authority.site(site).is_none();
         if let Some(site) = written.reach.keys().find(unknown) {
             let why = format!("the site file knows no site {site}");
@@ -167,6 +175,7 @@ impl Config {
             congestion: written.congestion,
             catalogue,
             quota: written.quota,
+            retention: written.retention,
             updates: written.updates,
             reach: written.reach,
             schedule,

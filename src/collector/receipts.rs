@@ -8,10 +8,11 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use thiserror::Error;
 
 use super::keys::{KeyDirectory, KeyError, RECEIPTS};
+use crate::store::Undertaker;
 use crate::wire::batch::Batch;
 use crate::wire::{
-    Answer, Assignment, CollectorId, Pins, PublicKey, Receipt, Signed, SignedReceipt,
-    SignedSchedule,
+    Answer, Assignment, Buried, CollectorId, Pins, PublicKey, Receipt, Signed, SignedReceipt,
+    SignedSchedule, Tombstone,
 };
 
 /// The key could not be made or read.
@@ -30,6 +31,19 @@ pub enum ReceiptKeyError {
 /// What receipts are signed with.
 #[derive(Debug)]
 pub(super) struct ReceiptKey(Ed25519KeyPair);
+
+impl Undertaker for ReceiptKey {
+    fn id(&self) -> CollectorId {
+        Self::id(self)
+    }
+
+    fn bury(&self, tombstone: &Tombstone) -> Result<Buried, serde_json::Error> {
+        Ok(Buried {
+            receipt_key: self.public_half(),
+            tombstone: Signed::by(&self.0, tombstone)?,
+        })
+    }
+}
 
 impl ReceiptKey {
     /// The key that is kept; made where there is none.

@@ -17,7 +17,6 @@ use messnetz_sites::calendar::Calendar;
 use messnetz_sites::period::Cycle;
 use messnetz_sites::site::{Authority, School, Site, SiteId};
 use messnetz_sites::upgrade::Catalogue;
-use messnetz_sites::verdict::Sample;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio_rustls::TlsAcceptor;
@@ -31,6 +30,7 @@ use super::leases::{LeaseError, Leases, Tenant};
 use super::quota::{Quotas, Scales};
 use super::reach::{self, Reach};
 use super::receipts::ReceiptKey;
+use super::retention::{self, Retention};
 use super::slots::Grid;
 use super::token::AdminToken;
 use super::turns::{Stand, Turn, schedule_for};
@@ -41,7 +41,7 @@ use crate::judging::agents::{self, AgentState};
 use crate::judging::pace::{self, Pace};
 use crate::judging::trends::{self, Trends};
 use crate::judging::visits::{self, Visited};
-use crate::judging::{self, Report, Row, Wanted};
+use crate::judging::{self, Found, Report, Row, Wanted};
 use crate::sd_notify::Notifier;
 use crate::store::{EnrolledAgent, Extent, Role, SqliteStore, Store, StoreError};
 use crate::text::Language;
@@ -96,6 +96,7 @@ pub struct Collector {
     assignments: Assignments,
     pub(super) scales: Scales,
     quotas: Mutex<Quotas>,
+    pub(super) retention: Retention,
     /// Where store and releases lie.
     pub(super) data: PathBuf,
     pub(super) updates: Updates,
@@ -251,6 +252,7 @@ impl Collector {
             reach: config.reach,
             scales: Scales::default(),
             quotas: Mutex::new(Quotas::new(config.quota)),
+            retention: config.retention,
             data: config.data,
             updates: config.updates,
             updating: Mutex::default(),
@@ -495,7 +497,7 @@ impl Collector {
     ///
     /// # Errors
     /// Where the store fails.
-    pub fn samples(&self, wanted: &Wanted<'_>) -> Result<Vec<Sample>, StoreError> {
+    pub fn samples(&self, wanted: &Wanted<'_>) -> Result<Found, StoreError> {
         judging::samples(&self.authority, self.store(), wanted)
     }
 
@@ -620,6 +622,7 @@ pub async fn run(
             tracing::error!(%failure, "the STAMP reflector ended");
         }
         () = seal(Arc::clone(&collector)) => {}
+        () = retention::keep_to_it(Arc::clone(&collector)) => {}
         () = follow(Arc::clone(&collector), shown) => {}
         () = stop => {}
     }

@@ -1,6 +1,7 @@
 //! What was measured at one site in the recent periods, cut to the windows of its targets and judged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::repeat_n;
 use std::ops::RangeInclusive;
 
 use messnetz_metric::{Metric, Quantity, Rate, Segment, Tester, UnixMillis, Value};
@@ -15,7 +16,7 @@ use messnetz_sites::verdict::{
 };
 
 use super::{CLOCK_AHEAD_MS, Reopened, Row};
-use crate::store::{LATE_MS, LateSeries, SiteSeries, Store, StoreError};
+use crate::store::{HOUR_MS, LATE_MS, LateSeries, RolledHour, SiteSeries, Store, StoreError};
 
 /// What was measured at a site, and when its school is at work.
 pub(super) struct Measured<'a> {
@@ -150,6 +151,23 @@ impl<'a> Measured<'a> {
                         disturbed: disturbed.and_then(|times| times.get(&at)).copied(),
                     }));
             }
+            for hour in &series.rolled {
+                // What of an hour lies in a window cannot be told any more, unless all of it does.
+                if let Some(day) = timetable.enclose(hour_of(hour)) {
+                    let day = number_of(day.date);
+                    for &(value, count) in &hour.values {
+                        let sample = Sample {
+                            at: hour.begin,
+                            day,
+                            value,
+                            disturbed: None,
+                        };
+                        *all.rolled_up.entry(day).or_default() += count as usize;
+                        all.samples.extend(repeat_n(sample, count as usize));
+                    }
+                    all.failures.extend(repeat_n(day, hour.failures as usize));
+                }
+            }
             for (day, failures) in timetable.cut(&series.failures, |(at, _)| *at) {
                 all.failures
                     .extend(failures.iter().map(|_| number_of(day.date)));
@@ -244,6 +262,14 @@ fn late(
     store.late_series_of_site(&site.id.to_string(), of_period, settled)
 }
 
+/// From when to when a roll-up is.
+pub(super) const fn hour_of(rolled: &RolledHour) -> Interval {
+    Interval {
+        from: rolled.begin,
+        to: UnixMillis(rolled.begin.0.saturating_add(HOUR_MS)),
+    }
+}
+
 /// Whom a target is measured against.
 enum Peer<'a> {
     /// Whoever was measured against.
@@ -310,6 +336,18 @@ fn seen(series: &SiteSeries, begin: UnixMillis, end: UnixMillis) -> Seen<'_> {
     }
 }
 
+/// The largest value of the last hour of a series that was rolled up, from `begin` to before `end`.
+fn last_rolled(
+    series: &SiteSeries,
+    begin: UnixMillis,
+    end: UnixMillis,
+) -> Option<(UnixMillis, Value)> {
+    let within = |hour: &&RolledHour| begin <= hour.begin && hour.begin < end;
+    let last = series.rolled.iter().rev().filter(within);
+    let values = last.filter_map(|hour| Some((hour.begin, hour.values.last()?.0)));
+    values.take(1).next()
+}
+
 /// Whether other traffic disturbed the capacity tests, by agent and time.
 pub(super) type Disturbed = BTreeMap<String, BTreeMap<UnixMillis, bool>>;
 
@@ -334,7 +372,10 @@ pub(super) fn bounds(measured: &[SiteSeries], begin: UnixMillis, end: UnixMillis
         measured
             .iter()
             .filter(|series| speaks(series, metric))
-            .filter_map(|series| seen(series, begin, end).samples.last())
+            .flat_map(|series| {
+                let sample = seen(series, begin, end).samples.last().copied();
+                sample.into_iter().chain(last_rolled(series, begin, end))
+            })
             .max_by_key(|(at, _)| *at)?
             .1
             .as_rate()

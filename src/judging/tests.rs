@@ -1,6 +1,7 @@
 //! Claims about what is judged out of a store.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use messnetz_metric::{
     Direction, Metric, Observation, Outcome, Quantity, Segment, Tester, Value, Vantage,
@@ -8,10 +9,12 @@ use messnetz_metric::{
 use messnetz_sites::period::Period;
 use messnetz_sites::trend::Outlook;
 
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+
 use super::*;
-use crate::store::SqliteStore;
+use crate::store::{Admission, Extent, Signer, SqliteStore, Undertaker as _};
 use crate::wire::batch::{Batch, Link};
-use crate::wire::{AgentId, CollectorId};
+use crate::wire::{AgentId, CollectorId, TicketSecret};
 
 const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
 const IN_2099: UnixMillis = UnixMillis(4_080_000_000_000);
@@ -148,7 +151,7 @@ fn the_month_that_is_over_speaks_and_the_running_one_stands_beside_it() {
         window: Some(&window),
         peer: query.peer.as_deref(),
     };
-    let found = samples(&authority, &both, &wanted).unwrap();
+    let found = samples(&authority, &both, &wanted).unwrap().samples;
     assert_eq!(found.len(), 30);
     assert!(found.iter().all(|sample| month(4).contains(&sample.day)));
 
@@ -290,10 +293,11 @@ fn a_test_during_lessons_does_not_count_for_a_target_of_the_hours_without() {
         window: None,
         peer: None,
     };
-    assert_eq!(samples(&authority, &store, &wanted).unwrap().len(), 31);
+    let all = samples(&authority, &store, &wanted).unwrap().samples;
+    assert_eq!(all.len(), 31);
     let lessons = authority.calendar.window("lesson-hours").unwrap();
     wanted.window = Some(&lessons);
-    let in_lessons = samples(&authority, &store, &wanted).unwrap();
+    let in_lessons = samples(&authority, &store, &wanted).unwrap().samples;
     assert_eq!(in_lessons.len(), 1);
     assert_eq!(in_lessons[0].at, lesson);
 }
@@ -575,4 +579,109 @@ fn data_that_comes_after_a_month_was_closed_reopens_its_verdict_and_says_so() {
          10 of them older than what the agent had sent before"
     );
     assert_eq!(store.forks().unwrap(), []);
+}
+
+/// A round trip every ten minutes of a month, in a batch a day, sealed by a collector that has this key.
+fn month_of_round_trips(site: &SiteId) -> (tempfile::TempDir, SqliteStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+    let key = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    let public = key.public_key().as_ref();
+    let secret = TicketSecret::random().unwrap();
+    let day = Duration::from_hours(24);
+    let begin = UnixMillis(0);
+    let site = site.to_string();
+    store
+        .add_ticket(&secret, &site, Admission::AtOnce, begin, day)
+        .unwrap();
+    let agent = store.redeem_ticket(&secret, &site, public, begin).unwrap();
+    let agent = agent.unwrap().id;
+    let metric = Metric::new(Segment::Line, Quantity::Rtt);
+    let zone = messnetz_sites::calendar::Zone::default();
+    let mut last: Option<Batch> = None;
+    for day in month(3) {
+        let begin = zone.numbered_day_begins(day).0;
+        let observation = |number: i64| {
+            let at = UnixMillis(begin + number * 600_000);
+            let number = 9_000 + (i64::from(day) * 144 + number) * 7_919 % 1_024;
+            let outcome = Outcome::Value(Value::new(metric.quantity.unit(), number));
+            Observation::new(metric, at, Vantage::default(), "collector", outcome)
+        };
+        let link = Link {
+            collector: Signer::numbered(9).id(),
+            agent: agent.clone(),
+            site: site.clone(),
+            epoch: 1,
+            sequence: last.as_ref().map_or(0, |last| last.header().sequence) + 1,
+            previous: last.as_ref().map(Batch::hash),
+        };
+        let observations: Vec<Observation> = (0..144).map(observation).collect();
+        let batch = Batch::new(&link, &observations).unwrap().signed_with(&key);
+        let received_at = UnixMillis(begin + 86_400_000);
+        store.store_batch(&batch, received_at).unwrap();
+        last = Some(batch);
+    }
+    store.compact(NOW, Extent::All).unwrap();
+    (folder, store)
+}
+
+#[test]
+fn a_month_whose_samples_were_pruned_is_judged_by_its_roll_ups_which_is_said() {
+    let mut authority = Authority::parse("authority.toml", messnetz_sites::site::EXAMPLE).unwrap();
+    authority.profiles = authority.known.iter().map(|p| p.id.clone()).collect();
+    authority.judging.independent = true;
+    for school in &mut authority.schools {
+        school.profiles = None;
+    }
+    let site = &authority.sites().next().unwrap().id;
+    let (_folder, store) = month_of_round_trips(site);
+    let zone = messnetz_sites::calendar::Zone::default();
+    let in_april = zone.numbered_day_begins(*month(4).end());
+    let judged = || {
+        let report = judge(
+            &authority,
+            Catalogue::built_in(),
+            &store,
+            in_april,
+            Cycle::Month,
+        )
+        .unwrap();
+        let is_it = |row: &Row| row.judgement.target.as_str() == "voice-video/rtt";
+        report.rows.into_iter().find(is_it).unwrap().judgement
+    };
+    let before = judged();
+    assert_eq!(
+        (before.verdict.kind(), before.rolled_up),
+        (VerdictKind::Met, 0)
+    );
+    let pruned = store.prune(NOW, NOW, &Signer::numbered(9)).unwrap();
+    assert_eq!(pruned.samples, 31 * 144);
+    let after = judged();
+    assert_eq!(after.verdict, before.verdict);
+    assert_eq!(
+        (after.days, after.window.clone()),
+        (before.days, before.window.clone())
+    );
+    // Hours that a lesson begins or ends in are of both: they count no more.
+    assert_eq!(after.rolled_up, after.samples);
+    let share = after.samples as f64 / before.samples as f64;
+    assert!((0.6..1.0).contains(&share), "{share}");
+    let number = |judgement: &Judgement| judgement.observed.unwrap().number();
+    assert!((number(&after) - number(&before)).abs() * 64 < number(&before));
+
+    // What the judgement names finds the roll-ups that it rests on, and no others.
+    let query = after.query.unwrap();
+    let window = authority.calendar.window(&query.window.unwrap()).unwrap();
+    let wanted = Wanted {
+        site: &query.site,
+        metric: query.metric,
+        times: query.from..=query.to,
+        window: Some(&window),
+        peer: query.peer.as_deref(),
+    };
+    let found = samples(&authority, &store, &wanted).unwrap();
+    assert!(found.samples.is_empty());
+    let values = found.rolled.iter().flat_map(|hour| &hour.values);
+    let count: u32 = values.map(|(_, count)| count).sum();
+    assert_eq!(count as usize, after.samples);
 }

@@ -1,10 +1,12 @@
 //! The samples of one series in columns: times, values, and the failures between them.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use messnetz_metric::{Failure, FailureReason, Outcome, Unit, UnixMillis, Value};
 
 use super::column::{self, read_number, take, write_number};
+use super::rolled::HOUR_MS;
 use crate::zstandard;
 
 /// Most samples that a block is read with: no segment holds more.
@@ -47,6 +49,28 @@ impl Block {
             };
             Some((UnixMillis(*at), outcome))
         })
+    }
+
+    /// When each was measured, and its value in the numbers of the unit, where it has one.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = (i64, Option<i64>)> + '_ {
+        let mut values = self.values.iter();
+        let mut failed = self.failed.iter().peekable();
+        self.at.iter().enumerate().map(move |(place, at)| {
+            let is_failed = failed.next_if(|failed| **failed == place).is_some();
+            let value = if is_failed { None } else { values.next() };
+            (*at, value.copied())
+        })
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Whether there is no more than one sample an hour, on the average over the hours that there are any of: so
+    /// few that a roll-up would tell less and take no less.
+    pub(super) fn is_rare(&self) -> bool {
+        let hours: HashSet<i64> = self.at.iter().map(|at| at.div_euclid(HOUR_MS)).collect();
+        self.at.len() <= hours.len()
     }
 
     /// The same where none of them is a failure, for less.

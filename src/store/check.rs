@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::segment::Kept;
 use super::{Connected, EnrolledAgent, StoreError, tail};
-use crate::wire::AgentId;
-use crate::wire::batch::{Batch, Digest};
+use crate::wire::batch::{Batch, Chunk, Digest};
+use crate::wire::{AgentId, Tombstone};
 
 /// Most faults of one agent that are named; all are counted.
 const NAMED: usize = 20;
@@ -24,6 +24,8 @@ pub struct Checked {
     pub batches: u64,
     /// Samples in them.
     pub samples: u64,
+    /// Samples that were pruned: the batches hold, and the collector signed what was taken out of them.
+    pub pruned: u64,
     /// Samples that were taken in an older form, which left no evidence.
     pub without_evidence: u64,
     /// Numbers that are not there.
@@ -136,6 +138,7 @@ impl Connected {
                 agent,
                 batches: 0,
                 samples: 0,
+                pruned: 0,
                 without_evidence: without_evidence.cast_unsigned(),
                 gaps: Vec::new(),
                 n_faults: 0,
@@ -173,11 +176,19 @@ impl Connected {
     fn walk_piece(&self, walk: &mut Walk<'_>, piece: &Piece) -> Result<(), StoreError> {
         let (site, agent) = (walk.found.site.clone(), walk.found.agent.clone());
         walk.gap_before(piece);
+        let grave = if piece.is_sealed {
+            self.grave(&site, &agent, piece.epoch, piece.from)?
+        } else {
+            None
+        };
         let mut next = piece.from;
+        let pruned_before = walk.found.pruned;
+        let mut collector = None;
         let mut times: Option<(i64, i64)> = None;
         let mut take = |batch: &Batch| {
-            walk.take(piece.epoch, next, batch);
+            walk.take(piece.epoch, next, batch, grave.is_some());
             next += 1;
+            collector = Some(batch.header().collector.clone());
             let of_batch = tail::times(batch);
             times = match (times, of_batch) {
                 (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
@@ -206,6 +217,29 @@ impl Connected {
             match tail::read(&packed) {
                 Ok(batch) => take(&batch),
                 Err(_) => walk.fault(piece.epoch, piece.from, "its document cannot be read"),
+            }
+        }
+        if let Some(grave) = &grave {
+            // Times of what is gone are in the tombstone.
+            times = grave.times;
+            let pruned = walk.found.pruned - pruned_before;
+            let fits = |tombstone: Tombstone| {
+                let about = (tombstone.site.as_str(), tombstone.agent.as_str());
+                let numbers = [tombstone.epoch, tombstone.from, tombstone.to];
+                let of = [piece.epoch, piece.from, piece.to].map(i64::cast_unsigned);
+                let same = about == (site.as_str(), agent.as_str())
+                    && numbers == of
+                    && *tombstone.hash.as_bytes() == piece.hash;
+                match (same, tombstone.observations == pruned) {
+                    (false, _) => Err("its tombstone is of others"),
+                    (_, false) => Err("other samples are gone than its tombstone names"),
+                    _ => Ok(()),
+                }
+            };
+            let collector = collector.ok_or("it has no batches");
+            let holds = collector.and_then(|collector| grave.tombstone(&collector));
+            if let Err(why) = holds.and_then(fits) {
+                walk.fault(piece.epoch, piece.to, why);
             }
         }
         if times != piece.times {
@@ -243,8 +277,9 @@ impl Walk<'_> {
         }
     }
 
-    /// Holds a batch against its signature, its number and the one before.
-    fn take(&mut self, epoch: i64, sequence: i64, batch: &Batch) {
+    /// Holds a batch against its signature, its number and the one before. Of one that was pruned not all samples
+    /// need to be there.
+    fn take(&mut self, epoch: i64, sequence: i64, batch: &Batch, is_pruned: bool) {
         let header = batch.header();
         let at = (epoch.cast_unsigned(), sequence.cast_unsigned());
         let before = self.found.head.replace(Head {
@@ -262,7 +297,7 @@ impl Walk<'_> {
             Some("the key of its agent is not there")
         } else if !self.key.is_some_and(|key| batch.is_signed_by(key)) {
             Some("its agent did not sign this")
-        } else if !batch.is_whole() {
+        } else if !(batch.is_whole() || is_pruned && batch.what_is_there_holds()) {
             Some("its samples are not those that were signed")
         } else if before.is_some_and(|before| header.previous != Some(before.hash)) {
             Some("it does not name the batch before it")
@@ -273,7 +308,9 @@ impl Walk<'_> {
             self.fault(epoch, sequence, why);
         } else {
             self.found.batches += 1;
-            self.found.samples += u64::from(header.observations);
+            let there: usize = batch.chunks().iter().map(Chunk::len).sum();
+            self.found.samples += there as u64;
+            self.found.pruned += u64::from(header.observations).saturating_sub(there as u64);
         }
     }
 

@@ -65,7 +65,7 @@ impl Numbers {
         self.series.get(&number).cloned()
     }
 
-    fn number(&self, series: &Series) -> Option<i64> {
+    pub(super) fn number(&self, series: &Series) -> Option<i64> {
         self.of_series.get(series).copied()
     }
 }
@@ -142,8 +142,11 @@ impl Connected {
                 "SELECT from_sequence FROM (
                      SELECT from_sequence, to_sequence, longest, observations, first_at FROM segment
                      WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND from_sequence <= ?4
-                     ORDER BY from_sequence DESC LIMIT 1)
+                     ORDER BY from_sequence DESC LIMIT 1) AS before
                  WHERE to_sequence = ?4 AND longest + ?5 <= ?6 AND observations + ?7 <= ?8
+                 AND NOT EXISTS (
+                     SELECT 1 FROM pruned WHERE site = ?1 AND agent = ?2 AND epoch = ?3
+                     AND pruned.from_sequence = before.from_sequence)
                  AND (observations = 0 OR ?9 IS NULL OR (first_at IS NOT NULL) = ?9)",
             )?
             .query_row(

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::{
     Admission, Arrival, Came, ChainHead, Checked, Decision, DecisionRefused, EnrolledAgent, Forked,
-    Former, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Run, SiteSeries,
-    StoreError, Stored, TicketRefused,
+    Former, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Removed, Run,
+    SiteSeries, StoreError, Stored, TicketRefused, Undertaker,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -274,6 +274,25 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// Where the store fails or holds what this program does not write; then what is not moved stays as it is.
     fn compact(&self, now: UnixMillis, extent: Extent) -> Result<Compacted, StoreError>;
+
+    /// What [`Self::prune`] would take out now.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn prunable(&self, before: UnixMillis) -> Result<Removed, StoreError>;
+
+    /// Takes the samples out of what was sealed, and that nothing from this time on is in or came since: roll-ups by
+    /// series and hour and a signed tombstone take their place. Headers stay, and whatever is measured no more
+    /// than once an hour. What does not hold stays as it is. It takes a while and nobody waits for it.
+    ///
+    /// # Errors
+    /// Where the store fails or holds what this program does not write; then what is not pruned stays as it is.
+    fn prune(
+        &self,
+        before: UnixMillis,
+        now: UnixMillis,
+        by: &dyn Undertaker,
+    ) -> Result<Removed, StoreError>;
 
     /// Holds all that is stored against what agents signed, each agent at each site by itself.
     ///

@@ -11,7 +11,7 @@ use rusqlite::{Row, params};
 use super::compact::Numbers;
 use super::ledger::Near;
 use super::segment::Samples;
-use super::{Connected, Role, StoreError};
+use super::{Connected, Role, RolledHour, StoreError};
 use crate::wire::batch::{Batch, Series};
 
 /// One series of a site with its samples of some time.
@@ -29,6 +29,9 @@ pub struct SiteSeries {
     pub samples: Vec<(UnixMillis, Value)>,
     /// The failures, oldest first.
     pub failures: Vec<(UnixMillis, Failure)>,
+    /// What was pruned, of the hours that lie in the window as a whole, oldest first; an hour may have several
+    /// roll-ups.
+    pub rolled: Vec<RolledHour>,
 }
 
 /// What came late of a site.
@@ -51,6 +54,7 @@ impl SiteSeries {
             peer: series.peer,
             samples: Vec::new(),
             failures: Vec::new(),
+            rolled: Vec::new(),
         }
     }
 
@@ -99,13 +103,15 @@ impl Gathered {
     /// Each series that has anything and is of none of these agents, oldest first.
     fn finish(mut self, others: &HashSet<String>) -> Vec<SiteSeries> {
         self.found.retain(|series| {
-            let is_empty = series.samples.is_empty() && series.failures.is_empty();
-            !is_empty && !others.contains(&series.agent)
+            let has_samples = !series.samples.is_empty() || !series.failures.is_empty();
+            let has_any = has_samples || !series.rolled.is_empty();
+            has_any && !others.contains(&series.agent)
         });
         for series in &mut self.found {
             // Batches may come late, and an agent's clock may step: mostly this has nothing to do.
             series.samples.sort_by_key(|(at, _)| *at);
             series.failures.sort_by_key(|(at, _)| *at);
+            series.rolled.sort_by_key(|hour| hour.begin);
         }
         self.found
     }
@@ -127,6 +133,7 @@ impl Connected {
         let mut gathered = Gathered::default();
         self.gather_old(site, &window, &mut gathered)?;
         self.gather_sealed(site, &window, &mut gathered)?;
+        self.gather_rolled(site, &window, &mut gathered)?;
         self.each_of_tail(site, &window, |batch| gathered.take(batch, &window))?;
         Ok(gathered.finish(&self.others_than(role)?))
     }
@@ -231,6 +238,35 @@ impl Connected {
             }
         }
         Ok(())
+    }
+
+    /// What was pruned.
+    fn gather_rolled(
+        &self,
+        site: &str,
+        window: &RangeInclusive<UnixMillis>,
+        gathered: &mut Gathered,
+    ) -> Result<(), StoreError> {
+        let mut numbers: HashMap<String, Numbers> = HashMap::new();
+        self.each_rolled(site, window, |agent, rolled| {
+            if !numbers.contains_key(agent) {
+                numbers.insert(agent.to_owned(), self.numbers(site, agent)?);
+            }
+            for (number, hours) in rolled.into_hours(window) {
+                let series = numbers
+                    .get(agent)
+                    .and_then(|numbers| numbers.series(number));
+                let series = series.ok_or_else(|| StoreError::Damaged {
+                    what: "roll-ups",
+                    why: format!("some of agent {agent} are of no series"),
+                })?;
+                let unit = series.metric.quantity.unit();
+                if let Some(series) = gathered.series(agent, series) {
+                    series.rolled.extend(hours(unit));
+                }
+            }
+            Ok(())
+        })
     }
 
     /// What was taken before batches were kept as they came: a row for each sample.

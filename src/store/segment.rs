@@ -5,7 +5,10 @@
 //! batch follow from its samples, and the batch before from the one before. What is kept beside the samples
 //! is which of them belong to which batch, what else stood in the header, when the batch came, and its
 //! signature. The samples are the evidence: a changed one yields another root, and no signature fits it. A
-//! batch that somebody wrote in another way is kept as it came, beside its samples.
+//! batch that somebody wrote in another way is kept as it came, beside its samples. What cannot be derived any
+//! more once samples were pruned takes their place: root, number of observations, digests.
+
+mod pruning;
 
 use messnetz_metric::{Outcome, UnixMillis};
 
@@ -13,6 +16,9 @@ use super::block::{Block, read_packed, read_text, write_packed, write_text};
 use super::column::{self, read_number, take, write_number};
 use super::skeleton::Derived;
 use crate::wire::batch::{Batch, Chunk, Digest, Series};
+
+use pruning::Stub;
+pub(super) use pruning::{Pruned, prune};
 
 /// Octets of a signature.
 const SIGNATURE: usize = 64;
@@ -87,6 +93,8 @@ enum Form {
     },
     /// Somebody wrote it in another way.
     Verbatim(Vec<u8>),
+    /// Not all of its samples are there.
+    Pruned(Box<Stub>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,7 +117,7 @@ pub(super) fn seal(
     let mut at = beginning;
     for kept in batches {
         let layout = place(&mut samples, &kept.batch, &number_of)?;
-        evidence.push(layout, kept, at)?;
+        evidence.push(layout, kept.received_at, Form::of(&kept.batch, at))?;
         at = Beginning {
             sequence: at.sequence.checked_add(1)?,
             previous: Some(kept.batch.hash()),
@@ -229,12 +237,12 @@ impl Form {
             Self::Verbatim(document) => Batch::read(document)
                 .ok()
                 .filter(|batch| are_of(batch, parts)),
+            Self::Pruned(stub) => stub.batch(chunks_of(parts)?, at),
             Self::Derived {
                 skeleton,
                 signature,
             } => {
-                let chunk = |(series, outcomes): &Part<'_>| Batch::chunk_of(series, outcomes);
-                let chunks: Vec<Chunk> = parts.iter().map(chunk).collect::<Result<_, _>>().ok()?;
+                let chunks = chunks_of(parts)?;
                 let observations: usize = parts.iter().map(|(_, outcomes)| outcomes.len()).sum();
                 let derived = Derived {
                     sequence: at.sequence,
@@ -247,6 +255,12 @@ impl Form {
             }
         }
     }
+}
+
+/// The chunks of these samples, as our agents write them.
+fn chunks_of(parts: &[Part<'_>]) -> Option<Vec<Chunk>> {
+    let chunk = |(series, outcomes): &Part<'_>| Batch::chunk_of(series, outcomes);
+    parts.iter().map(chunk).collect::<Result<_, _>>().ok()
 }
 
 /// Whether these are the samples of the batch.
@@ -266,15 +280,15 @@ fn are_of(batch: &Batch, parts: &[Part<'_>]) -> bool {
 }
 
 impl Evidence {
-    fn push(&mut self, layout: Layout, kept: &Kept, at: Beginning) -> Option<()> {
+    fn push(&mut self, layout: Layout, received_at: i64, form: Form) -> Option<()> {
         let known = self.layouts.iter().rposition(|known| *known == layout);
         let place = known.unwrap_or_else(|| {
             self.layouts.push(layout);
             self.layouts.len() - 1
         });
         self.layout.push(i64::try_from(place).ok()?);
-        self.received_at.push(kept.received_at);
-        self.forms.push(Form::of(&kept.batch, at));
+        self.received_at.push(received_at);
+        self.forms.push(form);
         Some(())
     }
 
@@ -306,6 +320,19 @@ impl Evidence {
                 Form::Verbatim(document) => {
                     out.push(VERBATIM);
                     write_text(std::str::from_utf8(document).ok()?, &mut out);
+                }
+                Form::Pruned(stub) => {
+                    out.push(PRUNED);
+                    write_change(before, &stub.skeleton, &mut out);
+                    write_number(stub.observations, &mut out);
+                    write_number(stub.chunks.len() as u64, &mut out);
+                    signatures.extend(stub.signature);
+                    signatures.extend(stub.root.as_bytes());
+                    for chunk in &stub.chunks {
+                        out.push(u8::from(chunk.is_some()));
+                        signatures.extend(chunk.iter().flat_map(Digest::as_bytes));
+                    }
+                    before = &stub.skeleton;
                 }
             }
         }
@@ -340,6 +367,14 @@ impl Evidence {
                 evidence.forms.push(Form::Verbatim(document));
                 continue;
             }
+            if kind == PRUNED {
+                if take(&mut bytes, 1)?.first().copied()? == CHANGED {
+                    before = read_change(&before, &mut bytes)?;
+                }
+                let stub = Stub::read(before.clone(), &mut bytes, &mut signatures)?;
+                evidence.forms.push(Form::Pruned(Box::new(stub)));
+                continue;
+            }
             if kind == CHANGED {
                 before = read_change(&before, &mut bytes)?;
             }
@@ -358,6 +393,7 @@ impl Evidence {
 const SAME: u8 = 0;
 const CHANGED: u8 = 1;
 const VERBATIM: u8 = 2;
+const PRUNED: u8 = 3;
 
 /// Appends how a text differs from the one before: between a common beginning and a common end.
 fn write_change(before: &str, text: &str, out: &mut Vec<u8>) {

@@ -11,7 +11,8 @@ use super::queue::Queue;
 use super::{
     Admission, Arrival, Came, ChainHead, Checked, Compacted, Connected, Decision, DecisionRefused,
     EnrolledAgent, Extent, Forked, Former, Full, LateSeries, Lease, LineSeen, Offer, Pending,
-    ProgramSeen, Role, Run, SiteSeries, Store, StoreError, Stored, TicketRefused,
+    ProgramSeen, Removed, Role, Run, SiteSeries, Store, StoreError, Stored, TicketRefused,
+    Undertaker,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -266,6 +267,31 @@ impl Store for SqliteStore {
             }
         }
         Ok(compacted)
+    }
+
+    fn prunable(&self, before: UnixMillis) -> Result<Removed, StoreError> {
+        self.reading(|store| store.prunable(before))
+    }
+
+    fn prune(
+        &self,
+        before: UnixMillis,
+        now: UnixMillis,
+        by: &dyn Undertaker,
+    ) -> Result<Removed, StoreError> {
+        let mut removed = Removed::default();
+        for old in self.reading(|store| store.old(before))? {
+            // Nothing is locked while it is read, pruned, and held against what was pruned.
+            match self.reading(|store| store.remains(old, (before, now), by))? {
+                Some(remains) => {
+                    if self.writing().bury(&remains)? {
+                        remains.count(&mut removed);
+                    }
+                }
+                None => removed.left += 1,
+            }
+        }
+        Ok(removed)
     }
 
     fn check(&self) -> Result<Vec<Checked>, StoreError> {

@@ -427,6 +427,10 @@ explain-on-days = { $count ->
        *[other] an { $count } Tagen
     }
 explain-count = Umfang: { $count }.
+explain-rolled-up = { $rolled ->
+        [one] Einer davon stammt
+       *[other] { $rolled } davon stammen
+    } aus Stundenwerten nicht mehr aufbewahrter Messungen: jeder Wert weicht höchstens um 1/256 vom gemessenen ab, und es zählen nur Stunden, die ganz im Zeitfenster liegen.
 explain-failures = { $failures ->
         [one] Ein weiterer Versuch brachte keinen Wert; er zählt
        *[other] { $failures } weitere Versuche brachten keinen Wert; sie zählen

@@ -427,6 +427,10 @@ explain-on-days = { $count ->
        *[other] on { $count } days
     }
 explain-count = There are { $count }.
+explain-rolled-up = { $rolled ->
+        [one] One of them is
+       *[other] { $rolled } of them are
+    } out of hourly roll-ups of samples that are kept no more: each value is within 1/256 of what was measured, and only hours that lie in the window as a whole count.
 explain-failures = { $failures ->
         [one] One further attempt brought no value; it does
        *[other] { $failures } further attempts brought no value; they do

@@ -290,7 +290,7 @@ impl Batch {
     }
 
     /// Reads a document. Size, depth and number of everything in it are bounded. That it can be read says
-    /// nothing of whether it is genuine.
+    /// nothing of whether it is genuine, nor of whether anything but the header is there.
     ///
     /// # Errors
     /// Where it is too large or no batch; then with the path to what is not.
@@ -313,8 +313,7 @@ impl Batch {
         for (index, (digest, text)) in digests.into_iter().zip(texts).enumerate() {
             let here = |wrong: Malformed| wrong.within(format_args!("chunks[{index}]"));
             let Some(text) = text else {
-                let content = None;
-                chunks.push(Chunk { digest, content });
+                chunks.push(Chunk::taken_out(digest));
                 continue;
             };
             let columns: Columns = parsed(text).map_err(here)?;
@@ -330,7 +329,8 @@ impl Batch {
             }
         }
         each_series_once(&chunks)?;
-        let is_whole = chunks.iter().all(|chunk| chunk.content.is_some());
+        // A header alone is what is left once all samples were pruned.
+        let is_whole = !chunks.is_empty() && chunks.iter().all(|chunk| chunk.content.is_some());
         let stated = usize::from(header.observations);
         if n_observations > stated || (is_whole && n_observations < stated) {
             let why = format_args!("{stated}, and the chunks have another number");
@@ -439,6 +439,13 @@ impl Batch {
         self.root_holds() && all_hold
     }
 
+    /// Whether what is there is what was signed: every chunk that has bytes, and the digests, where there are any.
+    #[must_use]
+    pub fn what_is_there_holds(&self) -> bool {
+        let altered = |chunk: &Chunk| chunk.standing() == Standing::Altered;
+        self.is_header_alone() || self.root_holds() && !self.chunks.iter().any(altered)
+    }
+
     /// The batch without the content of the chunks that `keep` does not want; header and digests stay, so
     /// that what is left verifies as before.
     #[must_use]
@@ -451,6 +458,21 @@ impl Batch {
             chunks: self.chunks.into_iter().map(prune).collect(),
             ..self
         }
+    }
+
+    /// The batch without any chunk or digest: what is left says who signed which root, and of what chain it is part.
+    #[must_use]
+    pub fn header_alone(self) -> Self {
+        Self {
+            chunks: Vec::new(),
+            ..self
+        }
+    }
+
+    /// Whether nothing but the header is there of what was more.
+    #[must_use]
+    pub fn is_header_alone(&self) -> bool {
+        self.chunks.is_empty() && self.header.observations > 0
     }
 
     fn signed_bytes(&self) -> Vec<u8> {
@@ -535,6 +557,13 @@ impl Chunk {
             digest: Digest::of(text.as_bytes()),
             content: Some(Content { text, columns }),
         })
+    }
+
+    /// A chunk of which only this digest is there.
+    #[must_use]
+    pub const fn taken_out(digest: Digest) -> Self {
+        let content = None;
+        Self { digest, content }
     }
 
     /// Whether it is what was signed, given that its digest is.

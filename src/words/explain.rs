@@ -258,6 +258,10 @@ impl Text {
             let gaps = [("failures", judgement.failures.into())];
             sentences.push(self.say_with("explain-failures", &gaps));
         }
+        if judgement.rolled_up > 0 {
+            let gaps = [("rolled", judgement.rolled_up.into())];
+            sentences.push(self.say_with("explain-rolled-up", &gaps));
+        }
         if judgement.observed.is_some() {
             let gaps = [("observed", self.observed(judgement).into())];
             sentences.push(self.say_with("explain-observed", &gaps));

@@ -198,11 +198,11 @@ fn what_was_changed_or_taken_out_is_told_from_what_holds() {
     assert_eq!(findings["signature"], "holds");
     let (code, findings) = write("XX-100001/main", "XX-100002/main");
     assert_eq!((code, &findings["signature"]), (Some(1), &json!("broken")));
-    assert_eq!(findings["root_holds"], true);
+    assert_eq!(findings["root"], "holds");
     let digest = findings["chunks"][0]["digest"].as_str().unwrap().to_owned();
     let other = if digest.starts_with('0') { "1" } else { "0" };
     let (code, findings) = write(&digest, &(other.to_owned() + &digest[1..]));
-    assert_eq!((code, &findings["root_holds"]), (Some(1), &json!(false)));
+    assert_eq!((code, &findings["root"]), (Some(1), &json!("broken")));
 }
 
 #[test]

@@ -58,6 +58,14 @@ impl Timetable {
         slot.interval.contains(at).then_some(slot.day)
     }
 
+    /// The day of a stretch that lies in one slot as a whole.
+    #[must_use]
+    pub fn enclose(&self, stretch: Interval) -> Option<LocalDay> {
+        let next = (self.slots).partition_point(|slot| slot.interval.from <= stretch.from);
+        let slot = self.slots.get(next.checked_sub(1)?)?;
+        (stretch.to <= slot.interval.to).then_some(slot.day)
+    }
+
     /// Cuts samples into those of each slot, in their order; slots without any are left out, and the
     /// slots of one day follow each other.
     ///

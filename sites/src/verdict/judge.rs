@@ -101,6 +101,7 @@ impl Judge {
             observed: values.as_ref().map(|values| values.observed),
             interval,
             samples: series.samples.len(),
+            rolled_up: series.rolled_up.values().sum(),
             days: values.as_ref().map_or(0, |values| values.days),
             effective: values.map_or(0, |values| values.effective(target.decisive())),
             days_reached,

@@ -128,6 +128,7 @@ fn what_was_not_measured_or_cannot_be_computed_has_no_data() {
     let failed = Series {
         samples: Vec::new(),
         failures: vec![0, 0, 1],
+        rolled_up: BTreeMap::new(),
         window: None,
         peer: None,
     };

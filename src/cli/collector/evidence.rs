@@ -46,6 +46,7 @@ pub(super) fn batch(config: Config, wanted: &Wanted) -> anyhow::Result<Ending> {
         );
     };
     write_new(out, &batch.document())?;
+    let pruned = batch.is_header_alone();
     let kept = batch.chunks().iter().filter(|c| c.text().is_some()).count();
     if wanted.json {
         print_json(&serde_json::json!({
@@ -53,7 +54,14 @@ pub(super) fn batch(config: Config, wanted: &Wanted) -> anyhow::Result<Ending> {
             "hash": batch.hash(),
             "chunks": batch.chunks().len(),
             "kept": kept,
+            "header_alone": pruned,
         }))?;
+    } else if pruned {
+        print(&format!(
+            "wrote {}: the header with its signature alone, since its samples were pruned\nhash {}",
+            out.display(),
+            batch.hash()
+        ))?;
     } else {
         print(&format!(
             "wrote {}: {kept} of {} series are kept\nhash {}",

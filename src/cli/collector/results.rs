@@ -227,7 +227,7 @@ pub(super) fn samples(config: Config, arguments: &Samples) -> anyhow::Result<End
         Some(name) => Some(collector.calendar().window(name)?),
         None => None,
     };
-    let samples = collector.samples(&Wanted {
+    let found = collector.samples(&Wanted {
         site: &known_site(&collector, &arguments.site)?,
         metric: arguments.metric,
         times: UnixMillis(arguments.from)..=UnixMillis(arguments.to),
@@ -235,16 +235,24 @@ pub(super) fn samples(config: Config, arguments: &Samples) -> anyhow::Result<End
         peer: arguments.peer.as_deref(),
     })?;
     if arguments.json {
-        let shown: Vec<_> = samples
-            .iter()
-            .map(|sample| {
-                let value: Value = sample.value;
-                serde_json::json!({ "at_unix_ms": sample.at.0, "value": value })
+        let rolled = found.rolled.iter().flat_map(|hour| {
+            hour.values.iter().map(|(value, count)| {
+                serde_json::json!({ "hour_unix_ms": hour.begin, "value": value, "count": count })
             })
-            .collect();
-        print_json(&shown)?;
+        });
+        let samples = found.samples.iter().map(|sample| {
+            let value: Value = sample.value;
+            serde_json::json!({ "at_unix_ms": sample.at.0, "value": value })
+        });
+        print_json(&rolled.chain(samples).collect::<Vec<_>>())?;
     } else {
-        for sample in samples {
+        for hour in found.rolled {
+            let begin = jiff::Timestamp::from_millisecond(hour.begin.0).unwrap_or_default();
+            for (value, count) in hour.values {
+                print(&format!("{begin} +1h  {}  x {count}", text.value(value)))?;
+            }
+        }
+        for sample in found.samples {
             let at = jiff::Timestamp::from_millisecond(sample.at.0).unwrap_or_default();
             print(&format!("{at}  {}", text.value(sample.value)))?;
         }

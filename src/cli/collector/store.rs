@@ -34,6 +34,18 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take out samples that are older than `[retention]` keeps, as the collector does once a day
+    #[command(
+        after_help = "Examples:\n  messnetz collector store prune --dry-run\n  messnetz collector store prune --json\n\nRoll-ups by series and hour stay in their place, with a tombstone that the collector signs; headers of batches stay,\nand what is measured no more than once an hour. There is no way back but a backup.\n\nExit codes: 0 done, 1 something was left because it does not hold."
+    )]
+    Prune {
+        /// Only say what would be taken out
+        #[arg(long)]
+        dry_run: bool,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Copy the store into a new file, also while the collector runs
     #[command(
         after_help = "Example:\n  messnetz collector store backup /backup/messnetz-2026-11-23.db\n\nThe copy holds what schools measured, and no key of the collector: `messnetz collector keys export` copies those."
@@ -62,6 +74,7 @@ pub(super) fn run(config: Config, command: &Command) -> anyhow::Result<Ending> {
     match command {
         Command::Check { against, json } => check(config, against.as_deref(), *json),
         Command::Compact { json } => compact(config, *json),
+        Command::Prune { dry_run, json } => prune(config, *dry_run, *json),
         Command::Backup { file, json } => {
             Collector::open(config)?.with_store_now(|store| store.backup(file))?;
             wrote(file, *json)
@@ -158,6 +171,12 @@ fn lines(found: &Checked) -> String {
         let (epoch, sequence, hash) = (head.epoch, head.sequence, head.hash);
         lines.push(format!("  ends with {sequence} of epoch {epoch}: {hash}"));
     }
+    if found.pruned > 0 {
+        let pruned = found.pruned;
+        lines.push(format!(
+            "  {pruned} more samples were pruned; their batches hold, and the collector signed that"
+        ));
+    }
     if found.without_evidence > 0 {
         let samples = found.without_evidence;
         lines.push(format!(
@@ -191,4 +210,45 @@ fn compact(config: Config, json: bool) -> anyhow::Result<Ending> {
         ))?;
     }
     Ok(Ending::Well)
+}
+
+fn prune(config: Config, dry_run: bool, json: bool) -> anyhow::Result<Ending> {
+    let collector = Collector::open(config)?;
+    let before = collector.kept_since().context(
+        "nothing is pruned: the configuration keeps samples for ever; set raw_days in [retention] to change that",
+    )?;
+    let removed = if dry_run {
+        collector.with_store_now(|store| store.prunable(before))?
+    } else {
+        collector.prune(before)?
+    };
+    let day = messnetz_sites::Day::numbered(collector.calendar().zone.day_number(before));
+    let day = day.map_or_else(String::new, |day| day.to_string());
+    if json {
+        print_json(&serde_json::json!({
+            "before_unix_ms": before,
+            "dry_run": dry_run,
+            "removed": removed,
+        }))?;
+    } else if dry_run {
+        print(&format!(
+            "before {day}: {} segments with {} samples and {} bytes would be pruned",
+            removed.segments, removed.samples, removed.bytes_before
+        ))?;
+    } else {
+        print(&format!(
+            "before {day}: pruned {} samples of {} segments: {} bytes became {}",
+            removed.samples, removed.segments, removed.bytes_before, removed.bytes_after
+        ))?;
+    }
+    if removed.left == 0 {
+        return Ok(Ending::Well);
+    }
+    if !json {
+        print(&format!(
+            "{} segments were left as they are: what does not hold is not vouched for (messnetz collector store check)",
+            removed.left
+        ))?;
+    }
+    Ok(Ending::Findings)
 }

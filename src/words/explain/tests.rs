@@ -52,6 +52,7 @@ fn row(authority: &Authority, target: &str, samples: &[Sample], cause: Option<Ca
         } else {
             vec![1, 2]
         },
+        rolled_up: std::collections::BTreeMap::new(),
         window: target.window.as_ref().map(ToString::to_string),
         peer: None,
     };
