@@ -64,7 +64,7 @@ pub use updates::{Offer, ProgramSeen};
 const SCHEMA_VERSION: i64 = SCHEMA_STEPS.len().cast_signed() as i64;
 
 /// What brings a file from each schema to the next, beginning with an empty one.
-const SCHEMA_STEPS: [&str; 15] = [
+const SCHEMA_STEPS: [&str; 16] = [
     include_str!("store/schema-1.sql"),
     include_str!("store/schema-2.sql"),
     include_str!("store/schema-3.sql"),
@@ -80,6 +80,7 @@ const SCHEMA_STEPS: [&str; 15] = [
     include_str!("store/schema-13.sql"),
     include_str!("store/schema-14.sql"),
     include_str!("store/schema-15.sql"),
+    include_str!("store/schema-16.sql"),
 ];
 
 /// The schema until which batches were kept in parts.
@@ -179,9 +180,12 @@ impl Connected {
         connection
             .pragma_update(None, "synchronous", "FULL")
             .map_err(opening)?;
-        connection
-            .pragma_update(None, "foreign_keys", "ON")
-            .map_err(opening)?;
+        // Off for as long as tables change: a step may put one in the place of one that others refer to.
+        let referring = |connection: &Connection, on: bool| {
+            let set = connection.pragma_update(None, "foreign_keys", on);
+            set.map_err(opening)
+        };
+        referring(&connection, false)?;
         // Batches of many agents change the same few pages again and again: they stay in memory, and go from the
         // log into the file once for many transactions.
         for (name, amount) in [
@@ -218,6 +222,7 @@ impl Connected {
                 .map_err(opening)?;
         }
         transaction.commit().map_err(opening)?;
+        referring(&connection, true)?;
         Ok(Self { connection })
     }
 

@@ -209,7 +209,7 @@ impl Connected {
             }
         } else {
             let packed: Vec<u8> = self.connection.query_row(
-                "SELECT packed FROM tail JOIN document ON document.id = tail.document
+                "SELECT packed FROM document
                  WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence = ?4",
                 params![site, agent, piece.epoch, piece.from],
                 |row| row.get(0),

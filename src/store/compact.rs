@@ -173,7 +173,7 @@ impl Connected {
             beginning = Some(at);
         }
         let mut statement = self.connection.prepare_cached(
-            "SELECT packed, received_at FROM tail JOIN document ON document.id = tail.document
+            "SELECT packed, received_at FROM tail JOIN document USING (site, agent, epoch, sequence)
              WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence BETWEEN ?4 AND ?5
              ORDER BY sequence",
         )?;
@@ -274,8 +274,8 @@ impl Connected {
             ];
             // Another program may have numbered it meanwhile.
             transaction.execute(
-                "INSERT OR IGNORE INTO series (site, agent, metric, peer, interface, medium)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT OR IGNORE INTO series (id, site, agent, metric, peer, interface, medium)
+                 VALUES ((SELECT coalesce(max(id), 0) + 1 FROM series), ?1, ?2, ?3, ?4, ?5, ?6)",
                 key,
             )?;
             let number = transaction.query_row(
@@ -298,8 +298,8 @@ impl Connected {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute(
-            "DELETE FROM document WHERE id IN (SELECT document FROM tail
-             WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence BETWEEN ?4 AND ?5)",
+            "DELETE FROM document
+             WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence BETWEEN ?4 AND ?5",
             key,
         )?;
         let moved = transaction.execute(

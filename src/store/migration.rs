@@ -4,7 +4,7 @@
 use messnetz_metric::UnixMillis;
 use rusqlite::{Connection, Row, params};
 
-use super::{Arrival, StoreError, tail};
+use super::{Arrival, StoreError};
 use crate::wire::batch::{Batch, Digest};
 
 /// Moves each batch that has all its parts, and its samples with it. Others stay as they are: their samples
@@ -21,7 +21,7 @@ pub(super) fn join_parts(connection: &Connection) -> Result<(), StoreError> {
         };
         if row.get::<_, Vec<u8>>(7)? == batch.hash().as_bytes() {
             let received_at = UnixMillis(row.get(4)?);
-            tail::append(connection, &Arrival::of(&batch, received_at)?)?;
+            append(connection, &Arrival::of(&batch, received_at)?)?;
         }
     }
     for table in ["sample", "batch"] {
@@ -32,6 +32,31 @@ pub(super) fn join_parts(connection: &Connection) -> Result<(), StoreError> {
         );
         connection.execute(&moved, [])?;
     }
+    Ok(())
+}
+
+/// Appends a row to the tail as it was in that schema.
+fn append(connection: &Connection, arrival: &Arrival) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO document (packed) VALUES (?1)")?
+        .execute([&arrival.document])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO tail VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, last_insert_rowid())",
+        )?
+        .execute(params![
+            arrival.site,
+            arrival.agent.as_str(),
+            arrival.epoch,
+            arrival.sequence,
+            arrival.hash.as_bytes(),
+            arrival.previous.as_ref().map(Digest::as_bytes),
+            arrival.received_at.0,
+            arrival.times.map(|(first, _)| first),
+            arrival.times.map(|(_, last)| last),
+            arrival.observations,
+            arrival.longest.cast_signed() as i64,
+        ])?;
     Ok(())
 }
 

@@ -21,10 +21,10 @@ pub struct Arrival {
     pub(super) previous: Option<Digest>,
     pub(super) received_at: UnixMillis,
     pub(super) times: Option<(i64, i64)>,
-    observations: u16,
-    longest: usize,
+    pub(super) observations: u16,
+    pub(super) longest: usize,
     /// The document, packed.
-    document: Vec<u8>,
+    pub(super) document: Vec<u8>,
 }
 
 impl Arrival {
@@ -73,19 +73,25 @@ pub(super) fn times(batch: &Batch) -> Option<(i64, i64)> {
 
 /// Appends a row.
 pub(super) fn append(connection: &Connection, arrival: &Arrival) -> Result<(), StoreError> {
+    let key = (&arrival.site, arrival.agent.as_str());
     connection
-        .prepare_cached("INSERT INTO document (packed) VALUES (?1)")?
-        .execute([&arrival.document])?;
-    let document = connection.last_insert_rowid();
+        .prepare_cached("INSERT INTO document VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            key.0,
+            key.1,
+            arrival.epoch,
+            arrival.sequence,
+            arrival.document
+        ])?;
     connection
         .prepare_cached(
             "INSERT INTO tail (site, agent, epoch, sequence, hash, previous, received_at,
-                               first_at, last_at, observations, longest, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                               first_at, last_at, observations, longest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
-            arrival.site,
-            arrival.agent.as_str(),
+            key.0,
+            key.1,
             arrival.epoch,
             arrival.sequence,
             arrival.hash.as_bytes(),
@@ -95,7 +101,6 @@ pub(super) fn append(connection: &Connection, arrival: &Arrival) -> Result<(), S
             arrival.times.map(|(_, last)| last),
             arrival.observations,
             arrival.longest.cast_signed() as i64,
-            document,
         ])?;
     Ok(())
 }
@@ -112,7 +117,7 @@ impl Connected {
         let packed: Option<Vec<u8>> = self
             .connection
             .prepare_cached(
-                "SELECT packed FROM tail JOIN document ON document.id = tail.document
+                "SELECT packed FROM document
                  WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence = ?4",
             )?
             .query_row(params![site, agent, epoch, sequence], |row| row.get(0))
@@ -128,7 +133,7 @@ impl Connected {
         mut take: impl FnMut(&Batch),
     ) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT packed FROM tail JOIN document ON document.id = tail.document
+            "SELECT packed FROM tail JOIN document USING (site, agent, epoch, sequence)
              WHERE site = ?1 AND last_at >= ?2 AND first_at <= ?3 ORDER BY agent, epoch, sequence",
         )?;
         let mut rows = statement.query(params![site, window.start().0, window.end().0])?;

@@ -131,7 +131,7 @@ fn what_somebody_changed_in_the_file_is_found() {
 fn a_batch_of_the_tail_that_was_changed_or_taken_out_is_found() {
     let (_folder, store) = store_with(4, &[]);
     let other = super::super::packed::pack(&batch_after(None, 7).document()).unwrap();
-    let swap = "UPDATE document SET packed = ?1 WHERE id = 1";
+    let swap = "UPDATE document SET packed = ?1 WHERE sequence = 1";
     store.writing().connection.execute(swap, [&other]).unwrap();
     let found = checked(&store);
     // It is the agent's own batch under the same number, and yet not the one that the next one names.
