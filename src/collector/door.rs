@@ -311,7 +311,7 @@ async fn take(
     let latest = vouched.as_ref().map_or(0, |vouched| vouched.number);
     // What is said of a list that there is not yet is not kept.
     let has = has.filter(|number| *number <= latest);
-    let (batch, arrival, schedule, load) = collector
+    let (batch, arrival, sealed, schedule, load) = collector
         .off_the_sockets(move || {
             // Held here, and not where the stranger waits: the work goes on when he has left.
             let _place = place;
@@ -338,12 +338,16 @@ async fn take(
                 tracing::warn!(%agent, site = header.site, %exceeded, "an agent is beyond its quota");
             }
             allowed?;
-            Ok::<_, BatchRefused>((batch, arrival, schedule, load))
+            let sealed = this.store().sealed(&arrival)?;
+            Ok::<_, BatchRefused>((batch, arrival, sealed, schedule, load))
         })
         .await?;
-    let stored = match collector.store().submit(arrival) {
-        Ok(pending) => pending.stored().await.map_err(BatchRefused::from),
-        Err(full) => Err(full.into()),
+    let stored = match sealed {
+        Some(stored) => Ok(stored),
+        None => match collector.store().submit(arrival) {
+            Ok(pending) => pending.stored().await.map_err(BatchRefused::from),
+            Err(full) => Err(full.into()),
+        },
     };
     if stored.is_err() {
         let agent = &batch.header().agent;

@@ -140,6 +140,13 @@ pub trait Store: Debug + Send + Sync {
     /// Where the store fails.
     fn forget_setting(&self, name: &str) -> Result<(), StoreError>;
 
+    /// What becomes of a batch that was sealed long ago and comes again; `None` of every other. A segment has to be
+    /// opened for it, so it is asked first and nobody who writes waits meanwhile.
+    ///
+    /// # Errors
+    /// Where the store fails or holds what this program does not write.
+    fn sealed(&self, arrival: &Arrival) -> Result<Option<Stored>, StoreError>;
+
     /// Hands a verified batch over to be stored, together with what others hand over meanwhile.
     ///
     /// # Errors

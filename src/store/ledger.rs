@@ -129,6 +129,19 @@ impl Connected {
         Ok(sealed.map(|kept| (kept.batch.hash().as_bytes().to_vec(), kept.received_at)))
     }
 
+    /// What becomes of a batch that was sealed before; `None` where it was not, or another one was under its number.
+    ///
+    /// # Errors
+    /// Where the database refuses or holds what this program does not write.
+    pub(super) fn sealed(&self, arrival: &Arrival) -> Result<Option<Stored>, StoreError> {
+        let (site, agent) = (&arrival.site, arrival.agent.as_str());
+        let sealed = self.sealed_batch(site, agent, arrival.epoch, arrival.sequence)?;
+        let same = sealed.filter(|kept| kept.batch.hash() == arrival.hash);
+        Ok(same.map(|kept| Stored::Duplicate {
+            received_at: UnixMillis(kept.received_at),
+        }))
+    }
+
     /// A batch as it came, without what was pruned since; `None` where there is no such batch, or only in
     /// a form that left no evidence.
     ///

@@ -162,6 +162,10 @@ impl Store for SqliteStore {
         self.writing().forget_setting(name)
     }
 
+    fn sealed(&self, arrival: &Arrival) -> Result<Option<Stored>, StoreError> {
+        self.reading(|store| store.sealed(arrival))
+    }
+
     fn submit(&self, arrival: Arrival) -> Result<Pending, Full> {
         self.queue.submit(arrival)
     }
@@ -376,6 +380,25 @@ mod tests {
         // There is room again.
         let arrival = Arrival::of(&chain[39], UnixMillis(6)).unwrap();
         assert!(store.submit(arrival).is_ok());
+    }
+
+    #[test]
+    fn whoever_sends_again_what_was_sealed_long_ago_keeps_nobody_from_writing() {
+        let (_folder, store) = store();
+        let chain = chain(20);
+        for batch in &chain[..19] {
+            store.store_batch(batch, UnixMillis(5)).unwrap();
+        }
+        store.compact(UnixMillis(6), Extent::All).unwrap();
+        let _writing = store.writing();
+        let received_at = UnixMillis(5);
+        for (number, batch) in chain.iter().enumerate() {
+            let arrival = Arrival::of(batch, UnixMillis(7)).unwrap();
+            let known = (number < 19).then_some(Stored::Duplicate { received_at });
+            assert_eq!(store.sealed(&arrival).unwrap(), known, "{number}");
+        }
+        let fork = Arrival::of(&batch_after(None, 96), UnixMillis(7)).unwrap();
+        assert_eq!(store.sealed(&fork).unwrap(), None);
     }
 
     #[test]
