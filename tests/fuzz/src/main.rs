@@ -14,6 +14,7 @@ mod iperf3;
 mod locate;
 mod mutate;
 mod quote;
+mod schedules;
 mod spool;
 mod targets;
 

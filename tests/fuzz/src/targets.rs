@@ -17,7 +17,7 @@ use messnetz_sites::site::{Authority, EXAMPLE};
 use messnetz_sites::target::Profiles;
 use zip::write::SimpleFileOptions;
 
-use crate::{batches, datagrams, iperf3, locate, quote, spool};
+use crate::{batches, datagrams, iperf3, locate, quote, schedules, spool};
 
 /// One reader, with all that a user would have done to what it read.
 pub(crate) struct Target {
@@ -91,6 +91,12 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: || Ok(batches::seeds()),
         words: batches::WORDS,
         run: batches::run,
+    },
+    Target {
+        name: "schedule",
+        seeds: || Ok(schedules::seeds()),
+        words: schedules::WORDS,
+        run: schedules::run,
     },
     Target {
         name: "spool",
