@@ -1,12 +1,14 @@
 //! The dashboard: one page, made on the server, that needs nothing from elsewhere.
 
 mod agents;
+mod visits;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use messnetz_sites::Source;
 use messnetz_sites::verdict::VerdictKind;
 
 use crate::judging::agents::AgentState;
+use crate::judging::visits::Visited;
 use crate::judging::{Basis, Report, Row, StatedRow, TargetCoverage};
 use crate::report::chart::{Chart, ChartError};
 use crate::report::charts;
@@ -24,6 +26,7 @@ const STYLE: &str = include_str!("web/style.css");
 pub fn dashboard(
     report: &Report,
     agents: &[AgentState],
+    visits: &[Visited],
     text: &Text,
 ) -> Result<String, ChartError> {
     let title = text.say_with(
@@ -83,6 +86,12 @@ pub fn dashboard(
                     section {
                         h2 { (text.say("recommendations")) }
                         (recommendations(report, text))
+                    }
+                    @if !visits.is_empty() {
+                        section {
+                            h2 { (text.say("visits-title")) }
+                            (visits::list(visits, text))
+                        }
                     }
                     section {
                         h2 { (text.say("agents-title")) }

@@ -14,6 +14,8 @@ mod inventory;
 #[cfg(feature = "collector")]
 mod roster;
 mod snapshot;
+#[cfg(feature = "collector")]
+mod visit;
 
 use fluent_bundle::FluentValue;
 use messnetz_metric::{BitRate, Failure, FailureReason, Layer, Metric, Unit, Value};

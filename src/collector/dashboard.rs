@@ -9,6 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use hyper_util::service::TowerToHyperService;
+use messnetz_metric::UnixMillis;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -18,12 +19,16 @@ use super::token::AdminToken;
 use crate::clock;
 use crate::judging::Report;
 use crate::judging::agents::AgentState;
+use crate::judging::visits::Visited;
 use crate::listener::{self, MAX_CONNECTIONS};
 use crate::report::chart::Chart;
 use crate::report::charts;
 use crate::store::StoreError;
 use crate::text::{Language, Text};
 use crate::web;
+
+/// How far visits are looked back for, in milliseconds: a quarter of a year.
+const VISITS_MS: i64 = 92 * 24 * 3_600_000;
 
 /// What a reader may choose.
 #[derive(Debug, Deserialize)]
@@ -58,6 +63,7 @@ pub(super) async fn serve(
         .route("/api/v1/recommendations", get(recommendations))
         .route("/api/v1/coverage", get(coverage))
         .route("/api/v1/agents", get(agents))
+        .route("/api/v1/visits", get(visits))
         .layer(guard)
         .with_state(collector);
     let service = move |_, _| Some(TowerToHyperService::new(router.clone()));
@@ -131,12 +137,24 @@ async fn page(
     let language = choice.lang.unwrap_or(collector.language);
     let report = collector.report().await?;
     let agents = agents_now(&collector).await?;
+    let visits = visits_now(&collector).await?;
     let text = Text::new(language);
-    Ok(Html(web::dashboard(&report, &agents, &text)?))
+    Ok(Html(web::dashboard(&report, &agents, &visits, &text)?))
 }
 
 async fn agents(State(collector): State<Arc<Collector>>) -> Result<Response, Broken> {
     Ok(Json(agents_now(&collector).await?).into_response())
+}
+
+async fn visits(State(collector): State<Arc<Collector>>) -> Result<Response, Broken> {
+    Ok(Json(visits_now(&collector).await?).into_response())
+}
+
+async fn visits_now(collector: &Arc<Collector>) -> Result<Vec<Visited>, StoreError> {
+    let this = Arc::clone(collector);
+    let now = clock::now();
+    let times = UnixMillis(now.0.saturating_sub(VISITS_MS))..=now;
+    collector.off_the_sockets(move || this.visits(&times)).await
 }
 
 async fn agents_now(collector: &Arc<Collector>) -> Result<Vec<AgentState>, StoreError> {

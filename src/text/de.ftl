@@ -219,6 +219,7 @@ reopened-behind = { $samples } davon älter als das, was die Messbox vorher lief
 audit-title = Audit von { $school }
 audit-is-snapshot = Eine Momentaufnahme: sie sagt heute darüber oder darunter, nie erfüllt oder nicht erfüllt.
 visit-head = { $school } ({ $site }), { $began } UTC: { $count } Beobachtungen, signiert von { $agent }
+visits-title = Besuche der letzten drei Monate
 visits-none = Für diese Tage wurde kein Audit eingereicht.
 chains-title = Enden der Beweisketten
 table-site = Standort

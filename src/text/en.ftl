@@ -219,6 +219,7 @@ reopened-behind = { $samples } of them older than what the agent had sent before
 audit-title = Audit of { $school }
 audit-is-snapshot = A snapshot of one visit: it says above or below today, and never met or missed.
 visit-head = { $school } ({ $site }), { $began } UTC: { $count } observations, signed by { $agent }
+visits-title = Visits of the last three months
 visits-none = No audit was handed in for these days.
 chains-title = Ends of the chains of evidence
 table-site = Site

@@ -7,7 +7,7 @@ use std::process::Output;
 use messnetz::demo::network::{Network, Town};
 use messnetz::lab::Namespace;
 
-use crate::doors::{SITE, enrolled, free_port};
+use crate::doors::{SITE, enrolled, free_port, get};
 use crate::lab::enter;
 use crate::program::{RunningCollector, messnetz, run, stderr, stdout, write_config};
 use crate::quiet::quiet;
@@ -162,7 +162,7 @@ fn an_audit_is_handed_in_once_kept_apart_and_refused_when_it_was_changed_afterwa
             free_port()
         ),
     );
-    let _collector = RunningCollector::start(folder, None);
+    let collector = RunningCollector::start(folder, None);
     let of_json = |arguments: &[&str]| -> serde_json::Value {
         let output = run(folder, arguments);
         serde_json::from_slice(&output.stdout)
@@ -248,4 +248,13 @@ fn an_audit_is_handed_in_once_kept_apart_and_refused_when_it_was_changed_afterwa
     let shown = stdout(&run(folder, &["collector", "visits", "--lang", "en"]));
     assert!(shown.contains("A snapshot of one visit"), "{shown}");
     println!("{shown}");
+    // The page says the same.
+    let (status, page) = get(&collector, "/?lang=en", &[]);
+    assert_eq!(status, 200);
+    let head = shown.lines().next().unwrap();
+    assert!(page.contains(head), "{head} is not on {page}");
+    let (_, of_api) = get(&collector, "/api/v1/visits", &[]);
+    let (_, body) = of_api.split_once("\r\n\r\n").unwrap_or(("", &of_api));
+    let of_api: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(of_api, visits);
 }

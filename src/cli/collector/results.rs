@@ -12,8 +12,6 @@ use crate::collector::{Collector, Config};
 use crate::judging::Wanted;
 use crate::report::table::columns;
 use crate::text::{Language, Text};
-use crate::wire::AgentId;
-use crate::words::shown;
 
 /// The visits of the last days.
 pub(super) fn visits(
@@ -33,22 +31,8 @@ pub(super) fn visits(
     }
     let mut lines = Vec::new();
     for visit in &visits {
-        let agent = AgentId::try_from(visit.agent.clone());
-        let agent = agent.map_or_else(|_| visit.agent.clone(), |id| id.in_groups());
-        lines.push(text.say_with(
-            "visit-head",
-            &[
-                ("school", visit.school_name.as_str().into()),
-                ("site", visit.site.as_str().into()),
-                ("began", shown(visit.began_at).into()),
-                ("count", visit.observations.into()),
-                ("agent", agent.into()),
-            ],
-        ));
-        let snapshots = visit.snapshots.iter();
-        lines.extend(
-            snapshots.map(|seen| format!("  {}", text.snapshot(&seen.title, &seen.snapshot))),
-        );
+        lines.push(text.visit(visit));
+        lines.extend(text.seen_on(visit).iter().map(|line| format!("  {line}")));
         lines.push(String::new());
     }
     lines.push(if visits.is_empty() {

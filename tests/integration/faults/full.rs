@@ -6,14 +6,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::statvfs::statvfs;
 
 use super::proof::Evidence;
 use super::scene::{Part, SITE, Scene, wait_until};
 use crate::doors::free_port;
 use crate::quiet::quiet;
 
-/// Size of such a file system.
-const SIZE: usize = 16 << 20;
+/// Size of such a file system: room for what many rounds leave.
+const SIZE: u64 = 256 << 20;
 
 /// A small file system under this path until it is dropped.
 struct Small(PathBuf);
@@ -30,9 +31,12 @@ impl Small {
         self.0.join("ballast")
     }
 
-    /// Leaves so many bytes for others.
-    fn leave(&self, bytes: usize) {
-        fs::write(self.ballast(), vec![0; SIZE - bytes]).unwrap();
+    /// Leaves so many more bytes for others than they have taken.
+    fn leave(&self, bytes: u64) {
+        let disk = statvfs(&self.0).unwrap();
+        let free = disk.blocks_available() * disk.fragment_size();
+        let ballast = usize::try_from(free.saturating_sub(bytes)).unwrap();
+        fs::write(self.ballast(), vec![0; ballast]).unwrap();
     }
 
     /// Leaves all of it.
@@ -82,7 +86,7 @@ fn an_agent_whose_disk_is_full_says_so_and_loses_nothing_that_it_took() {
             // It fills while the collector is away, and is still full when that is back.
             scene.kill(Part::Collector);
             let room = 1 << 20;
-            disk.leave(room + usize::try_from(scene.below(room as u64)).unwrap());
+            disk.leave(room + scene.below(room));
             scene.start(Part::Keeper);
             scene.start(Part::Agent);
             let said = |scene: &Scene| scene.log(Part::Agent).matches("disk is full").count();
@@ -125,7 +129,7 @@ fn a_collector_whose_disk_is_full_acknowledges_nothing_that_it_does_not_have() {
         scene.enrol("agent", SITE);
         for round in 1..=super::rounds(2) {
             let room = 2 << 20;
-            disk.leave(room + usize::try_from(scene.below(room as u64)).unwrap());
+            disk.leave(room + scene.below(room));
             scene.start(Part::Keeper);
             scene.start(Part::Agent);
             let refusals = |scene: &Scene| scene.log(Part::Agent).matches("503").count() as u64;
