@@ -192,7 +192,9 @@ fn json(scene: &Scene, arguments: &[&str]) -> serde_json::Value {
 /// Agent, epoch and number of every batch of the site: of whatever table names one, because batches move from
 /// one to another as they grow old.
 fn listed(scene: &Scene) -> BTreeSet<(String, u64, u64)> {
-    let store = rusqlite::Connection::open(scene.town.join("data/store.db")).unwrap();
+    let mut store = rusqlite::Connection::open(scene.town.join("data/store.db")).unwrap();
+    // What is sealed meanwhile is seen once.
+    let store = store.transaction().unwrap();
     let mut tables = store
         .prepare(
             "SELECT name FROM sqlite_master AS t WHERE type = 'table' AND 4 = (
@@ -210,6 +212,20 @@ fn listed(scene: &Scene) -> BTreeSet<(String, u64, u64)> {
             Ok((row.get(0)?, unsigned(row, 1)?, unsigned(row, 2)?))
         });
         listed.extend(batches.unwrap().map(Result::unwrap));
+    }
+    let mut segments = store
+        .prepare("SELECT agent, epoch, from_sequence, to_sequence FROM segment WHERE site = ?1")
+        .unwrap();
+    let segments = segments.query_map([SITE], |row| {
+        let agent: String = row.get(0)?;
+        Ok((
+            agent,
+            unsigned(row, 1)?,
+            unsigned(row, 2)?..=unsigned(row, 3)?,
+        ))
+    });
+    for (agent, epoch, numbers) in segments.unwrap().map(Result::unwrap) {
+        listed.extend(numbers.map(|number| (agent.clone(), epoch, number)));
     }
     listed
 }
