@@ -16,6 +16,7 @@ mod leases;
 mod ledger;
 mod line_views;
 mod migration;
+mod overview;
 mod packed;
 mod prune;
 mod queue;
@@ -49,6 +50,7 @@ pub use interface::{Compacted, Extent, Store};
 pub use leases::Lease;
 pub use ledger::{Forked, Stored};
 pub use line_views::LineSeen;
+pub use overview::SeriesSeen;
 #[cfg(test)]
 pub(crate) use prune::tests::Signer;
 pub use prune::{Removed, Undertaker};

@@ -188,6 +188,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List what there is of a site, series by series: how much, from when to when, between which values
+    #[command(
+        after_help = "Examples:\n  messnetz collector series XX-100001/main\n  messnetz collector series XX-100001/main --json\n\nTimes are UTC. What was pruned is counted as such: roll-ups by the hour stand for it."
+    )]
+    Series {
+        /// The site, SCHOOL/SITE
+        site: String,
+        /// Language; the configuration's where not given
+        #[arg(long, value_enum)]
+        lang: Option<Language>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the samples that a verdict rests on: its query in `report --json` has the arguments
     #[command(
         after_help = "Example:\n  messnetz collector samples XX-100001/main line.down --from 1790805600000 --to 1793487599999"
@@ -271,6 +285,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         Command::Report { period, lang, json } => report(load()?, period, lang, json),
         Command::Trend { months, lang, json } => results::trend(load()?, months, lang, json),
         Command::Schedule { lang, json } => results::schedule(load()?, lang, json),
+        Command::Series { site, lang, json } => results::series(load()?, &site, lang, json),
         Command::Samples(arguments) => results::samples(load()?, &arguments),
         Command::Batch(wanted) => evidence::batch(load()?, &wanted),
         Command::Update(command) => update::run(load()?, &command),

@@ -25,7 +25,38 @@ pub(super) struct Block {
     failures: Vec<Failure>,
 }
 
+/// What a block holds, in the numbers of its unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Samples that have a value.
+    pub(super) values: i64,
+    /// Samples that have none.
+    pub(super) failures: i64,
+    /// When the oldest was measured.
+    pub(super) first_at: i64,
+    /// When the newest was.
+    pub(super) last_at: i64,
+    /// The lowest value; 0 where there is none.
+    pub(super) lowest: i64,
+    /// The highest value; 0 where there is none.
+    pub(super) highest: i64,
+}
+
 impl Block {
+    /// What it holds; nothing where it is empty.
+    pub(super) fn extent(&self) -> Extent {
+        let least = |numbers: &[i64]| numbers.iter().min().copied().unwrap_or_default();
+        let most = |numbers: &[i64]| numbers.iter().max().copied().unwrap_or_default();
+        Extent {
+            values: self.values.len().cast_signed() as i64,
+            failures: self.failed.len().cast_signed() as i64,
+            first_at: least(&self.at),
+            last_at: most(&self.at),
+            lowest: least(&self.values),
+            highest: most(&self.values),
+        }
+    }
+
     pub(super) fn push(&mut self, at: UnixMillis, outcome: Outcome) {
         match outcome {
             Outcome::Value(value) => self.values.push(value.number()),
@@ -145,6 +176,12 @@ impl Block {
         Some(block)
     }
 
+    /// Takes a block off the front without opening it.
+    pub(super) fn skip(bytes: &mut &[u8]) -> Option<()> {
+        read_number(bytes)?;
+        skip_packed(bytes)
+    }
+
     fn read_failures(&mut self, bytes: &mut &[u8], n_failed: usize) -> Option<()> {
         let places = column::read(bytes, n_failed)?;
         let of_kind = column::read(bytes, n_failed)?;
@@ -189,6 +226,16 @@ pub(super) fn read_packed(bytes: &mut &[u8]) -> Option<Vec<u8>> {
     let unpacked = usize::try_from(read_number(bytes)?).ok()?;
     let packed = take(bytes, length)?;
     zstandard::unpack_to(packed, unpacked.min(MOST)).ok()
+}
+
+/// Takes the same off the front without unpacking it.
+fn skip_packed(bytes: &mut &[u8]) -> Option<()> {
+    let head = read_number(bytes)?;
+    if head & 1 == 1 {
+        read_number(bytes)?;
+    }
+    take(bytes, usize::try_from(head >> 1).ok()?)?;
+    Some(())
 }
 
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {

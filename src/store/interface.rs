@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{
     Admission, Arrival, Came, ChainHead, Checked, Decision, DecisionRefused, EnrolledAgent, Forked,
     Former, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Removed, Run,
-    SiteSeries, StoreError, Stored, TicketRefused, Undertaker,
+    SeriesSeen, SiteSeries, StoreError, Stored, TicketRefused, Undertaker,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -197,6 +197,12 @@ pub trait Store: Debug + Send + Sync {
         site: &str,
         window: RangeInclusive<UnixMillis>,
     ) -> Result<Vec<SiteSeries>, StoreError>;
+
+    /// What there is of a site, series by series, of visits too: how much, from when to when, between which values.
+    ///
+    /// # Errors
+    /// Where the store fails or holds what this program does not write.
+    fn overview(&self, site: &str) -> Result<Vec<SeriesSeen>, StoreError>;
 
     /// What was measured at a site within `window` and came after `received_after`, of all that came late.
     ///

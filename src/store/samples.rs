@@ -131,7 +131,11 @@ impl Connected {
         // One view of all tables: what is moved between them meanwhile is seen once.
         let _view = self.connection.unchecked_transaction()?;
         let mut gathered = Gathered::default();
-        self.gather_old(site, &window, &mut gathered)?;
+        self.each_old(site, &window, |agent, series, at, outcome| {
+            if let Some(series) = gathered.series(agent, series) {
+                series.push(at, outcome);
+            }
+        })?;
         self.gather_sealed(site, &window, &mut gathered)?;
         self.gather_rolled(site, &window, &mut gathered)?;
         self.each_of_tail(site, &window, |batch| gathered.take(batch, &window))?;
@@ -215,7 +219,7 @@ impl Connected {
                 why: format!("one of agent {agent} holds no blocks"),
             };
             let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            for (number, block) in Samples::read(bytes).ok_or_else(damaged)?.blocks {
+            for (number, block) in Samples::within(bytes, window).ok_or_else(damaged)?.blocks {
                 let series = numbers.series(number).ok_or_else(damaged)?;
                 let unit = series.metric.quantity.unit();
                 let Some(series) = gathered.series(&agent, series) else {
@@ -270,11 +274,11 @@ impl Connected {
     }
 
     /// What was taken before batches were kept as they came: a row for each sample.
-    fn gather_old(
+    pub(super) fn each_old(
         &self,
         site: &str,
         window: &RangeInclusive<UnixMillis>,
-        gathered: &mut Gathered,
+        mut take: impl FnMut(&str, Series, UnixMillis, Outcome),
     ) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT series.agent, metric, interface, medium, peer, at, value, failure, detail
@@ -285,19 +289,16 @@ impl Connected {
         let mut rows = statement.query(params![site, window.start().0, window.end().0])?;
         while let Some(row) = rows.next()? {
             let series = series_of(row, 1)?;
-            let metric = series.metric;
+            let unit = series.metric.quantity.unit();
             let agent: String = row.get(0)?;
-            let Some(series) = gathered.series(&agent, series) else {
-                continue;
-            };
             let outcome = if let Some(number) = row.get::<_, Option<i64>>(6)? {
-                Outcome::Value(Value::new(metric.quantity.unit(), number))
+                Outcome::Value(Value::new(unit, number))
             } else {
                 let reason = reason(&row.get::<_, String>(7)?)?;
                 let detail: Option<String> = row.get(8)?;
                 Outcome::Failed(Failure::new(reason, detail.unwrap_or_default()))
             };
-            series.push(UnixMillis(row.get(5)?), outcome);
+            take(&agent, series, UnixMillis(row.get(5)?), outcome);
         }
         Ok(())
     }

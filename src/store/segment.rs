@@ -9,6 +9,7 @@
 //! more once samples were pruned takes their place: root, number of observations, digests.
 
 mod pruning;
+mod samples;
 
 use messnetz_metric::{Outcome, UnixMillis};
 
@@ -19,6 +20,7 @@ use crate::wire::batch::{Batch, Chunk, Digest, Series};
 
 use pruning::Stub;
 pub(super) use pruning::{Pruned, prune};
+pub(super) use samples::Samples;
 
 /// Octets of a signature.
 const SIGNATURE: usize = 64;
@@ -47,37 +49,6 @@ pub(super) struct Beginning {
 pub(super) struct Sealed {
     pub(super) evidence: Vec<u8>,
     pub(super) samples: Vec<u8>,
-}
-
-/// The blocks of a segment, each with the number of its series.
-#[derive(Debug, Default)]
-pub(super) struct Samples {
-    pub(super) blocks: Vec<(i64, Block)>,
-}
-
-impl Samples {
-    fn write(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let numbers: Vec<i64> = self.blocks.iter().map(|(number, _)| *number).collect();
-        write_number(numbers.len() as u64, &mut out);
-        column::write(&numbers, &mut out);
-        for (_, block) in &self.blocks {
-            block.write(&mut out);
-        }
-        out
-    }
-
-    /// What was written; `None` where this is none.
-    pub(super) fn read(mut bytes: &[u8]) -> Option<Self> {
-        let count = read_number(&mut bytes)?;
-        let count = usize::try_from(count.min(MAX_BATCHES)).ok()?;
-        let numbers = column::read(&mut bytes, count)?;
-        let blocks = numbers
-            .into_iter()
-            .map(|number| Some((number, Block::read(&mut bytes)?)))
-            .collect::<Option<_>>()?;
-        Some(Self { blocks })
-    }
 }
 
 /// Of which series a batch has how many samples, chunk by chunk.

@@ -11,8 +11,8 @@ use super::queue::Queue;
 use super::{
     Admission, Arrival, Came, ChainHead, Checked, Compacted, Connected, Decision, DecisionRefused,
     EnrolledAgent, Extent, Forked, Former, Full, LateSeries, Lease, LineSeen, Offer, Pending,
-    ProgramSeen, Removed, Role, Run, SiteSeries, Store, StoreError, Stored, TicketRefused,
-    Undertaker,
+    ProgramSeen, Removed, Role, Run, SeriesSeen, SiteSeries, Store, StoreError, Stored,
+    TicketRefused, Undertaker,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -203,6 +203,10 @@ impl Store for SqliteStore {
         window: RangeInclusive<UnixMillis>,
     ) -> Result<Vec<SiteSeries>, StoreError> {
         self.reading(|store| store.series_by(Role::Visitor, site, window))
+    }
+
+    fn overview(&self, site: &str) -> Result<Vec<SeriesSeen>, StoreError> {
+        self.reading(|store| store.overview(site))
     }
 
     fn late_series_of_site(

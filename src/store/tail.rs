@@ -117,7 +117,7 @@ impl Connected {
         let packed: Option<Vec<u8>> = self
             .connection
             .prepare_cached(
-                "SELECT packed FROM document
+                "SELECT packed FROM tail JOIN document USING (site, agent, epoch, sequence)
                  WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND sequence = ?4",
             )?
             .query_row(params![site, agent, epoch, sequence], |row| row.get(0))

@@ -12,6 +12,7 @@ use crate::collector::{Collector, Config};
 use crate::judging::Wanted;
 use crate::report::table::columns;
 use crate::text::{Language, Text};
+use crate::words::shown;
 
 /// The visits of the last days.
 pub(super) fn visits(
@@ -174,6 +175,61 @@ pub(super) fn schedule(
     } else {
         Ending::Findings
     })
+}
+
+/// What there is of a site, series by series.
+pub(super) fn series(
+    config: Config,
+    site: &str,
+    lang: Option<Language>,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let text = Text::new(lang.unwrap_or(config.language));
+    let collector = Collector::open(config)?;
+    let site = known_site(&collector, site)?.to_string();
+    let all = collector.with_store_now(|store| store.overview(&site))?;
+    if json {
+        print_json(&all)?;
+        return Ok(Ending::Well);
+    }
+    if all.is_empty() {
+        print(&text.say("series-none"))?;
+        return Ok(Ending::Well);
+    }
+    let head = [
+        text.say("series-metric"),
+        text.say("series-peer"),
+        text.say("series-interface"),
+        text.say("series-values"),
+        text.say("series-failures"),
+        text.say("series-pruned"),
+        text.say("series-first"),
+        text.say("series-last"),
+        text.say("series-values-from"),
+        text.say("series-values-to"),
+        text.say("agents-agent"),
+    ];
+    let value = |value: Option<Value>| value.map_or_else(String::new, |value| text.value(value));
+    let rows: Vec<_> = all
+        .iter()
+        .map(|series| {
+            [
+                series.metric.to_string(),
+                series.peer.clone(),
+                series.vantage.interface.clone().unwrap_or_default(),
+                series.values.to_string(),
+                series.failures.to_string(),
+                series.pruned.to_string(),
+                shown(series.first_at),
+                shown(series.last_at),
+                value(series.lowest),
+                value(series.highest),
+                series.agent.clone(),
+            ]
+        })
+        .collect();
+    print(&columns(&head, &rows).join("\n"))?;
+    Ok(Ending::Well)
 }
 
 /// Which samples to print.

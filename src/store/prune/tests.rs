@@ -310,3 +310,38 @@ fn what_comes_after_a_pruned_segment_is_sealed_beside_it() {
     assert_eq!(check.batches, 90);
     assert_eq!(series_of(&store, Quantity::Rtt).samples.len(), 30);
 }
+
+#[test]
+fn what_there_is_of_a_site_is_told_alike_of_tail_segments_and_roll_ups() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+    for batch in chain(300) {
+        store.store_batch(&batch, UnixMillis(BEGIN)).unwrap();
+    }
+    let of_tail = store.overview(SITE).unwrap();
+    let [tests, delays] = &of_tail[..] else {
+        panic!("{of_tail:?}");
+    };
+    assert_eq!((tests.values, delays.values), (2, 300));
+    assert_eq!(
+        (tests.first_at.0, delays.first_at.0),
+        (BEGIN + 17 * MINUTE, BEGIN)
+    );
+    assert_eq!(delays.last_at.0, BEGIN + 299 * MINUTE);
+    let number = |value: Option<Value>| value.unwrap().number();
+    let delay = |minute: i64| number(Some(Value::new(delays.metric.quantity.unit(), rtt(minute))));
+    assert_eq!(number(delays.lowest), (0..300).map(delay).min().unwrap());
+    assert_eq!(number(delays.highest), (0..300).map(delay).max().unwrap());
+    store.compact(LATER, Extent::All).unwrap();
+    assert_eq!(store.overview(SITE).unwrap(), of_tail);
+
+    let (_folder, store, _) = store_of(300);
+    store.prune(LATER, LATER, &Signer::numbered(9)).unwrap();
+    let pruned = store.overview(SITE).unwrap();
+    assert_eq!(pruned[0], *tests);
+    assert_eq!((pruned[1].values, pruned[1].pruned), (0, 300));
+    let near = |found: Option<Value>, was: Option<Value>| {
+        (number(found) - number(was)).abs() * 256 <= number(was)
+    };
+    assert!(near(pruned[1].lowest, delays.lowest) && near(pruned[1].highest, delays.highest));
+}
