@@ -53,7 +53,7 @@ pub use line_views::LineSeen;
 pub use overview::SeriesSeen;
 #[cfg(test)]
 pub(crate) use prune::tests::Signer;
-pub use prune::{Removed, Undertaker};
+pub use prune::{Removed, TombstoneSigner};
 pub use queue::{Full, Pending};
 pub use rolled::{HOUR_MS, RolledHour};
 pub use runs::{Came, LATE_MS, Run};

@@ -34,7 +34,7 @@ pub use schedule::{
 };
 pub use signed::{Signed, SignedError, Statement};
 pub use ticket::{Ticket, TicketError, TicketSecret};
-pub use tombstone::{Buried, Tombstone, TombstoneError};
+pub use tombstone::{SignedTombstone, Tombstone, TombstoneError};
 
 /// Names the form of a batch, and separates its signature from signatures over anything else.
 pub const BATCH_FORMAT: &str = "messnetz-batch-2";

@@ -8,11 +8,11 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use thiserror::Error;
 
 use super::keys::{KeyDirectory, KeyError, RECEIPTS};
-use crate::store::Undertaker;
+use crate::store::TombstoneSigner;
 use crate::wire::batch::Batch;
 use crate::wire::{
-    Answer, Assignment, Buried, CollectorId, Pins, PublicKey, Receipt, Signed, SignedReceipt,
-    SignedSchedule, Tombstone,
+    Answer, Assignment, CollectorId, Pins, PublicKey, Receipt, Signed, SignedReceipt,
+    SignedSchedule, SignedTombstone, Tombstone,
 };
 
 /// The key could not be made or read.
@@ -32,13 +32,13 @@ pub enum ReceiptKeyError {
 #[derive(Debug)]
 pub(super) struct ReceiptKey(Ed25519KeyPair);
 
-impl Undertaker for ReceiptKey {
+impl TombstoneSigner for ReceiptKey {
     fn id(&self) -> CollectorId {
         Self::id(self)
     }
 
-    fn bury(&self, tombstone: &Tombstone) -> Result<Buried, serde_json::Error> {
-        Ok(Buried {
+    fn sign(&self, tombstone: &Tombstone) -> Result<SignedTombstone, serde_json::Error> {
+        Ok(SignedTombstone {
             receipt_key: self.public_half(),
             tombstone: Signed::by(&self.0, tombstone)?,
         })

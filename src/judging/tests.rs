@@ -12,7 +12,7 @@ use messnetz_sites::trend::Outlook;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use super::*;
-use crate::store::{Admission, Extent, Signer, SqliteStore, Undertaker as _};
+use crate::store::{Admission, Extent, Signer, SqliteStore, TombstoneSigner as _};
 use crate::wire::batch::{Batch, Link};
 use crate::wire::{AgentId, CollectorId, TicketSecret};
 

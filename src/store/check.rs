@@ -176,8 +176,8 @@ impl Connected {
     fn walk_piece(&self, walk: &mut Walk<'_>, piece: &Piece) -> Result<(), StoreError> {
         let (site, agent) = (walk.found.site.clone(), walk.found.agent.clone());
         walk.gap_before(piece);
-        let grave = if piece.is_sealed {
-            self.grave(&site, &agent, piece.epoch, piece.from)?
+        let record = if piece.is_sealed {
+            self.prune_record(&site, &agent, piece.epoch, piece.from)?
         } else {
             None
         };
@@ -186,7 +186,7 @@ impl Connected {
         let mut collector = None;
         let mut times: Option<(i64, i64)> = None;
         let mut take = |batch: &Batch| {
-            walk.take(piece.epoch, next, batch, grave.is_some());
+            walk.take(piece.epoch, next, batch, record.is_some());
             next += 1;
             collector = Some(batch.header().collector.clone());
             let of_batch = tail::times(batch);
@@ -219,9 +219,9 @@ impl Connected {
                 Err(_) => walk.fault(piece.epoch, piece.from, "its document cannot be read"),
             }
         }
-        if let Some(grave) = &grave {
+        if let Some(record) = &record {
             // Times of what is gone are in the tombstone.
-            times = grave.times;
+            times = record.times;
             let pruned = walk.found.pruned - pruned_before;
             let fits = |tombstone: Tombstone| {
                 let about = (tombstone.site.as_str(), tombstone.agent.as_str());
@@ -237,7 +237,7 @@ impl Connected {
                 }
             };
             let collector = collector.ok_or("it has no batches");
-            let holds = collector.and_then(|collector| grave.tombstone(&collector));
+            let holds = collector.and_then(|collector| record.tombstone(&collector));
             if let Err(why) = holds.and_then(fits) {
                 walk.fault(piece.epoch, piece.to, why);
             }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{
     Admission, Arrival, Came, ChainHead, Checked, Decision, DecisionRefused, EnrolledAgent, Forked,
     Former, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Removed, Run,
-    SeriesSeen, SiteSeries, StoreError, Stored, TicketRefused, Undertaker,
+    SeriesSeen, SiteSeries, StoreError, Stored, TicketRefused, TombstoneSigner,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -304,7 +304,7 @@ pub trait Store: Debug + Send + Sync {
         &self,
         before: UnixMillis,
         now: UnixMillis,
-        by: &dyn Undertaker,
+        by: &dyn TombstoneSigner,
     ) -> Result<Removed, StoreError>;
 
     /// Holds all that is stored against what agents signed, each agent at each site by itself.

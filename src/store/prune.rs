@@ -10,10 +10,10 @@ use super::rolled::Rolled;
 use super::segment::{self, Beginning, Kept, Pruned};
 use super::{Connected, StoreError};
 use crate::wire::batch::Digest;
-use crate::wire::{AgentId, Buried, CollectorId, Tombstone};
+use crate::wire::{AgentId, CollectorId, SignedTombstone, Tombstone};
 
 /// Who signs what is taken out.
-pub trait Undertaker {
+pub trait TombstoneSigner {
     /// Its name: nothing is pruned that was sent to another collector.
     fn id(&self) -> CollectorId;
 
@@ -21,7 +21,7 @@ pub trait Undertaker {
     ///
     /// # Errors
     /// Where it cannot be written as JSON.
-    fn bury(&self, tombstone: &Tombstone) -> Result<Buried, serde_json::Error>;
+    fn sign(&self, tombstone: &Tombstone) -> Result<SignedTombstone, serde_json::Error>;
 }
 
 /// What can be pruned, or was.
@@ -42,7 +42,7 @@ pub struct Removed {
 
 /// A segment that is old enough.
 #[derive(Clone, Debug)]
-pub(super) struct Old {
+pub(super) struct Outdated {
     site: String,
     agent: String,
     epoch: i64,
@@ -56,15 +56,15 @@ pub(super) struct Old {
 
 /// What is left of a segment, on its way into the store.
 #[derive(Debug)]
-pub(super) struct Remains {
-    old: Old,
+pub(super) struct Replacement {
+    old: Outdated,
     pruned: Pruned,
     tombstone: String,
 }
 
 /// What is written down of a segment that was pruned.
 #[derive(Debug)]
-pub(super) struct Grave {
+pub(super) struct PruneRecord {
     /// When its samples were measured.
     pub(super) times: Option<(i64, i64)>,
     pub(super) rolled: Vec<u8>,
@@ -73,7 +73,7 @@ pub(super) struct Grave {
 
 impl Connected {
     /// The segments that nothing newer is in, nor came later, and that were not pruned yet.
-    pub(super) fn old(&self, before: UnixMillis) -> Result<Vec<Old>, StoreError> {
+    pub(super) fn outdated(&self, before: UnixMillis) -> Result<Vec<Outdated>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT site, agent, epoch, from_sequence, to_sequence, hash, first_at, last_at,
                     length(evidence) + length(samples)
@@ -85,7 +85,7 @@ impl Connected {
              ORDER BY site, agent, epoch, from_sequence",
         )?;
         let old = statement.query_map([before.0], |row| {
-            Ok(Old {
+            Ok(Outdated {
                 site: row.get(0)?,
                 agent: row.get(1)?,
                 epoch: row.get(2)?,
@@ -107,7 +107,7 @@ impl Connected {
             "SELECT observations FROM segment
              WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND from_sequence = ?4",
         )?;
-        for old in self.old(before)? {
+        for old in self.outdated(before)? {
             let key = params![old.site, old.agent, old.epoch, old.from];
             found.segments += 1;
             found.samples += samples
@@ -120,12 +120,12 @@ impl Connected {
 
     /// What would be left of a segment; `None` where it does not hold, or is another collector's: whoever takes
     /// samples out vouches for them.
-    pub(super) fn remains(
+    pub(super) fn replacement(
         &self,
-        old: Old,
+        old: Outdated,
         (before, now): (UnixMillis, UnixMillis),
-        by: &dyn Undertaker,
-    ) -> Result<Option<Remains>, StoreError> {
+        by: &dyn TombstoneSigner,
+    ) -> Result<Option<Replacement>, StoreError> {
         let _view = self.connection.unchecked_transaction()?;
         let key: Option<Vec<u8>> = self
             .connection
@@ -169,7 +169,7 @@ impl Connected {
                 old.agent, old.from, old.epoch
             ),
         })?;
-        let buried = by.bury(&Tombstone {
+        let signed = by.sign(&Tombstone {
             site: old.site.clone(),
             agent: AgentId::of_key(&key),
             epoch: old.epoch.cast_unsigned(),
@@ -183,9 +183,9 @@ impl Connected {
             before,
             pruned_at: now,
         });
-        let written = buried.and_then(|buried| serde_json::to_string(&buried));
+        let written = signed.and_then(|signed| serde_json::to_string(&signed));
         let tombstone = written.map_err(|error| StoreError::Pack(error.into()))?;
-        Ok(Some(Remains {
+        Ok(Some(Replacement {
             old,
             pruned,
             tombstone,
@@ -193,12 +193,12 @@ impl Connected {
     }
 
     /// Puts what is left in the place of a segment; whether that was still there as it was.
-    pub(super) fn bury(&mut self, remains: &Remains) -> Result<bool, StoreError> {
-        let Remains {
+    pub(super) fn put_in_place(&mut self, replacement: &Replacement) -> Result<bool, StoreError> {
+        let Replacement {
             old,
             pruned,
             tombstone,
-        } = remains;
+        } = replacement;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -239,28 +239,28 @@ impl Connected {
     }
 
     /// What was written down when this segment was pruned; `None` where it never was.
-    pub(super) fn grave(
+    pub(super) fn prune_record(
         &self,
         site: &str,
         agent: &str,
         epoch: i64,
         from: i64,
-    ) -> Result<Option<Grave>, StoreError> {
-        let grave = self
+    ) -> Result<Option<PruneRecord>, StoreError> {
+        let record = self
             .connection
             .prepare_cached(
                 "SELECT first_at, last_at, rolled, tombstone FROM pruned
                  WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND from_sequence = ?4",
             )?
             .query_row(params![site, agent, epoch, from], |row| {
-                Ok(Grave {
+                Ok(PruneRecord {
                     times: row.get::<_, Option<i64>>(0)?.zip(row.get(1)?),
                     rolled: row.get(2)?,
                     tombstone: row.get(3)?,
                 })
             })
             .optional()?;
-        Ok(grave)
+        Ok(record)
     }
 
     /// Hands the roll-ups of a site over, segment by segment, that have something of these times.
@@ -288,7 +288,7 @@ impl Connected {
     }
 }
 
-impl Remains {
+impl Replacement {
     /// Adds what was taken out.
     pub(super) fn count(&self, removed: &mut Removed) {
         let after = [
@@ -304,12 +304,12 @@ impl Remains {
     }
 }
 
-impl Grave {
+impl PruneRecord {
     /// The tombstone, once it is known to be the word of this collector, and to be about these roll-ups.
     pub(super) fn tombstone(&self, collector: &CollectorId) -> Result<Tombstone, &'static str> {
-        let buried: Buried =
+        let signed: SignedTombstone =
             serde_json::from_str(&self.tombstone).map_err(|_| "its tombstone cannot be read")?;
-        let tombstone = buried.verified(collector);
+        let tombstone = signed.verified(collector);
         let tombstone = tombstone.map_err(|_| "its collector did not sign its tombstone")?;
         if tombstone.rolled != Digest::of(&self.rolled) {
             return Err("its roll-ups are not those that its tombstone names");

@@ -12,7 +12,7 @@ use super::{
     Admission, Arrival, Came, ChainHead, Checked, Compacted, Connected, Decision, DecisionRefused,
     EnrolledAgent, Extent, Forked, Former, Full, LateSeries, Lease, LineSeen, Offer, Pending,
     ProgramSeen, Removed, Role, Run, SeriesSeen, SiteSeries, Store, StoreError, Stored,
-    TicketRefused, Undertaker,
+    TicketRefused, TombstoneSigner,
 };
 use crate::wire::batch::Batch;
 use crate::wire::{AgentId, TicketSecret};
@@ -285,15 +285,15 @@ impl Store for SqliteStore {
         &self,
         before: UnixMillis,
         now: UnixMillis,
-        by: &dyn Undertaker,
+        by: &dyn TombstoneSigner,
     ) -> Result<Removed, StoreError> {
         let mut removed = Removed::default();
-        for old in self.reading(|store| store.old(before))? {
+        for old in self.reading(|store| store.outdated(before))? {
             // Nothing is locked while it is read, pruned, and held against what was pruned.
-            match self.reading(|store| store.remains(old, (before, now), by))? {
-                Some(remains) => {
-                    if self.writing().bury(&remains)? {
-                        remains.count(&mut removed);
+            match self.reading(|store| store.replacement(old, (before, now), by))? {
+                Some(replacement) => {
+                    if self.writing().put_in_place(&replacement)? {
+                        replacement.count(&mut removed);
                     }
                 }
                 None => removed.left += 1,

@@ -45,7 +45,7 @@ impl Statement for Tombstone {
 /// A tombstone as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Buried {
+pub struct SignedTombstone {
     /// What it is signed with; the collector's name is made of it.
     pub receipt_key: PublicKey,
     /// What was taken out.
@@ -63,7 +63,7 @@ pub enum TombstoneError {
     Other(CollectorId),
 }
 
-impl Buried {
+impl SignedTombstone {
     /// What it says, once it is known to be the word of this collector.
     ///
     /// # Errors

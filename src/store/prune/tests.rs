@@ -24,13 +24,13 @@ impl Signer {
     }
 }
 
-impl Undertaker for Signer {
+impl TombstoneSigner for Signer {
     fn id(&self) -> CollectorId {
         CollectorId::of_key(self.0.public_key().as_ref())
     }
 
-    fn bury(&self, tombstone: &Tombstone) -> Result<Buried, serde_json::Error> {
-        Ok(Buried {
+    fn sign(&self, tombstone: &Tombstone) -> Result<SignedTombstone, serde_json::Error> {
+        Ok(SignedTombstone {
             receipt_key: PublicKey::from(&self.0),
             tombstone: Signed::by(&self.0, tombstone)?,
         })
