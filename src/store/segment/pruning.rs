@@ -87,7 +87,7 @@ fn digest(octets: &mut &[u8]) -> Option<Digest> {
     Some(Digest::from_bytes(digest))
 }
 
-/// Prunes the series that are measured more than once an hour; `None` where what is left would not give back the
+/// Prunes the series that are measured more often than once an hour; `None` where what is left would not give back the
 /// headers and the other series as they were.
 pub(in crate::store) fn prune(
     batches: &[Kept],
