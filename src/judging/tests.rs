@@ -669,6 +669,10 @@ fn a_month_whose_samples_were_pruned_is_judged_by_its_roll_ups_which_is_said() {
     let number = |judgement: &Judgement| judgement.observed.unwrap().number();
     assert!((number(&after) - number(&before)).abs() * 64 < number(&before));
 
+    let trends = trends::trends(&authority, &store, in_april, 3).unwrap();
+    let march = trends.rolled_up_until.map(|month| month.to_string());
+    assert_eq!(march.as_deref(), Some("2026-03"));
+
     // What the judgement names finds the roll-ups that it rests on, and no others.
     let query = after.query.unwrap();
     let window = authority.calendar.window(&query.window.unwrap()).unwrap();

@@ -2,7 +2,7 @@
 
 use messnetz_metric::UnixMillis;
 use messnetz_sites::Bilingual;
-use messnetz_sites::period::{Cycle, Recent};
+use messnetz_sites::period::{Cycle, Period, Recent};
 use messnetz_sites::site::{Authority, SiteId};
 use messnetz_sites::target::TargetId;
 use messnetz_sites::trend::{PeriodCoverage, Trend, coverage_by_period, trend};
@@ -19,6 +19,8 @@ pub struct Trends {
     pub authority: String,
     /// Schools at target, for each month and target; the last month is the running one.
     pub months: Vec<PeriodCoverage>,
+    /// The last month that anything was judged of by hourly roll-ups, since its samples are kept no more.
+    pub rolled_up_until: Option<Period>,
     /// Each target at each site, over the closed months.
     pub sites: Vec<SiteTrend>,
 }
@@ -86,6 +88,11 @@ pub fn trends(
     Ok(Trends {
         authority: authority.name.clone(),
         months: coverage_by_period(&all),
+        rolled_up_until: all
+            .iter()
+            .filter(|judgement| judgement.rolled_up > 0)
+            .filter_map(|judgement| judgement.period)
+            .max(),
         sites,
     })
 }

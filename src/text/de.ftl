@@ -267,6 +267,7 @@ audit-against = gegen { $peer }
 ## Verlauf und Takt
 trend-schools = Schulen am Ziel
 trend-of = { $met } von { $schools } ({ $share } %)
+trend-rolled-up = Messungen bis { $month } sind nicht oder nicht alle mehr aufbewahrt: diese Monate beruhen auf Stundenwerten, jeder höchstens 1/256 neben dem gemessenen.
 trend-rate = Änderung je Monat
 trend-outlook = Aussicht
 trend-slope = { $median } ({ $lower } bis { $upper })

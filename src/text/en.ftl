@@ -267,6 +267,7 @@ audit-against = against { $peer }
 ## Trend and pace
 trend-schools = Schools at target
 trend-of = { $met } of { $schools } ({ $share }%)
+trend-rolled-up = Samples until { $month } are kept no more, or not all of them: these months rest on hourly roll-ups, each value within 1/256 of what was measured.
 trend-rate = Change per month
 trend-outlook = Outlook
 trend-slope = { $median } ({ $lower } to { $upper })

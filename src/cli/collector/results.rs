@@ -124,6 +124,11 @@ pub(super) fn trend(
             })
             .collect();
         lines.extend(columns(&head, &rows));
+        if let Some(month) = trends.rolled_up_until {
+            let gaps = [("month", month.to_string().into())];
+            lines.push(String::new());
+            lines.push(text.say_with("trend-rolled-up", &gaps));
+        }
         print(&lines.join("\n"))?;
     }
     let falls = |outlook: &Outlook| matches!(outlook, Outlook::MissedFrom { .. });
