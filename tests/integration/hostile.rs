@@ -1,8 +1,10 @@
 //! Whoever is hostile at the agents' door is refused, changes nothing, and keeps nobody out.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,11 +15,15 @@ use messnetz_metric::{
     Failure, FailureReason, Medium, Metric, Observation, Outcome, Quantity, Segment, UnixMillis,
     Value, Vantage,
 };
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use tokio::net::TcpSocket;
 
 use crate::doors::{free_port, get};
-use crate::program::{RunningCollector, run, stderr, stdout, write_config};
+use crate::lab::enter;
+use crate::program::{RunningCollector, messnetz, run, stderr, stdout, write_config};
+use crate::quiet::quiet;
 
 const SITE: &str = "XX-100001/main";
 const OTHER_SITE: &str = "XX-100002/main";
@@ -268,4 +274,72 @@ fn bombs_paths_and_rubbish_are_refused_and_agents_are_served_afterwards() {
     let body = zstd::encode_all(&honest.document()[..], 3).unwrap();
     assert_eq!(scene.ask("/v1/batches", Some(&body), &packed).0, 200);
     assert_eq!(scene.taken(), 1);
+}
+
+/// Opens so many connections from an address, and sends a byte of a greeting over each every second, for so long;
+/// how many were hung up at once.
+fn flood(from: Ipv4Addr, to: SocketAddr, connections: usize, lasts: Duration) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async move {
+        let mut open = Vec::new();
+        for _ in 0..connections {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind((from, 0).into()).unwrap();
+            if let Ok(stream) = socket.connect(to).await {
+                open.push(stream);
+            }
+        }
+        // The beginning of a TLS record that says it has 16 KiB.
+        let mut greeting = [0x16, 3, 1, 0x40, 0].into_iter().cycle();
+        let began = Instant::now();
+        let mut hung_up = None;
+        while began.elapsed() < lasts {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let byte = [greeting.next().unwrap()];
+            open.retain(|stream| {
+                let is_closed = matches!(stream.try_read(&mut [0]), Ok(0));
+                !is_closed && stream.try_write(&byte).is_ok()
+            });
+            hung_up.get_or_insert(connections - open.len());
+        }
+        hung_up.unwrap_or_default()
+    })
+}
+
+#[test]
+fn a_flood_of_slow_connections_from_one_source_is_cut_to_its_share_and_keeps_nobody_else_out() {
+    let _quiet = quiet();
+    let lab = enter();
+    let town = lab.namespace("town").unwrap();
+    let addresses = [1, 2].map(|last| format!("addr add 10.77.0.{last}/24 dev lo\n"));
+    town.ip(&addresses.concat()).unwrap();
+    // Each connection is a descriptor of this process.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let address: SocketAddr = "10.77.0.1:8443".parse().unwrap();
+    let addresses = format!("agents = \"{address}\"\ndashboard = \"127.0.0.1:0\"\n");
+    write_config(folder.path(), &addresses);
+    let collector = RunningCollector::start(folder.path(), Some(&town));
+    let lasts = Duration::from_secs(25);
+    let flooding = {
+        let town = town.clone();
+        let from = Ipv4Addr::new(10, 77, 0, 2);
+        std::thread::spawn(move || town.on(|| flood(from, address, 1_500, lasts)).unwrap())
+    };
+    std::thread::sleep(Duration::from_secs(2));
+    let began = Instant::now();
+    for state in ["first", "second", "third"] {
+        let ticket = collector.ticket(SITE).to_string();
+        let enrol = ["agent", "enrol", &ticket, "--state", state];
+        let enrol = messnetz(folder.path(), &enrol);
+        let output = town.command(enrol).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    assert!(began.elapsed() < lasts, "it was over before they were in");
+    let hung_up = flooding.join().unwrap();
+    assert!(hung_up >= 1_500 - 512, "{hung_up} of 1500 were hung up");
 }
