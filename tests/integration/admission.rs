@@ -150,6 +150,9 @@ fn an_agent_whose_numbers_came_twice_waits_until_an_operator_has_looked_and_once
     // It has not heard that it is to begin an epoch, which is no new alarm.
     decide(&town, &["release", id]);
     wait_until("a second epoch", || batches_by_epoch(&town).len() == 2);
+    wait_until("a box that knows it is in again", || {
+        status(&school)["standing"] == "approved"
+    });
     end(running);
     let status = status(&school);
     assert_eq!(status["refused_batches"], 0, "{status}");

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use messnetz_probes::tls::Fingerprint;
@@ -195,6 +196,12 @@ fn several_streams_are_summed_under_a_name_of_their_own() {
         namespace: lab.namespace("streams").unwrap(),
         folder: tempfile::tempdir().unwrap(),
     };
+    // Uploads have no cap of the server's: unshaped, the kernel drops what it cannot queue, and one of them may
+    // stand still for seconds.
+    let mut shape = Command::new("tc");
+    shape.args("qdisc add dev lo root tbf rate 300mbit burst 512kb latency 200ms".split(' '));
+    let shaped = place.namespace.command(shape).status().unwrap();
+    assert!(shaped.success(), "tc: {shaped}");
     let options = [
         "--listen",
         "127.0.0.1",
