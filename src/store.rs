@@ -16,6 +16,7 @@ mod leases;
 mod ledger;
 mod line_views;
 mod migration;
+mod numbers;
 mod overview;
 mod packed;
 mod prune;
@@ -53,7 +54,7 @@ pub use line_views::LineSeen;
 pub use overview::SeriesSeen;
 #[cfg(test)]
 pub(crate) use prune::tests::Signer;
-pub use prune::{Removed, TombstoneSigner};
+pub use prune::{Prunable, Removed, TombstoneSigner};
 pub use queue::{Full, Pending};
 pub use rolled::{HOUR_MS, RolledHour};
 pub use runs::{Came, LATE_MS, Run};

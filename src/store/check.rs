@@ -220,10 +220,11 @@ impl Connected {
             }
         }
         if let Some(record) = &record {
-            // Times of what is gone are in the tombstone.
-            times = record.times;
             let pruned = walk.found.pruned - pruned_before;
-            let fits = |tombstone: Tombstone| {
+            let mut fits = |tombstone: Tombstone| {
+                // Of what is gone only the tombstone knows.
+                times =
+                    (tombstone.first_at.zip(tombstone.last_at)).map(|(one, two)| (one.0, two.0));
                 let about = (tombstone.site.as_str(), tombstone.agent.as_str());
                 let numbers = [tombstone.epoch, tombstone.from, tombstone.to];
                 let of = [piece.epoch, piece.from, piece.to].map(i64::cast_unsigned);
@@ -238,7 +239,7 @@ impl Connected {
             };
             let collector = collector.ok_or("it has no batches");
             let holds = collector.and_then(|collector| record.tombstone(&collector));
-            if let Err(why) = holds.and_then(fits) {
+            if let Err(why) = holds.and_then(&mut fits) {
                 walk.fault(piece.epoch, piece.to, why);
             }
         }

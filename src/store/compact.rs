@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use messnetz_metric::UnixMillis;
 use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
 
-use super::samples::{medium_name, series_of};
+use super::numbers::Numbers;
+use super::samples::medium_name;
 use super::segment::{self, Beginning, Kept, Sealed};
 use super::{Compacted, Connected, StoreError, tail};
 use crate::wire::batch::{Chunk, Digest, Series};
@@ -46,28 +47,6 @@ pub(super) struct Loaded {
     batches: Vec<Kept>,
     /// Where the segment before begins, where that is small.
     replaced: Option<i64>,
-}
-
-/// What the series of an agent are numbered with.
-#[derive(Debug, Default)]
-pub(super) struct Numbers {
-    of_series: HashMap<Series, i64>,
-    series: HashMap<i64, Series>,
-}
-
-impl Numbers {
-    fn insert(&mut self, number: i64, series: Series) {
-        self.of_series.insert(series.clone(), number);
-        self.series.insert(number, series);
-    }
-
-    pub(super) fn series(&self, number: i64) -> Option<Series> {
-        self.series.get(&number).cloned()
-    }
-
-    pub(super) fn number(&self, series: &Series) -> Option<i64> {
-        self.of_series.get(series).copied()
-    }
 }
 
 impl Stretch {
@@ -239,20 +218,7 @@ impl Connected {
         Ok((beginning, all))
     }
 
-    /// The numbers of an agent's series at a site.
-    pub(super) fn numbers(&self, site: &str, agent: &str) -> Result<Numbers, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, metric, interface, medium, peer FROM series WHERE site = ?1 AND agent = ?2",
-        )?;
-        let mut rows = statement.query([site, agent])?;
-        let mut numbers = Numbers::default();
-        while let Some(row) = rows.next()? {
-            numbers.insert(row.get(0)?, series_of(row, 1)?);
-        }
-        Ok(numbers)
-    }
-
-    /// The same after a number was given to each series of a run that had none.
+    /// The numbers of an agent's series at a site, after one was given to each series of a run that had none.
     pub(super) fn numbers_for(&mut self, loaded: &Loaded) -> Result<Numbers, StoreError> {
         let run = &loaded.run;
         let mut numbers = self.numbers(&run.site, &run.agent)?;
@@ -311,14 +277,16 @@ impl Connected {
         if let Some(from) = loaded.replaced {
             let replaced = transaction.execute(
                 "DELETE FROM segment WHERE site = ?1 AND agent = ?2 AND epoch = ?3
-                 AND from_sequence = ?4 AND to_sequence = ?5",
+                 AND from_sequence = ?4 AND to_sequence = ?5
+                 AND NOT EXISTS (SELECT 1 FROM pruned WHERE site = ?1 AND agent = ?2 AND epoch = ?3
+                                 AND from_sequence = ?4)",
                 params![run.site, run.agent, run.epoch, from, run.from - 1],
             )?;
             are_there &= replaced == 1;
         }
         let last = loaded.batches.last();
         let (Some(last), true) = (last, are_there) else {
-            // Somebody else sealed them; the transaction is rolled back.
+            // Somebody else sealed or pruned them; the transaction is rolled back.
             return Ok(false);
         };
         let times = || {

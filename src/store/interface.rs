@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Admission, Arrival, Came, ChainHead, Checked, Decision, DecisionRefused, EnrolledAgent, Forked,
-    Former, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Removed, Run,
+    Former, Full, LateSeries, Lease, LineSeen, Offer, Pending, ProgramSeen, Prunable, Removed, Run,
     SeriesSeen, SiteSeries, StoreError, Stored, TicketRefused, TombstoneSigner,
 };
 use crate::wire::batch::Batch;
@@ -292,7 +292,7 @@ pub trait Store: Debug + Send + Sync {
     ///
     /// # Errors
     /// Where the store fails.
-    fn prunable(&self, before: UnixMillis) -> Result<Removed, StoreError>;
+    fn prunable(&self, before: UnixMillis) -> Result<Prunable, StoreError>;
 
     /// Takes the samples out of what was sealed, and that nothing from this time on is in or came since: roll-ups by
     /// series and hour and a signed tombstone take their place. Headers stay, and whatever is measured no more

@@ -310,8 +310,8 @@ pub(super) mod tests {
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
     use super::*;
-    use crate::store::Role;
     use crate::store::tests::store;
+    use crate::store::{Role, SqliteStore};
     use crate::wire::CollectorId;
     use crate::wire::batch::Link;
 
@@ -325,6 +325,17 @@ pub(super) mod tests {
 
     pub(in crate::store) fn agent() -> AgentId {
         AgentId::of_key(key().public_key().as_ref())
+    }
+
+    /// A store that knows the agent.
+    pub(in crate::store) fn enrolled() -> (tempfile::TempDir, SqliteStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+        let enrol = "INSERT INTO agent (id, site, public_key, enrolled_at) VALUES (?1, ?2, ?3, 1)";
+        let (agent, key) = (agent(), key());
+        let enrolled = params![agent.as_str(), SITE, key.public_key().as_ref()];
+        store.writing().connection.execute(enrol, enrolled).unwrap();
+        (folder, store)
     }
 
     /// A batch with a value and a failure, after `previous`; `mbps` tells it from others of the number.

@@ -7,7 +7,6 @@ use std::ops::RangeInclusive;
 use messnetz_metric::{Metric, Outcome, UnixMillis, Value, Vantage};
 use serde::Serialize;
 
-use super::compact::Numbers;
 use super::segment::Samples;
 use super::{Connected, StoreError};
 use crate::wire::batch::Series;
@@ -109,16 +108,7 @@ impl Connected {
     pub(super) fn overview(&self, site: &str) -> Result<Vec<SeriesSeen>, StoreError> {
         let _view = self.connection.unchecked_transaction()?;
         let mut found = Overview::default();
-        let mut numbers: HashMap<String, Numbers> = HashMap::new();
-        let mut numbered = |agent: &str, number: i64| -> Result<Series, StoreError> {
-            if !numbers.contains_key(agent) {
-                numbers.insert(agent.to_owned(), self.numbers(site, agent)?);
-            }
-            let series = numbers
-                .get(agent)
-                .and_then(|numbers| numbers.series(number));
-            series.ok_or_else(|| damaged(agent))
-        };
+        let mut numbers = self.numbers_of_site(site);
         self.each_old(site, &EVER, |agent, series, at, outcome| {
             found.series(agent, series, at).outcome(at, &outcome);
         })?;
@@ -129,8 +119,12 @@ impl Connected {
         while let Some(row) = rows.next()? {
             let agent: String = row.get(0)?;
             let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            for (number, extent) in Samples::extents(bytes).ok_or_else(|| damaged(&agent))? {
-                let series = numbered(&agent, number)?;
+            let damaged = || StoreError::Damaged {
+                what: "a segment",
+                why: format!("one of agent {agent} holds no blocks"),
+            };
+            for (number, extent) in Samples::extents(bytes).ok_or_else(damaged)? {
+                let series = numbers.series(&agent, number)?;
                 let unit = series.metric.quantity.unit();
                 let (first, last) = (UnixMillis(extent.first_at), UnixMillis(extent.last_at));
                 let seen = found.series(&agent, series, first);
@@ -145,7 +139,7 @@ impl Connected {
         }
         self.each_rolled(site, &EVER, |agent, rolled| {
             for (number, hours) in rolled.into_hours(&EVER) {
-                let series = numbered(agent, number)?;
+                let series = numbers.series(agent, number)?;
                 let unit = series.metric.quantity.unit();
                 for hour in hours(unit) {
                     let seen = found.series(agent, series.clone(), hour.begin);
@@ -183,12 +177,5 @@ impl Connected {
             )
         });
         Ok(all)
-    }
-}
-
-fn damaged(agent: &str) -> StoreError {
-    StoreError::Damaged {
-        what: "a segment",
-        why: format!("one of agent {agent} holds no blocks, or blocks of no series"),
     }
 }

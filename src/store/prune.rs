@@ -24,16 +24,27 @@ pub trait TombstoneSigner {
     fn sign(&self, tombstone: &Tombstone) -> Result<SignedTombstone, serde_json::Error>;
 }
 
-/// What can be pruned, or was.
+/// What is old enough to be pruned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Prunable {
+    /// Segments.
+    pub segments: u64,
+    /// All samples that they have: some of them may stay.
+    pub samples: u64,
+    /// Bytes of their evidence and samples.
+    pub bytes: u64,
+}
+
+/// What was pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
     /// Segments.
     pub segments: u64,
-    /// Samples that were taken out of them; before it is done, all that they have.
+    /// Samples that were taken out of them.
     pub samples: u64,
-    /// Bytes of evidence and samples before.
+    /// Bytes of their evidence and samples before.
     pub bytes_before: u64,
-    /// Bytes of evidence, samples, roll-ups and tombstones after; before it is done, none.
+    /// Bytes of their evidence, samples, roll-ups and tombstones after.
     pub bytes_after: u64,
     /// Segments that were left as they are, since they do not hold or are another collector's: see
     /// `messnetz collector store check`.
@@ -51,6 +62,7 @@ pub(super) struct Outdated {
     hash: [u8; 32],
     first_at: Option<i64>,
     last_at: Option<i64>,
+    observations: i64,
     bytes: i64,
 }
 
@@ -65,9 +77,7 @@ pub(super) struct Replacement {
 /// What is written down of a segment that was pruned.
 #[derive(Debug)]
 pub(super) struct PruneRecord {
-    /// When its samples were measured.
-    pub(super) times: Option<(i64, i64)>,
-    pub(super) rolled: Vec<u8>,
+    rolled: Vec<u8>,
     tombstone: String,
 }
 
@@ -76,7 +86,7 @@ impl Connected {
     pub(super) fn outdated(&self, before: UnixMillis) -> Result<Vec<Outdated>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT site, agent, epoch, from_sequence, to_sequence, hash, first_at, last_at,
-                    length(evidence) + length(samples)
+                    observations, length(evidence) + length(samples)
              FROM segment
              WHERE received_at < ?1 AND coalesce(last_at, received_at) < ?1
              AND NOT EXISTS (
@@ -94,26 +104,20 @@ impl Connected {
                 hash: row.get(5)?,
                 first_at: row.get(6)?,
                 last_at: row.get(7)?,
-                bytes: row.get(8)?,
+                observations: row.get(8)?,
+                bytes: row.get(9)?,
             })
         })?;
         Ok(old.collect::<Result<_, _>>()?)
     }
 
     /// How much that is.
-    pub(super) fn prunable(&self, before: UnixMillis) -> Result<Removed, StoreError> {
-        let mut found = Removed::default();
-        let mut samples = self.connection.prepare_cached(
-            "SELECT observations FROM segment
-             WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND from_sequence = ?4",
-        )?;
+    pub(super) fn prunable(&self, before: UnixMillis) -> Result<Prunable, StoreError> {
+        let mut found = Prunable::default();
         for old in self.outdated(before)? {
-            let key = params![old.site, old.agent, old.epoch, old.from];
             found.segments += 1;
-            found.samples += samples
-                .query_row(key, |row| row.get::<_, i64>(0))?
-                .unsigned_abs();
-            found.bytes_before += old.bytes.unsigned_abs();
+            found.samples += old.observations.unsigned_abs();
+            found.bytes += old.bytes.unsigned_abs();
         }
         Ok(found)
     }
@@ -218,14 +222,12 @@ impl Connected {
             ],
         )?;
         let noted = transaction.execute(
-            "INSERT OR IGNORE INTO pruned VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR IGNORE INTO pruned VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 old.site,
                 old.agent,
                 old.epoch,
                 old.from,
-                old.first_at,
-                old.last_at,
                 pruned.rolled,
                 tombstone
             ],
@@ -249,14 +251,13 @@ impl Connected {
         let record = self
             .connection
             .prepare_cached(
-                "SELECT first_at, last_at, rolled, tombstone FROM pruned
+                "SELECT rolled, tombstone FROM pruned
                  WHERE site = ?1 AND agent = ?2 AND epoch = ?3 AND from_sequence = ?4",
             )?
             .query_row(params![site, agent, epoch, from], |row| {
                 Ok(PruneRecord {
-                    times: row.get::<_, Option<i64>>(0)?.zip(row.get(1)?),
-                    rolled: row.get(2)?,
-                    tombstone: row.get(3)?,
+                    rolled: row.get(0)?,
+                    tombstone: row.get(1)?,
                 })
             })
             .optional()?;
@@ -271,7 +272,7 @@ impl Connected {
         mut take: impl FnMut(&str, Rolled) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT agent, rolled FROM pruned
+            "SELECT agent, rolled FROM segment JOIN pruned USING (site, agent, epoch, from_sequence)
              WHERE site = ?1 AND last_at >= ?2 AND first_at <= ?3 ORDER BY agent, epoch, from_sequence",
         )?;
         let mut rows = statement.query(params![site, window.start().0, window.end().0])?;
@@ -313,10 +314,6 @@ impl PruneRecord {
         let tombstone = tombstone.map_err(|_| "its collector did not sign its tombstone")?;
         if tombstone.rolled != Digest::of(&self.rolled) {
             return Err("its roll-ups are not those that its tombstone names");
-        }
-        let times = tombstone.first_at.zip(tombstone.last_at);
-        if times.map(|(first, last)| (first.0, last.0)) != self.times {
-            return Err("its times are not those that its tombstone names");
         }
         Ok(tombstone)
     }

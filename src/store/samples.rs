@@ -8,7 +8,6 @@ use messnetz_metric::{
 };
 use rusqlite::{Row, params};
 
-use super::compact::Numbers;
 use super::ledger::Near;
 use super::segment::Samples;
 use super::{Connected, Role, RolledHour, StoreError};
@@ -206,21 +205,16 @@ impl Connected {
              WHERE site = ?1 AND last_at >= ?2 AND first_at <= ?3 ORDER BY agent, epoch, from_sequence",
         )?;
         let mut rows = statement.query(params![site, window.start().0, window.end().0])?;
-        let mut numbers = Numbers::default();
-        let mut numbered = None;
+        let mut numbers = self.numbers_of_site(site);
         while let Some(row) = rows.next()? {
             let agent: String = row.get(0)?;
-            if numbered.as_ref() != Some(&agent) {
-                numbers = self.numbers(site, &agent)?;
-                numbered = Some(agent.clone());
-            }
             let damaged = || StoreError::Damaged {
                 what: "a segment",
                 why: format!("one of agent {agent} holds no blocks"),
             };
             let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
             for (number, block) in Samples::within(bytes, window).ok_or_else(damaged)?.blocks {
-                let series = numbers.series(number).ok_or_else(damaged)?;
+                let series = numbers.series(&agent, number)?;
                 let unit = series.metric.quantity.unit();
                 let Some(series) = gathered.series(&agent, series) else {
                     continue;
@@ -251,19 +245,10 @@ impl Connected {
         window: &RangeInclusive<UnixMillis>,
         gathered: &mut Gathered,
     ) -> Result<(), StoreError> {
-        let mut numbers: HashMap<String, Numbers> = HashMap::new();
+        let mut numbers = self.numbers_of_site(site);
         self.each_rolled(site, window, |agent, rolled| {
-            if !numbers.contains_key(agent) {
-                numbers.insert(agent.to_owned(), self.numbers(site, agent)?);
-            }
             for (number, hours) in rolled.into_hours(window) {
-                let series = numbers
-                    .get(agent)
-                    .and_then(|numbers| numbers.series(number));
-                let series = series.ok_or_else(|| StoreError::Damaged {
-                    what: "roll-ups",
-                    why: format!("some of agent {agent} are of no series"),
-                })?;
+                let series = numbers.series(agent, number)?;
                 let unit = series.metric.quantity.unit();
                 if let Some(series) = gathered.series(agent, series) {
                     series.rolled.extend(hours(unit));

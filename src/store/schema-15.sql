@@ -5,9 +5,6 @@ CREATE TABLE pruned (
     agent         TEXT NOT NULL,
     epoch         INTEGER NOT NULL,
     from_sequence INTEGER NOT NULL,
-    -- When the oldest and the newest of the samples of the segment were measured, as before it was pruned.
-    first_at      INTEGER,
-    last_at       INTEGER,
     -- By series and hour: how many samples had which value.
     rolled        BLOB NOT NULL,
     -- What was taken out, signed by the collector.

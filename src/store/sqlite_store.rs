@@ -11,7 +11,7 @@ use super::queue::Queue;
 use super::{
     Admission, Arrival, Came, ChainHead, Checked, Compacted, Connected, Decision, DecisionRefused,
     EnrolledAgent, Extent, Forked, Former, Full, LateSeries, Lease, LineSeen, Offer, Pending,
-    ProgramSeen, Removed, Role, Run, SeriesSeen, SiteSeries, Store, StoreError, Stored,
+    ProgramSeen, Prunable, Removed, Role, Run, SeriesSeen, SiteSeries, Store, StoreError, Stored,
     TicketRefused, TombstoneSigner,
 };
 use crate::wire::batch::Batch;
@@ -277,7 +277,7 @@ impl Store for SqliteStore {
         Ok(compacted)
     }
 
-    fn prunable(&self, before: UnixMillis) -> Result<Removed, StoreError> {
+    fn prunable(&self, before: UnixMillis) -> Result<Prunable, StoreError> {
         self.reading(|store| store.prunable(before))
     }
 

@@ -19,21 +19,34 @@ use crate::program::{RunningCollector, run, stderr, stdout};
 
 const SITE: &str = "XX-100001/main";
 
+/// When the first sample of [`measured`] was.
+const BEGIN: i64 = 1_795_370_000_000;
+
 /// A collector's directory with five batches of an enrolled agent; gives its name and public key.
 fn measured(folder: &Path) -> (AgentId, String) {
     let output = run(folder, &["collector", "init"]);
     assert!(output.status.success(), "{}", stderr(&output));
     fs::create_dir(folder.join("data")).unwrap();
+    measured_at(folder, SITE, &CollectorId::of_key(&[9; 32]), BEGIN)
+}
+
+/// Five batches of an agent that is enrolled for it, of this time, which came when they were measured.
+fn measured_at(
+    folder: &Path,
+    site: &str,
+    collector: &CollectorId,
+    begin: i64,
+) -> (AgentId, String) {
     let store = SqliteStore::open(&folder.join("data/store.db")).unwrap();
     let key = Ed25519KeyPair::from_seed_unchecked(&[3; 32]).unwrap();
     let secret = TicketSecret::random().unwrap();
     let (now, hour) = (UnixMillis(1), std::time::Duration::from_hours(1));
     store
-        .add_ticket(&secret, SITE, Admission::AtOnce, now, hour)
+        .add_ticket(&secret, site, Admission::AtOnce, now, hour)
         .unwrap();
     let public_key = key.public_key().as_ref();
     let agent = store
-        .redeem_ticket(&secret, SITE, public_key, now)
+        .redeem_ticket(&secret, site, public_key, now)
         .unwrap()
         .unwrap()
         .id;
@@ -41,9 +54,9 @@ fn measured(folder: &Path) -> (AgentId, String) {
     let mut last: Option<Batch> = None;
     for number in 1..=5 {
         let link = Link {
-            collector: CollectorId::of_key(&[9; 32]),
+            collector: collector.clone(),
             agent: agent.clone(),
-            site: SITE.to_owned(),
+            site: site.to_owned(),
             epoch: 1,
             sequence: number,
             previous: last.as_ref().map(Batch::hash),
@@ -58,7 +71,7 @@ fn measured(folder: &Path) -> (AgentId, String) {
                 outcome,
             )
         };
-        let begin = 1_795_370_000_000 + number.cast_signed() * 300_000;
+        let begin = begin + number.cast_signed() * 300_000;
         let observations: Vec<_> = (0..5).map(|i| observation(begin + i * 60_000)).collect();
         let batch = Batch::new(&link, &observations).unwrap().signed_with(&key);
         store
@@ -242,4 +255,109 @@ fn a_cut_at_the_end_is_found_by_a_report_that_was_kept() {
     fs::copy(folder.join("report.json"), without.join("report.json")).unwrap();
     let found = json(without, &check, 1);
     assert_eq!(found["cut"][0], *head);
+}
+
+#[test]
+fn what_is_older_than_it_is_kept_is_pruned_by_command_and_everything_says_so() {
+    const KNOWN: &str = "NW-100001/main";
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let output = run(folder, &["collector", "init"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    // The first command makes the keys.
+    assert!(run(folder, &["collector", "agents"]).status.success());
+    let key = fs::read(folder.join("data/keys/receipts.pk8")).unwrap();
+    let key = Ed25519KeyPair::from_pkcs8(&key).unwrap();
+    let collector = CollectorId::of_key(key.public_key().as_ref());
+    // Tuesday, 4 March 2025, 10:00 in Germany: an hour without a break.
+    let begin = 1_741_078_800_000;
+    let (agent, public_key) = measured_at(folder, KNOWN, &collector, begin);
+    json(folder, &["collector", "store", "compact", "--json"], 0);
+
+    let prune = ["collector", "store", "prune", "--json"];
+    let refused = |why: &str| {
+        let output = run(folder, &prune);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+    };
+    refused("keeps samples for ever");
+    let config = fs::read_to_string(folder.join("collector.toml")).unwrap();
+    let keep = |line: &str| {
+        let config = format!("{config}\n[retention]\n{line}\n");
+        fs::write(folder.join("collector.toml"), config).unwrap();
+    };
+    keep("raw_days = 399");
+    refused("raw_days = 399 is too few");
+    keep("raw_day = 400");
+    refused("did you mean `raw_days`");
+    keep("raw_days = 36_500");
+    assert_eq!(json(folder, &prune, 0)["removed"]["segments"], 0);
+    keep("raw_days = 400");
+    let found = json(folder, &[&prune[..], &["--dry-run"]].concat(), 0);
+    assert_eq!(found["prunable"]["samples"], 25);
+    let series = ["collector", "series", KNOWN, "--json"];
+    assert_eq!(json(folder, &series, 0)[0]["values"], 25, "nothing is gone");
+    assert_eq!(json(folder, &prune, 0)["removed"]["samples"], 25);
+
+    let checked = json(folder, &["collector", "store", "check", "--json"], 0);
+    let of_agent = &checked["agents"][0];
+    assert_eq!(
+        (&of_agent["batches"], &of_agent["pruned"]),
+        (&Json::from(5), &Json::from(25))
+    );
+    let seen = &json(folder, &series, 0)[0];
+    assert_eq!(
+        (&seen["values"], &seen["pruned"]),
+        (&Json::from(0), &Json::from(25))
+    );
+    let times = [begin - 3_600_000, begin + 7_200_000].map(|at| at.to_string());
+    let samples = [
+        "collector",
+        "samples",
+        KNOWN,
+        "line.rtt",
+        "--from",
+        &times[0],
+        "--to",
+        &times[1],
+        "--json",
+    ];
+    let rolled = json(folder, &samples, 0);
+    let counts = rolled.as_array().unwrap().iter();
+    let count: u64 = counts.map(|one| one["count"].as_u64().unwrap()).sum();
+    assert_eq!(count, 25, "{rolled}");
+    let take = [
+        "collector",
+        "batch",
+        KNOWN,
+        agent.as_str(),
+        "1",
+        "3",
+        "--out",
+        "bare.json",
+        "--json",
+    ];
+    assert_eq!(json(folder, &take, 0)["header_alone"], true);
+    let verify = [
+        "batch",
+        "verify",
+        "bare.json",
+        "--key",
+        &public_key,
+        "--json",
+    ];
+    let verified = json(folder, &verify, 0);
+    assert_eq!(
+        (&verified["signature"], &verified["root"]),
+        (&Json::from("holds"), &Json::from("pruned"))
+    );
+    let trend = run(
+        folder,
+        &["collector", "trend", "--months", "120", "--lang", "en"],
+    );
+    assert!(
+        stdout(&trend).contains("rest on hourly roll-ups"),
+        "{}",
+        stdout(&trend)
+    );
 }

@@ -217,38 +217,38 @@ fn prune(config: Config, dry_run: bool, json: bool) -> anyhow::Result<Ending> {
     let before = collector.kept_since().context(
         "nothing is pruned: the configuration keeps samples for ever; set raw_days in [retention] to change that",
     )?;
-    let removed = if dry_run {
-        collector.with_store_now(|store| store.prunable(before))?
-    } else {
-        collector.prune(before)?
-    };
     let day = messnetz_sites::Day::numbered(collector.calendar().zone.day_number(before));
     let day = day.map_or_else(String::new, |day| day.to_string());
+    if dry_run {
+        let found = collector.with_store_now(|store| store.prunable(before))?;
+        if json {
+            print_json(&serde_json::json!({ "before_unix_ms": before, "prunable": found }))?;
+        } else {
+            print(&format!(
+                "before {day}: {} segments with {} samples and {} bytes would be pruned",
+                found.segments, found.samples, found.bytes
+            ))?;
+        }
+        return Ok(Ending::Well);
+    }
+    let removed = collector.prune(before)?;
     if json {
-        print_json(&serde_json::json!({
-            "before_unix_ms": before,
-            "dry_run": dry_run,
-            "removed": removed,
-        }))?;
-    } else if dry_run {
-        print(&format!(
-            "before {day}: {} segments with {} samples and {} bytes would be pruned",
-            removed.segments, removed.samples, removed.bytes_before
-        ))?;
+        print_json(&serde_json::json!({ "before_unix_ms": before, "removed": removed }))?;
     } else {
         print(&format!(
             "before {day}: pruned {} samples of {} segments: {} bytes became {}",
             removed.samples, removed.segments, removed.bytes_before, removed.bytes_after
         ))?;
+        if removed.left > 0 {
+            print(&format!(
+                "{} segments were left as they are: what does not hold is not vouched for (messnetz collector store check)",
+                removed.left
+            ))?;
+        }
     }
-    if removed.left == 0 {
-        return Ok(Ending::Well);
-    }
-    if !json {
-        print(&format!(
-            "{} segments were left as they are: what does not hold is not vouched for (messnetz collector store check)",
-            removed.left
-        ))?;
-    }
-    Ok(Ending::Findings)
+    Ok(if removed.left == 0 {
+        Ending::Well
+    } else {
+        Ending::Findings
+    })
 }

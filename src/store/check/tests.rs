@@ -1,22 +1,14 @@
 //! Claims about what a check finds.
 
 use messnetz_metric::UnixMillis;
-use ring::signature::KeyPair as _;
-use rusqlite::params;
 
 use super::*;
-use crate::store::ledger::tests::{SITE, agent, batch_after, key};
+use crate::store::ledger::tests::{SITE, batch_after, enrolled};
 use crate::store::{Extent, SqliteStore, Store as _};
 
 /// A store with so many batches of an enrolled agent, without those numbers.
 fn store_with(count: usize, without: &[usize]) -> (tempfile::TempDir, SqliteStore) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
-    let enrol = "INSERT INTO agent (id, site, public_key, enrolled_at) VALUES (?1, ?2, ?3, 1)";
-    let key = key();
-    let agent = agent();
-    let enrolled = params![agent.as_str(), SITE, key.public_key().as_ref()];
-    store.writing().connection.execute(enrol, enrolled).unwrap();
+    let (folder, store) = enrolled();
     let mut last = None;
     for number in 1..=count {
         let batch = batch_after(last.as_ref(), 90 + number as u64);
