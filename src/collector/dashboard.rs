@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::run::Collector;
+use super::opened::Collector;
 use super::token::AdminToken;
 use crate::clock;
 use crate::judging::Report;

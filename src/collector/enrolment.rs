@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::ingest::quoted;
 use super::keys::KeyError;
-use super::run::Collector;
+use super::opened::Collector;
 use crate::store::{EnrolledAgent, Store, StoreError, TicketRefused};
 use crate::wire::{Application, EnrolRequest, EnrolResponse, NotProven, Standing};
 

@@ -16,7 +16,7 @@ use messnetz_sites::site::SiteId;
 use serde::Deserialize;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::run::Collector;
+use super::opened::Collector;
 use crate::clock;
 use crate::judging::agents::LineView;
 use crate::store::{LineSeen, StoreError};

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::ingest::quoted;
 use super::keys::KeyError;
-use super::run::Collector;
+use super::opened::Collector;
 use crate::store::{Run, Store, StoreError};
 use crate::wire::{
     AgentId, Answer, Known, MAX_EPOCHS, MAX_RUNS, PublicKey, Question, Signed, Standing,

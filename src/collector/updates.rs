@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::run::Collector;
+use super::opened::Collector;
 use crate::release::{self, Head, ReleaseError};
 use crate::store::{Offer, ProgramSeen, StoreError};
 use crate::wire::batch::Digest;

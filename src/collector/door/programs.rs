@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::{Bound, Connection, Door, RETRY_FAILED, later, refuse, refuse_body, store_failed};
 use crate::clock;
 use crate::collector::keys::KeyError;
-use crate::collector::run::Collector;
+use crate::collector::opened::Collector;
 use crate::store::{EnrolledAgent, Store, StoreError};
 use crate::wire::{
     AgentId, CollectorId, PART_BYTES, PartWanted, ProgramPart, ProgramReport, PublicKey, Refusal,
