@@ -298,6 +298,17 @@ mod tests {
     }
 
     #[test]
+    fn a_header_without_its_samples_is_no_batch_to_store() {
+        let key = key();
+        let (_folder, store) = store_with(&key);
+        let whole = batch(&key).signed_with(&key);
+        for left in [whole.clone().header_alone(), whole.pruned(|_| false)] {
+            let refused = take_batch(&store, &left, 2).unwrap_err();
+            assert!(matches!(refused, BatchRefused::Malformed(_)), "{refused}");
+        }
+    }
+
+    #[test]
     fn what_is_signed_by_nobody_or_for_another_site_or_collector_is_not_authentic() {
         let (key, stranger) = (key(), key());
         let (_folder, store) = store_with(&key);
